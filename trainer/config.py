@@ -1,0 +1,211 @@
+"""The settings of a run: one dataclass field is one flag, one yaml name and one JSON key."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_ROUNDING = 1e-9  # services send 0.010000000000000002 for a bound of 0.01; that is no error
+RESERVED_TAGS = ("trial", "timestamp", "global_step", "checkpoint_path")  # hypertune's own keys
+UNUSED = {"pg": ("batch_size", "critic_weight", "gae_lambda", "value_scale"), "a2c": ()}
+NOT_PART_OF_THE_RUN = ("job_dir", "overwrite")  # where a run goes does not change what it is
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers a setting may take."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+
+    def __str__(self) -> str:
+        if self.high == math.inf:
+            return f"{'>' if self.low_open else '>='} {self.low}"
+        return f"{'(' if self.low_open else '['}{self.low}, {self.high}]"
+
+    def condition(self, name: str) -> str:
+        if self.high == math.inf:
+            return f"{name} {self}"
+        return f"{self.low} {'<' if self.low_open else '<='} {name} <= {self.high}"
+
+    def clamp(self, value: float) -> float:
+        """`value`, moved onto a bound that only rounding parts it from."""
+        for bound in (self.low, self.high):
+            if math.isfinite(bound) and abs(value - bound) <= _ROUNDING * abs(bound):
+                return bound
+        return value
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.low_open else value >= self.low
+        return math.isfinite(value) and above and value <= self.high
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    range: Range | None = None,
+    choices: Sequence[str] = (),
+    metavar: str = "",
+) -> Any:
+    """A dataclass field that is a flag."""
+    metadata = {"help": help, "range": range, "choices": tuple(choices), "metavar": metavar}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+UNIT = Range(0, 1)
+POSITIVE = Range(0, low_open=True)
+NOT_NEGATIVE = Range(0)
+COUNT = Range(1)
+
+
+def _check(settings: Any) -> None:
+    """Holds every field to its range; moves values that rounding put past a bound back onto it."""
+    for field in dataclasses.fields(settings):
+        value, limits = getattr(settings, field.name), field.metadata["range"]
+        if limits is None or not isinstance(value, int | float):
+            continue
+        value = type(value)(limits.clamp(value))
+        object.__setattr__(settings, field.name, value)
+        if value not in limits:
+            raise ValueError(
+                f"`{limits.condition(field.name)}` must hold, but got {field.name}={value}."
+            )
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What a tuner may vary. Each field is one flag and may be one yaml `parameterName`."""
+
+    learning_rate: float = setting(5e-3, "Adam's step size.", range=POSITIVE)
+    gamma: float = setting(0.99, "Discount factor.", range=UNIT)
+    hidden_neurons: int = setting(64, "Width of both hidden layers.", range=Range(1, 65536))
+    critic_weight: float = setting(0.5, "Weight of the critic's loss.", range=NOT_NEGATIVE)
+    entropy: float = setting(
+        0.0, "Weight of the entropy bonus; larger is more random.", range=NOT_NEGATIVE
+    )
+    batch_size: int = setting(256, "Transitions per update.", range=Range(1, 2**24))
+    gae_lambda: float = setting(
+        0.99, "From 0, the TD(0) advantage, to 1, the whole return.", range=UNIT
+    )
+    num_envs: int = setting(
+        8,
+        "Environments stepped side by side; PG: whole episodes per update.",
+        range=Range(1, 65536),
+    )
+    learning_rate_decay: str = setting(
+        "linear", "How the step size falls to 0 over total_steps.", choices=("linear", "none")
+    )
+    adam_beta_2: float = setting(0.999, "Decay of Adam's second moment.", range=Range(0, 0.999999))
+    adam_epsilon: float = setting(
+        3e-2, "Added to the root of Adam's second moment.", range=POSITIVE
+    )
+    max_gradient_norm: float = setting(10.0, "Longer gradients are cut to this.", range=POSITIVE)
+    value_scale: float = setting(10.0, "The unit that the critic works in.", range=POSITIVE)
+    averaging: float = setting(
+        0.0,
+        "Decay of the moving average of the weights that is scored and saved; 0 is none.",
+        range=Range(0, 0.999999),
+    )
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a person picks for a run, apart from what a tuner varies."""
+
+    algorithm: str = setting("a2c", "Learning rule.", choices=("a2c", "pg"))
+    environment: str = setting("CartPole-v1", "Id of a Gymnasium environment.", metavar="ID")
+    total_steps: int = setting(100_000, "Environment steps of each agent.", range=Range(1, 10**12))
+    seed: int = setting(0, "Where all random streams start.", range=Range(0, 2**63 - 1))
+    seeds: int = setting(1, "Independent agents trained side by side.", range=Range(1, 65536))
+    evaluation_episodes: int = setting(
+        100, "Fresh episodes behind the final score of each agent.", range=Range(1, 10**6)
+    )
+    validation_episodes: int = setting(
+        20, "Episodes of each evaluation during training.", range=Range(1, 10**6)
+    )
+    evaluation_every: int = setting(
+        5_000, "Steps of each agent between evaluations.", range=Range(1, 10**12)
+    )
+    stop_at_score: str = setting(
+        "threshold",
+        "An agent stops at this validation score: a number, `threshold` for the environment's"
+        " own reward_threshold, or `none`.",
+        metavar="SCORE",
+    )
+    collector: str = setting(
+        "auto",
+        "How environments are stepped; `auto` compiles CartPole.",
+        choices=("auto", "compiled", "gymnasium"),
+    )
+    metric_tag: str = setting("mean_score", "Name of the tuning metric.", metavar="TAG")
+    job_dir: str = setting("", "Folder for everything a run leaves.", metavar="DIR")
+    overwrite: bool = setting(False, "Replace another run's files in the job dir.")
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if not self.metric_tag.strip() or self.metric_tag in RESERVED_TAGS:
+            raise ValueError(
+                "`metric_tag` must be a name other than "
+                f"{', '.join(RESERVED_TAGS)}, but got metric_tag={self.metric_tag!r}."
+            )
+        if self.stop_at_score not in ("threshold", "none"):
+            try:
+                number = float(self.stop_at_score)
+            except ValueError:
+                number = math.nan
+            if not math.isfinite(number):
+                raise ValueError(
+                    "`stop_at_score` must be a number, `threshold` or `none`, "
+                    f"but got stop_at_score={self.stop_at_score}."
+                )
+
+
+@dataclass(frozen=True)
+class Command:
+    """A parsed command line."""
+
+    hyperparameters: Hyperparameters
+    options: RunOptions
+    sources: Mapping[str, str]  # field -> "flag", "preset" or "default"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every setting by name: what makes two runs the same run."""
+        return {
+            **dataclasses.asdict(self.hyperparameters),
+            **{
+                name: value
+                for name, value in dataclasses.asdict(self.options).items()
+                if name not in NOT_PART_OF_THE_RUN
+            },
+        }
+
+    @property
+    def unused(self) -> list[str]:
+        """Flags that were given though the algorithm has no use for them."""
+        names = UNUSED[self.options.algorithm]
+        return [name for name in names if self.sources[name] == "flag"]
+
+
+class Batching:
+    """How `batch_size` transitions are gathered: `num_envs` environments times `steps` steps."""
+
+    def __init__(self, hyperparameters: Hyperparameters, algorithm: str) -> None:
+        self.num_envs = hyperparameters.num_envs
+        self.steps: int | None = None  # None: one whole episode in each environment
+        if algorithm != "pg":
+            self.num_envs = min(hyperparameters.num_envs, hyperparameters.batch_size)
+            self.steps = math.ceil(hyperparameters.batch_size / self.num_envs)
+
+    @property
+    def batch_size(self) -> int | None:
+        """The effective batch size; None where it depends on how long the episodes are."""
+        return None if self.steps is None else self.steps * self.num_envs

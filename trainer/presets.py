@@ -1,0 +1,15 @@
+"""The defaults that depend on algorithm and environment. A flag overrides a preset.
+
+What stands nowhere here has the default of its field in `config`, tuned for A2C on CartPole.
+"""
+
+from __future__ import annotations
+
+PRESETS: dict[tuple[str, str], dict[str, float | int | str]] = {
+    ("pg", "*"): {"learning_rate": 3e-3, "adam_epsilon": 1e-5},
+}
+
+
+def preset(algorithm: str, environment: str) -> dict[str, float | int | str]:
+    """The preset of a pair: what stands for the algorithm anywhere, then for the pair itself."""
+    return PRESETS.get((algorithm, "*"), {}) | PRESETS.get((algorithm, environment), {})
