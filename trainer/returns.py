@@ -1,0 +1,59 @@
+"""Discounted sums over time: returns-to-go and generalised advantages.
+
+Everything is elementwise over the axes behind time, so agents and environments cost nothing extra.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def discounted_sum(terms: tf.Tensor, decay: tf.Tensor) -> tf.Tensor:
+    """`y[t] = terms[t] + decay[t] * y[t + 1]`, with `y[T] = 0`; both `[T, ...]`, same type."""
+    return tf.scan(
+        lambda later, now: now[0] + now[1] * later,
+        (terms, tf.broadcast_to(decay, tf.shape(terms))),
+        initializer=tf.zeros_like(terms[0]),
+        reverse=True,
+    )
+
+
+def rewards_to_go(
+    rewards: tf.Tensor, terminated: tf.Tensor, truncated: tf.Tensor, gamma: tf.Tensor
+) -> tf.Tensor:
+    """The discounted rewards from each step to the end of its episode, `[T, P, N]` float64.
+
+    REINFORCE (Williams, 1992) has no critic to ask what a time limit cut off. An episode that was
+    cut is taken to go on as it went: at its own mean reward r, for ever, which is worth
+    `r / (1 - gamma)`; without discounting, for as long again as it lasted. An agent that never
+    falls then sees the same return at every step, and stops changing.
+
+    Rows after the end of an episode (padding) must hold zero rewards. Every column holds one
+    episode. float64, so that equal returns differ by nothing that standardising could blow up.
+    """
+    rewards, ended, cut = (tf.cast(x, tf.float64) for x in (rewards, terminated, truncated))
+    gamma = tf.cast(gamma, tf.float64)
+    steps = tf.cumsum(tf.ones_like(rewards), axis=0)  # 1, 2, ... = length so far
+    mean_reward = tf.cumsum(rewards, axis=0) / steps
+    horizon = tf.where(gamma < 1, 1 / tf.maximum(1 - gamma, 1e-12), steps)
+    future = cut * (1 - ended) * gamma * mean_reward * horizon
+    goes_on = (1 - ended) * (1 - cut)
+    return discounted_sum(rewards + future, gamma * goes_on)
+
+
+def generalised_advantages(
+    rewards: tf.Tensor,
+    values: tf.Tensor,
+    next_values: tf.Tensor,
+    terminated: tf.Tensor,
+    truncated: tf.Tensor,
+    gamma: tf.Tensor,
+    gae_lambda: tf.Tensor,
+) -> tf.Tensor:
+    """Advantages by GAE (Schulman et al., 2016, https://arxiv.org/abs/1506.02438), `[T, P, N]`.
+
+    `delta[t] = r[t] + gamma * V(s[t+1]) - V(s[t])`; `A[t] = delta[t] + gamma * lambda * A[t+1]`.
+    A fall makes `V(s[t+1])` zero, a time limit does not; both end the sum.
+    """
+    delta = rewards + gamma * (1 - terminated) * next_values - values
+    return discounted_sum(delta, gamma * gae_lambda * (1 - terminated) * (1 - truncated))
