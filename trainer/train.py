@@ -1,0 +1,138 @@
+"""The training loop: collect, update, evaluate; for a whole stack, until every agent is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.agents import Agents
+from trainer.collectors import Collector
+from trainer.randomness import Purpose
+
+
+class Plan(NamedTuple):
+    """When to evaluate and when to stop."""
+
+    total_steps: int
+    evaluation_every: int
+    validation_episodes: int
+    solved_at_score: float | None  # what counts as solved
+    stop_when_solved: bool
+
+
+class Evaluation(NamedTuple):
+    """A look at all agents when each of them still in training has reached `steps`."""
+
+    steps: int
+    scores: NDArray[np.float64]  # [P] mean validation return of each agent's policy as it stands
+    training: NDArray[np.bool_]  # [P] whether the agent was still learning
+    losses: Mapping[str, float]  # means over the agents still learning, at their last update
+
+
+class Progress:
+    """Where each agent stands. Agents wait for one another at every evaluation.
+
+    So an agent's course never depends on who else is in the stack: it stops by its own score and
+    counts its own steps.
+    """
+
+    def __init__(self, plan: Plan, agents: int) -> None:
+        self.plan = plan
+        self.steps = np.zeros(agents, np.int64)
+        self.training = np.ones(agents, bool)
+        self.diverged = np.zeros(agents, bool)
+        self.scores = np.full(agents, np.nan)
+        self.solved_at: list[int | None] = [None] * agents
+        self.stayed_solved: list[bool | None] = [None] * agents
+        self.evaluations: list[Evaluation] = []
+
+    @property
+    def next_evaluation(self) -> int:
+        return min((len(self.evaluations) + 1) * self.plan.evaluation_every, self.plan.total_steps)
+
+    @property
+    def learning(self) -> NDArray[np.bool_]:
+        """[P] who takes part in the next rollout."""
+        return self.training & (self.steps < self.next_evaluation)
+
+    @property
+    def remaining(self) -> NDArray[np.float64]:
+        """[P] the share of its steps that each agent has ahead."""
+        return np.maximum(1 - self.steps / self.plan.total_steps, 0)
+
+    def record(self, scores: NDArray[np.float64], losses: Mapping[str, float]) -> Evaluation:
+        """Takes in validation scores `[P]`, and decides who goes on."""
+        steps, goal = self.next_evaluation, self.plan.solved_at_score
+        evaluation = Evaluation(
+            steps, np.where(self.training, scores, self.scores), self.training.copy(), losses
+        )
+        self.scores = evaluation.scores
+        for agent in np.flatnonzero(self.training):
+            solved = goal is not None and scores[agent] >= goal
+            if self.solved_at[agent] is not None:
+                self.stayed_solved[agent] = bool(self.stayed_solved[agent] and solved)
+            elif solved:
+                self.solved_at[agent], self.stayed_solved[agent] = int(self.steps[agent]), True
+            if solved and self.plan.stop_when_solved:
+                self.training[agent] = False
+        self.training &= (self.steps < self.plan.total_steps) & ~self.diverged
+        self.evaluations.append(evaluation)
+        return evaluation
+
+    @property
+    def best_agent(self) -> int:
+        """The agent whose policy as it stands did best in validation; the first of equals."""
+        return int(np.argmax(np.where(np.isfinite(self.scores), self.scores, -np.inf)))
+
+    def score_of(self, agent: int) -> float | None:
+        """An agent's last validation score; None before the first."""
+        score = float(self.scores[agent])
+        return score if np.isfinite(score) else None
+
+    def summary(self) -> dict[str, object]:
+        """What the run's record says of the agents' courses."""
+        return {
+            "steps": self.steps.tolist(),
+            "steps_to_solve": self.solved_at,
+            "stayed_solved": self.stayed_solved,
+            "diverged": np.flatnonzero(self.diverged).tolist(),
+        }
+
+
+def train(
+    agents: Agents,
+    collector: Collector,
+    progress: Progress,
+    on_evaluation: Callable[[Evaluation], None],
+    on_steps: Callable[[Progress], None],
+) -> None:
+    """Trains until every agent has stopped; `progress` and `agents` hold the result."""
+    while progress.training.any():
+        learning = progress.learning
+        if learning.any():
+            rollout = collector.collect(agents.networks["actor"], learning)
+            update = agents.update(rollout, progress.remaining, learning)
+            # Reading the mask waits for the device: the one place where the loop does.
+            progress.steps += rollout.mask.numpy().sum(axis=(0, 2)).astype(np.int64)
+            progress.diverged |= learning & ~update.finite.numpy()
+            progress.training &= ~progress.diverged
+            on_steps(progress)
+        if progress.training.any() and not progress.learning.any():
+            losses = update.means(learning)
+            on_evaluation(progress.record(validate(agents, collector, progress), losses))
+
+
+def validate(agents: Agents, collector: Collector, progress: Progress) -> NDArray[np.float64]:
+    """Mean greedy return over the validation episodes, `[P]`, of the agents still in training."""
+    returns: NDArray[Any] = collector.play(
+        agents.policy,
+        progress.plan.validation_episodes,
+        Purpose.VALIDATION,
+        len(progress.evaluations),
+        greedy=True,
+        active=progress.training,
+    )
+    return returns.mean(axis=1)
