@@ -1,0 +1,96 @@
+"""What a person sees: log lines, a progress bar, and none of TensorFlow's start-up noise."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainer.reporting import MetricReporter
+
+log = logging.getLogger("trainer")
+
+
+def log_to_console() -> None:
+    """Sends news to stdout, warnings and errors to stderr: cloud logs file stderr as errors."""
+    news = logging.StreamHandler(sys.stdout)
+    news.addFilter(lambda record: record.levelno < logging.WARNING)
+    trouble = logging.StreamHandler(sys.stderr)
+    trouble.setLevel(logging.WARNING)
+    trouble.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    log.handlers = [news, trouble]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+@contextlib.contextmanager
+def quiet_standard_error() -> Iterator[None]:
+    """Holds back what libraries write to stderr, below Python too; shows it if they fail."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(real, held.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
+
+
+class ConsoleReporter:
+    """One progress bar on a terminal; elsewhere a plain line at most every five seconds."""
+
+    SECONDS_BETWEEN_LINES = 5.0
+
+    def __init__(self, total_steps: int) -> None:
+        self._total, self._score = total_steps, "-"
+        self._started = self._printed = time.monotonic()
+        self._bar: Any = None
+        if sys.stdout.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=total_steps, unit=" steps", unit_scale=True, file=sys.stdout, leave=False
+            )
+
+    def report(self, step: int, metrics: Mapping[str, Any], *, final: bool = False) -> None:
+        self._score = f"{metrics['mean_score']:.1f}"
+        self.steps(step)
+
+    def steps(self, mean_steps: float) -> None:
+        """Shows how far the agents are, in the mean."""
+        steps = int(mean_steps)
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"score {self._score}", refresh=False)
+            self._bar.update(steps - self._bar.n)
+            return
+        now = time.monotonic()
+        if now - self._printed < self.SECONDS_BETWEEN_LINES:
+            return
+        self._printed = now
+        rate = steps / (now - self._started)
+        left = (self._total - steps) / rate if rate else math.inf
+        log.info(
+            "%s of %s steps, %.0f steps/s, score %s, at most %.0f s left",
+            f"{steps:,}", f"{self._total:,}", rate, self._score, left,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+if TYPE_CHECKING:
+    _reporter: type[MetricReporter] = ConsoleReporter

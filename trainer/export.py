@@ -1,0 +1,71 @@
+"""One agent of a stack as an ordinary Keras model, and as a SavedModel that needs none of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer.agents import Agents
+from trainer.networks import Architecture, Network
+
+
+def keras_model(agents: Agents, agent: int, *, pixels: bool = False) -> keras.Model:
+    """Observations `[B, *observation]` to `probabilities` `[B, actions]`; A2C: `value` `[B, 1]` too.
+
+    Observations are as the networks see them: discrete ones one-hot, `pixels` as uint8.
+    """
+    architecture = agents.architecture
+    inputs = keras.Input(
+        architecture.observation_shape, name="observations", dtype="uint8" if pixels else "float32"
+    )
+    x = keras.layers.Rescaling(1 / 255)(inputs) if pixels else inputs
+    networks = agents.state.averaged
+    outputs = {}
+    outputs["probabilities"] = keras.layers.Softmax(name="probabilities")(
+        _stacked_layers(architecture, networks["actor"], "actor", x)
+    )
+    if "critic" in networks:
+        value = _stacked_layers(architecture, networks["critic"], "critic", x)
+        scale = agents.value_scale(agent)
+        value = keras.layers.Rescaling(scale, name="value_scale")(value)
+        outputs["value"] = keras.layers.Flatten(name="value")(value)
+    model = keras.Model(inputs, outputs, name="policy")
+    for head, network in networks.items():
+        for index, (kernel, bias) in enumerate(network):
+            layer = model.get_layer(f"{head}_{index + 1}")
+            shape = layer.kernel.shape
+            layer.set_weights([np.reshape(kernel[agent], shape), np.reshape(bias[agent], [-1])])
+    return model
+
+
+def _stacked_layers(architecture: Architecture, network: Network, head: str, x: Any) -> Any:
+    convolutions = architecture.convolutions
+    for index, (_, bias) in enumerate(network):
+        name, units = f"{head}_{index + 1}", int(bias.shape[-1])
+        activation = None if index + 1 == len(network) else "tanh"
+        if index < len(convolutions):
+            filters, size, stride = convolutions[index]
+            x = keras.layers.Conv2D(filters, size, stride, activation=activation, name=name)(x)
+            continue
+        if convolutions and index == len(convolutions):
+            x = keras.layers.Flatten(name=f"{head}_flatten")(x)
+        x = keras.layers.Dense(units, activation=activation, name=name)(x)
+    return x
+
+
+def save_saved_model(model: keras.Model, path: Path) -> None:
+    """Writes a SavedModel: `serving_default` maps observations to probabilities and the action."""
+    spec = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype, name="observations")
+
+    @tf.function(input_signature=[spec])
+    def act(observations: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = model(observations)["probabilities"]
+        return {"probabilities": probabilities, "action": tf.argmax(probabilities, axis=-1)}
+
+    module = tf.Module()
+    module.model, module.act = model, act
+    tf.saved_model.save(module, str(path), signatures=act)
