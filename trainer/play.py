@@ -1,0 +1,87 @@
+"""`python -m trainer.play JOB_DIR`: watch a saved policy; plays episodes and writes a new mp4."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from trainer import artifacts
+from trainer.console import quiet_standard_error
+from trainer.flags import whole_number
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program and returns its exit code."""
+    parser = _Parser(prog="python -m trainer.play", description=__doc__, allow_abbrev=False)
+    parser.add_argument("job_dir", type=Path, help="the folder of a finished run")
+    parser.add_argument("--episodes", type=whole_number, default=1, help="default 1")
+    parser.add_argument("--seed", type=whole_number, default=0, help="default 0")
+    parser.add_argument("--output", type=Path, help="default JOB_DIR/play.mp4")
+    chosen = parser.parse_args(arguments)
+    if chosen.episodes < 1:
+        parser.error(f"`episodes >= 1` must hold, but got episodes={chosen.episodes}.")
+    if chosen.seed < 0:
+        parser.error(f"`seed >= 0` must hold, but got seed={chosen.seed}.")
+    model_path = chosen.job_dir / artifacts.MODEL
+    if not model_path.is_file():
+        parser.error(f"`job_dir` must hold a {artifacts.MODEL}, but got job_dir={chosen.job_dir}.")
+    environment_id = _environment_id(chosen.job_dir)
+    if environment_id is None:
+        parser.error(f"{chosen.job_dir / artifacts.SETTINGS} must say which environment it was.")
+
+    from trainer import environments, recording
+
+    try:
+        environment = environments.find(environment_id)
+    except ValueError as error:
+        parser.error(str(error))
+    policy = _load_policy(model_path)
+    recording.without_a_screen()
+    output = chosen.output or chosen.job_dir / "play.mp4"
+    temporary = output.with_name(f".new-{output.name}")
+    try:
+        returns = recording.record_episodes(
+            environment,
+            policy,
+            temporary,
+            seeds=range(chosen.seed, chosen.seed + chosen.episodes),
+        )
+        temporary.replace(output)
+    except OSError as error:
+        print(f"error: {output} could not be written: {error.strerror or error}.", file=sys.stderr)
+        return 1
+    finally:
+        artifacts.remove(temporary)
+    for number, value in enumerate(returns, 1):
+        print(f"episode {number}: {value:g}")
+    print(f"watch {output}")
+    return 0
+
+
+def _environment_id(job_dir: Path) -> str | None:
+    settings = (artifacts.read_json(job_dir / artifacts.SETTINGS) or {}).get("settings")
+    name = settings.get("environment") if isinstance(settings, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _load_policy(path: Path) -> Any:
+    with quiet_standard_error():
+        import keras
+        import tensorflow as tf
+
+        model = keras.saving.load_model(path, safe_mode=True)
+    act = tf.function(lambda x: tf.argmax(model(x)["probabilities"], axis=-1))
+    return lambda observation: int(act(tf.constant(observation[None]))[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
