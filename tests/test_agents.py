@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -27,20 +28,20 @@ def make(
     architecture = Architecture((4,), 2, hyperparameters.hidden_neurons, algorithm == "a2c")
     return (
         Agents(algorithm, architecture, [hyperparameters] * agents, streams),
-        CompiledCollector(task, batching.num_envs, batching.steps, streams),
+        CompiledCollector(task, architecture, batching.num_envs, batching.steps, streams),
     )
 
 
 def learn(agents: Agents, collector: CompiledCollector, updates: int) -> list[np.ndarray]:
     active = np.ones(collector._streams.num_agents, bool)
     for _ in range(updates):
-        rollout = collector.collect(agents.networks["actor"], active)
+        rollout = collector.collect(agents.state.weights, active)
         agents.update(rollout, np.ones(len(active)), active)
     return weights(agents)
 
 
 def weights(agents: Agents) -> list[np.ndarray]:
-    return [w.numpy() for w in tf.nest.flatten(agents.state.networks)]
+    return [w.numpy() for w in agents.state[:2]]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -70,7 +71,7 @@ def test_an_agent_that_sits_out_stays_as_it_is() -> None:
     agents, collector = make("a2c", 2)
     before = weights(agents)
     active = np.array([True, False])
-    agents.update(collector.collect(agents.networks["actor"], active), np.ones(2), active)
+    agents.update(collector.collect(agents.state.weights, active), np.ones(2), active)
     for w, was in zip(weights(agents), before, strict=True):
         assert not np.array_equal(w[0], was[0])
         np.testing.assert_array_equal(w[1], was[1])
@@ -79,7 +80,7 @@ def test_an_agent_that_sits_out_stays_as_it_is() -> None:
 def test_an_agent_whose_numbers_overflow_keeps_its_last_finite_weights() -> None:
     agents, collector = make("a2c", 2)
     before, active = weights(agents), np.ones(2, bool)
-    rollout = collector.collect(agents.networks["actor"], active)
+    rollout = collector.collect(agents.state.weights, active)
     poison = np.ones(rollout.rewards.shape, np.float32)
     poison[0, 1, 0] = np.nan
     update = agents.update(rollout._replace(rewards=tf.constant(poison)), np.ones(2), active)
@@ -93,11 +94,11 @@ def test_agents_may_differ_in_every_coefficient() -> None:
     streams = Streams([(0, 0), (0, 0), (0, 0)])  # the same agent three times over
     slow = replace(SMALL, learning_rate=1e-3)
     stack = [SMALL, slow, replace(SMALL, entropy=0.5, gamma=0.5)]
-    agents = Agents("a2c", Architecture((4,), 2, 16, True), stack, streams)
-    collector = CompiledCollector(cartpole.VERSIONS["CartPole-v1"], 4, 16, streams)
-    learn(agents, collector, 1)
-    alone, _ = make("a2c", 1, slow)
-    learn(alone, CompiledCollector(cartpole.VERSIONS["CartPole-v1"], 4, 16, Streams([(0, 0)])), 1)
+    architecture, task = Architecture((4,), 2, 16, critic=True), cartpole.VERSIONS["CartPole-v1"]
+    agents = Agents("a2c", architecture, stack, streams)
+    learn(agents, CompiledCollector(task, architecture, 4, 16, streams), 1)
+    alone, collector = make("a2c", 1, slow)
+    learn(alone, collector, 1)
     for together, one in zip(weights(agents), weights(alone), strict=True):
         np.testing.assert_allclose(together[1], one[0], rtol=1e-3, atol=1e-5)
         assert not np.allclose(together[0], together[1], atol=1e-7)
@@ -108,7 +109,7 @@ def test_padding_does_not_reach_the_weights() -> None:
     agents, collector = make("pg", 1)
     twin, _ = make("pg", 1)
     active = np.ones(1, bool)
-    rollout = collector.collect(agents.networks["actor"], active)
+    rollout = collector.collect(agents.state.weights, active)
     padding = rollout.mask.numpy() == 0
     garbage = {
         name: tf.constant(np.where(padding[..., None] if value.ndim == 4 else padding, 9, value))
@@ -139,56 +140,63 @@ def test_long_rounds_in_chunks_give_the_gradient_of_the_whole() -> None:
         tf.zeros(shape),
         tf.constant(mask, tf.float32),
     )
-    chunked, losses = agents._gradients(agents.networks, rollout)
+    weights = agents.state.weights
+    chunked, losses = agents._gradients(weights, rollout)
     targets = agents._algorithm.targets(rollout, None, None, agents._coefficients)
     with tf.GradientTape() as tape:
-        tape.watch(agents.networks)
+        tape.watch(weights)
+        actor = agents.architecture.unpack(weights)["actor"]
         rows = [tf.reshape(x, (1, -1)) for x in (rollout.actions, targets.advantages)]
-        logits = agents._forward(agents.networks["actor"], tf.reshape(observations, (1, -1, 4)))
+        logits = agents._forward(actor, tf.reshape(observations, (1, -1, 4)))
         chosen = tf.gather(tf.nn.log_softmax(logits), rows[0], axis=2, batch_dims=2)
         loss = -tf.reduce_mean((chosen * rows[1])[tf.reshape(rollout.mask, (1, -1)) > 0])
-    whole = tape.gradient(loss, agents.networks)
     np.testing.assert_allclose(losses.policy[0, 0], loss, rtol=1e-4, atol=1e-6)
-    for a, b in zip(tf.nest.flatten(chunked), tf.nest.flatten(whole), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(chunked, tape.gradient(loss, weights), rtol=1e-3, atol=1e-6)
 
 
 def test_adam_takes_the_steps_that_keras_adam_takes() -> None:
     hyperparameters = replace(SMALL, max_gradient_norm=1e9, adam_epsilon=1e-7, adam_beta_2=0.99)
     agents, _ = make("a2c", 1, hyperparameters)
-    import keras
-
-    kernel = agents.networks["actor"][0][0]
-    variable = keras.Variable(kernel)
+    state = agents.state
+    variable = keras.Variable(state.weights)
     keras_adam = keras.optimizers.Adam(0.01, ADAM_BETA_1, 0.99, 1e-7)
-    generator, state = np.random.default_rng(0), agents.state
+    generator = np.random.default_rng(0)
     for _ in range(5):
-        gradient = tf.constant(generator.normal(size=kernel.shape), tf.float32)
-        zeros = tf.nest.map_structure(tf.zeros_like, state.networks)
-        (_, bias), *rest = zeros["actor"]
-        gradients = {**zeros, "actor": ((gradient, bias), *rest)}
-        norm = tf.constant([1.0])
-        state = agents._optimiser.step(state, gradients, norm, tf.constant([0.01]))
-        keras_adam.apply([gradient], [variable])
-    np.testing.assert_allclose(state.networks["actor"][0][0], variable, rtol=1e-4, atol=1e-6)
+        gradients = tf.constant(generator.normal(size=state.weights.shape), tf.float32)
+        state = agents._optimiser.step(
+            state, gradients, tf.constant([[1.0]]), tf.constant([[0.01]])
+        )
+        keras_adam.apply([gradients], [variable])
+    np.testing.assert_allclose(state.weights, variable, rtol=1e-4, atol=1e-6)
 
 
 def test_a_long_gradient_is_cut_to_the_limit() -> None:
     agents, _ = make("a2c", 1, replace(SMALL, max_gradient_norm=0.5))
-    gradients = tf.nest.map_structure(tf.ones_like, agents.networks)
-    size = sum(int(tf.size(g)) for g in tf.nest.flatten(gradients))
-    state = agents._optimiser.step(
-        agents.state, gradients, tf.constant([size**0.5]), tf.constant([0.0])
-    )
-    first = [tf.reduce_sum(m**2) for m in tf.nest.flatten(state.first_moments)]
-    np.testing.assert_allclose(sum(first) ** 0.5, 0.5 * (1 - ADAM_BETA_1), rtol=1e-4)
+    gradients = tf.ones_like(agents.state.weights)
+    norm = tf.norm(gradients, axis=1, keepdims=True)
+    state = agents._optimiser.step(agents.state, gradients, norm, tf.constant([[0.0]]))
+    np.testing.assert_allclose(tf.norm(state.first_moments), 0.5 * (1 - ADAM_BETA_1), rtol=1e-4)
+
+
+def test_the_scored_weights_are_the_moving_average_that_the_flag_asks_for() -> None:
+    agents, _ = make("a2c", 1, replace(SMALL, averaging=0.25))
+    state = agents.state
+    seen = []
+    for _ in range(9):  # from the third update on the flag's decay is the smaller one
+        before = state
+        gradients = tf.ones_like(state.weights)
+        state = agents._optimiser.step(state, gradients, tf.constant([[1.0]]), tf.constant([[0.1]]))
+        seen.append((before, state))
+    for before, after in seen[4:]:
+        expected = 0.25 * before.averaged + 0.75 * after.weights
+        np.testing.assert_allclose(after.averaged, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_step_size_falls_linearly_only_where_the_flag_says_so() -> None:
     for decay, moves in (("linear", False), ("none", True)):
         agents, collector = make("a2c", 1, replace(SMALL, learning_rate_decay=decay))
         before, active = weights(agents), np.ones(1, bool)
-        agents.update(collector.collect(agents.networks["actor"], active), np.zeros(1), active)
+        agents.update(collector.collect(agents.state.weights, active), np.zeros(1), active)
         changed = any(
             not np.array_equal(a, b) for a, b in zip(weights(agents), before, strict=True)
         )

@@ -14,7 +14,7 @@ SHAPES = [(4,), (36, 40, 3)]
 def stack(architecture: Architecture, agents: int) -> dict[str, networks.Network]:
     streams = Streams([(0, agent) for agent in range(agents)])
     generators = [streams.generator(Purpose.INITIALISATION, k, 0) for k in range(agents)]
-    return networks.initialise(architecture, generators)
+    return architecture.unpack(tf.constant(networks.initialise(architecture, generators)))
 
 
 def observations(shape: tuple[int, ...], agents: int) -> np.ndarray:

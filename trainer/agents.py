@@ -15,19 +15,18 @@ from trainer.networks import Architecture, Network, forward, initialise
 from trainer.randomness import Purpose, Streams
 from trainer.rollout import Rollout
 
-Networks = dict[str, Network]
 ADAM_BETA_1 = 0.9  # the field's constant; the rest of Adam is in the flags
-CHUNK_STEPS = 64  # long rollouts go through the networks this many time steps at a time
+CHUNK_STEPS = 64  # whole episodes go through the networks this many time steps at a time
 
 
 class State(NamedTuple):
-    """All that learning changes. Every tensor's first axis is the agent's."""
+    """All that learning changes: a row for each agent, float32."""
 
-    networks: Networks
-    averaged: Networks  # an exponential moving average of `networks`: the policy that is scored
-    first_moments: Networks
-    second_moments: Networks
-    updates: tf.Tensor  # [P] float32
+    weights: tf.Tensor  # [P, size]
+    averaged: tf.Tensor  # [P, size], a moving average of the weights: what is scored and saved
+    first_moments: tf.Tensor  # [P, size]
+    second_moments: tf.Tensor  # [P, size]
+    updates: tf.Tensor  # [P, 1]
 
 
 class Update(NamedTuple):
@@ -61,35 +60,23 @@ class Agents:
         self.architecture = architecture
         self._algorithm = ALGORITHMS[algorithm]
         self._hyperparameters = hyperparameters
-        self._learning_rate = _column(h.learning_rate for h in hyperparameters)[:, 0]
-        self._coefficients = Coefficients(
-            *(_column(getattr(h, name) for h in hyperparameters) for name in Coefficients._fields)
+        self._learning_rate = np.array([h.learning_rate for h in hyperparameters], np.float32)
+        self._coefficients = Coefficients(*_columns(hyperparameters, Coefficients._fields))
+        self._optimiser = Optimiser(*_columns(hyperparameters, Optimiser._fields))
+        agents = range(streams.num_agents)
+        weights = tf.constant(
+            initialise(
+                architecture, [streams.generator(Purpose.INITIALISATION, k, 0) for k in agents]
+            )
         )
-        self._optimiser = Optimiser(
-            *(_column(getattr(h, name) for h in hyperparameters) for name in Optimiser._fields)
-        )
-        generators = [
-            streams.generator(Purpose.INITIALISATION, k, 0) for k in range(streams.num_agents)
-        ]
-        networks = initialise(architecture, generators)
-        zeros = tf.nest.map_structure(tf.zeros_like, networks)
-        updates = tf.zeros(len(hyperparameters))
-        self.state = State(networks, networks, zeros, zeros, updates)
+        zeros = tf.zeros_like(weights)
+        self.state = State(weights, weights, zeros, zeros, tf.zeros((len(agents), 1)))
         self._update = tf.function(self._compute_update, jit_compile=True, autograph=False)
-
-    @property
-    def policy(self) -> Network:
-        """What is scored and saved."""
-        return self.state.averaged["actor"]
-
-    @property
-    def networks(self) -> Networks:
-        """What learns and collects."""
-        return self.state.networks
 
     def act_greedily(self, agent: int, observation: NDArray[Any]) -> int:
         """The action that one agent's policy likes best for one encoded observation."""
-        network = tf.nest.map_structure(lambda w: w[agent : agent + 1].numpy(), self.policy)
+        weights = self.state.averaged.numpy()[agent : agent + 1]
+        network = self.architecture.unpack(weights)["actor"]
         logits = forward(network, observation[None, None], self.architecture.convolutions)
         return int(logits.argmax())
 
@@ -107,78 +94,73 @@ class Agents:
         """
         decay = np.array([h.learning_rate_decay == "linear" for h in self._hyperparameters])
         rates = self._learning_rate * np.where(decay, remaining, 1.0).astype(np.float32)
-        self.state, update = self._update(self.state, rollout, rates, tf.constant(active))
+        self.state, update = self._update(
+            self.state, rollout, tf.constant(rates), tf.constant(active)
+        )
         return update
 
     def _compute_update(
         self, state: State, rollout: Rollout, rates: tf.Tensor, active: tf.Tensor
     ) -> tuple[State, Update]:
-        gradients, losses = self._gradients(state.networks, rollout)
-        squares = [tf.reduce_sum(tf.square(g), axis=(1, 2)) for g in tf.nest.flatten(gradients)]
-        norm = tf.sqrt(tf.add_n(squares))
-        finite = tf.math.is_finite(norm) & tf.math.is_finite(losses.total[:, 0])
-        kept = active & finite
-        new = self._optimiser.step(state, gradients, norm, rates)
-        chosen = tf.nest.map_structure(
-            lambda after, before: tf.where(
-                tf.reshape(kept, [-1] + [1] * (before.shape.rank - 1)), after, before
-            ),
-            new,
-            state,
-        )
-        return chosen, Update(losses, norm, finite)
+        gradients, losses = self._gradients(state.weights, rollout)
+        norm = tf.norm(gradients, axis=1, keepdims=True)
+        finite = tf.math.is_finite(norm) & tf.math.is_finite(losses.total)
+        learned = self._optimiser.step(state, gradients, norm, rates[:, tf.newaxis])
+        kept = active[:, tf.newaxis] & finite
+        after = State(*(tf.where(kept, new, old) for new, old in zip(learned, state, strict=True)))
+        return after, Update(losses, norm[:, 0], finite[:, 0])
 
-    def _gradients(self, networks: Networks, rollout: Rollout) -> tuple[Networks, Losses]:
-        """Gradients of the summed losses: agents share no weights, so each gets its own."""
+    def _gradients(self, weights: tf.Tensor, rollout: Rollout) -> tuple[tf.Tensor, Losses]:
+        """Gradients `[P, size]` of the summed losses: agents share no weights, so each its own."""
         steps, agents, _ = rollout.mask.shape
         chunk = CHUNK_STEPS if self._algorithm.whole_episodes else steps
+        networks = self.architecture.unpack(weights)
         values = self._values(networks, rollout.observations)
         next_values = self._values(networks, rollout.next_observations)
         targets = self._algorithm.targets(rollout, values, next_values, self._coefficients)
-        weights = rollout.mask / tf.maximum(
-            tf.reduce_sum(rollout.mask, axis=(0, 2), keepdims=True), 1
-        )
-        rows = Batch(rollout.actions, targets.advantages, targets.returns, weights)
+        live = tf.reduce_sum(rollout.mask, axis=(0, 2), keepdims=True)
+        shares = rollout.mask / tf.maximum(live, 1)
+        rows = Batch(rollout.actions, targets.advantages, targets.returns, shares)
         observations = _agent_major(rollout.observations, chunk)
         batch = [_agent_major(tf.stop_gradient(field), chunk) for field in rows]
 
-        def of_chunk(index: Any) -> tuple[Networks, Losses]:
+        def of_chunk(index: Any) -> tuple[tf.Tensor, Losses]:
             with tf.GradientTape() as tape:
-                tape.watch(networks)
+                tape.watch(weights)
+                current = self.architecture.unpack(weights)
                 x = observations[index]
-                logits = self._forward(networks["actor"], x)
-                predictions = self._value(networks, x)
-                part = Batch(*(field[index] for field in batch))
-                losses = self._algorithm.loss(logits, predictions, part, self._coefficients)
-            return tape.gradient(losses.total, networks), losses
+                losses = self._algorithm.loss(
+                    self._forward(current["actor"], x),
+                    self._value(current, x),
+                    Batch(*(field[index] for field in batch)),
+                    self._coefficients,
+                )
+            return tape.gradient(losses.total, weights), losses
 
         if steps == chunk:
             return of_chunk(0)
-        used = tf.reduce_max(
-            tf.reduce_max(rollout.mask, axis=(1, 2)) * tf.range(1, steps + 1, dtype=tf.float32)
-        )
-        chunks = tf.cast(tf.math.ceil(used / chunk), tf.int32)
-        zero = tf.zeros((agents, 1))
-        start = (tf.nest.map_structure(tf.zeros_like, networks), Losses(*[zero] * 4))
+        longest = tf.reduce_max(tf.reduce_sum(rollout.mask, axis=0))
+        chunks = tf.cast(tf.math.ceil(longest / chunk), tf.int32)
+        nothing = Losses(*[tf.zeros((agents, 1))] * len(Losses._fields))
         return tf.while_loop(
             lambda index, _: index < chunks,
             lambda index, total: (
                 index + 1,
                 tf.nest.map_structure(tf.add, total, of_chunk(index)),
             ),
-            (tf.constant(0), start),
+            (tf.constant(0), (tf.zeros_like(weights), nothing)),
         )[1]
 
     def _forward(self, network: Network, x: tf.Tensor) -> tf.Tensor:
         return forward(network, x, self.architecture.convolutions)
 
-    def _value(self, networks: Networks, x: tf.Tensor) -> tf.Tensor:
+    def _value(self, networks: dict[str, Network], x: tf.Tensor) -> tf.Tensor:
         """V(s), `[P, B]`; zeros without a critic."""
         if not self._algorithm.critic:
             return tf.zeros(x.shape[:2])
         return self._forward(networks["critic"], x)[..., 0] * self._coefficients.value_scale
 
-    def _values(self, networks: Networks, observations: tf.Tensor) -> tf.Tensor:
+    def _values(self, networks: dict[str, Network], observations: tf.Tensor) -> tf.Tensor:
         """V(s) of time-major observations, `[T, P, N]`."""
         steps, agents, envs = observations.shape[:3]
         values = self._value(networks, _agent_major(observations, steps)[0])
@@ -188,7 +170,7 @@ class Agents:
 class Optimiser(NamedTuple):
     """Adam (Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980) after clipping, `[P, 1]` each.
 
-    Keras' optimisers know no stack: each agent has its own norm, step size and count.
+    Keras' optimisers know no stack: here each agent has its own norm, step size and count.
     """
 
     max_gradient_norm: tf.Tensor
@@ -196,38 +178,25 @@ class Optimiser(NamedTuple):
     adam_epsilon: tf.Tensor
     averaging: tf.Tensor
 
-    def step(self, state: State, gradients: Networks, norm: tf.Tensor, rates: tf.Tensor) -> State:
-        """The state after one update with step sizes `rates` `[P]`."""
-        limit, beta_2, epsilon, averaging = (x[:, :, tf.newaxis] for x in self)
-        beta_1 = ADAM_BETA_1
-        count = (state.updates + 1)[:, tf.newaxis, tf.newaxis]
-        scale = tf.minimum(1.0, limit / tf.maximum(norm[:, tf.newaxis, tf.newaxis], 1e-12))
-        rates = rates[:, tf.newaxis, tf.newaxis]
-        average = tf.minimum(averaging, count / (count + 10))  # else the first weights linger
-
-        def each(function: Any, *trees: Networks) -> Networks:
-            return tf.nest.map_structure(function, *trees)
-
-        first = each(
-            lambda m, g: m + (1 - beta_1) * (g * scale - m), state.first_moments, gradients
-        )
-        second = each(
-            lambda v, g: v + (1 - beta_2) * ((g * scale) ** 2 - v), state.second_moments, gradients
-        )
-        networks = each(
-            lambda w, m, v: (
-                w - rates * (m / (1 - beta_1**count)) / (tf.sqrt(v / (1 - beta_2**count)) + epsilon)
-            ),
-            state.networks,
-            first,
-            second,
-        )
-        averaged = each(lambda a, w: w + average * (a - w), state.averaged, networks)
-        return State(networks, averaged, first, second, state.updates + 1)
+    def step(self, state: State, gradients: tf.Tensor, norm: tf.Tensor, rates: tf.Tensor) -> State:
+        """The state after one update with step sizes `rates` `[P, 1]`."""
+        beta_1, beta_2, count = ADAM_BETA_1, self.adam_beta_2, state.updates + 1
+        gradients *= tf.minimum(1.0, self.max_gradient_norm / tf.maximum(norm, 1e-12))
+        first = beta_1 * state.first_moments + (1 - beta_1) * gradients
+        second = beta_2 * state.second_moments + (1 - beta_2) * tf.square(gradients)
+        unbiased_first, unbiased_second = first / (1 - beta_1**count), second / (1 - beta_2**count)
+        steps = unbiased_first / (tf.sqrt(unbiased_second) + self.adam_epsilon)
+        weights = state.weights - rates * steps
+        kept = tf.minimum(self.averaging, count / (count + 10))  # else the first weights linger
+        averaged = kept * state.averaged + (1 - kept) * weights
+        return State(weights, averaged, first, second, count)
 
 
-def _column(numbers: Any) -> tf.Tensor:
-    return tf.constant(list(numbers), tf.float32)[:, tf.newaxis]
+def _columns(hyperparameters: Sequence[Hyperparameters], names: Sequence[str]) -> list[tf.Tensor]:
+    """A column `[P, 1]` for each setting of that name."""
+    return [
+        tf.constant([[getattr(h, name)] for h in hyperparameters], tf.float32) for name in names
+    ]
 
 
 def _agent_major(x: tf.Tensor, chunk: int) -> tf.Tensor:

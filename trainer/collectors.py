@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 from trainer import cartpole
 from trainer.environments import Environment
-from trainer.networks import Network, convolutions_of, forward
+from trainer.networks import Architecture, Array, Network, forward
 from trainer.randomness import Purpose, Streams
 from trainer.rollout import Rollout
 
 
 class Collector(Protocol):
-    """Steps P x N environments with the agents' own policies."""
+    """Steps P x N environments with the agents' own policies, from `weights` `[P, size]`."""
 
-    def collect(self, policy: Network, active: NDArray[np.bool_]) -> Rollout:
+    def collect(self, weights: Array, active: NDArray[np.bool_]) -> Rollout:
         """The next rollout. Agents that are not `active` may be skipped: their mask is 0."""
 
     def play(
         self,
-        policy: Network,
+        weights: Array,
         episodes: int,
         purpose: Purpose,
         counter: int,
@@ -66,12 +66,14 @@ class CompiledCollector:
     def __init__(
         self,
         task: cartpole.CartPole,
+        architecture: Architecture,
         num_envs: int,
         steps: int | None,
         streams: Streams,
     ) -> None:
         """`steps` None collects whole episodes, one in each environment."""
-        self._task, self._num_envs, self._streams = task, num_envs, streams
+        self._task, self._architecture = task, architecture
+        self._num_envs, self._streams = num_envs, streams
         self._whole_episodes = steps is None
         longest = -(-task.max_episode_steps // 64) * 64
         self._steps = longest if steps is None else steps
@@ -80,7 +82,7 @@ class CompiledCollector:
         self._rollout = tf.function(self._compute_rollout, jit_compile=True, autograph=False)
         self._play = tf.function(self._compute_play, jit_compile=True, autograph=False)
 
-    def collect(self, policy: Network, active: NDArray[np.bool_]) -> Rollout:
+    def collect(self, weights: Array, active: NDArray[np.bool_]) -> Rollout:
         shape = (self._steps, self._num_envs)
         uniforms = self._streams.uniform(Purpose.ACTING, self._collected, shape)
         first = 1 if self._whole_episodes else self._steps
@@ -88,14 +90,14 @@ class CompiledCollector:
         if self._whole_episodes:
             self._state = CartPoleState(fresh[0], tf.zeros_like(self._state.elapsed))
         self._state, rollout = self._rollout(
-            policy, self._state, tf.constant(uniforms), fresh, tf.constant(active)
+            tf.constant(weights), self._state, tf.constant(uniforms), fresh, tf.constant(active)
         )
         self._collected += active
         return rollout
 
     def play(
         self,
-        policy: Network,
+        weights: Array,
         episodes: int,
         purpose: Purpose,
         counter: int,
@@ -110,7 +112,7 @@ class CompiledCollector:
         uniforms = np.zeros((1, agents, episodes), np.float32)
         if not greedy:
             uniforms = self._streams.uniform(Purpose.FINAL_ACTING, counters, (steps, episodes))
-        returns = self._play(policy, physics, tf.constant(uniforms))
+        returns = self._play(tf.constant(weights), physics, tf.constant(uniforms))
         return returns.numpy().astype(np.float64)
 
     def _first_state(self) -> CartPoleState:
@@ -128,12 +130,13 @@ class CompiledCollector:
 
     def _compute_rollout(
         self,
-        policy: Network,
+        weights: tf.Tensor,
         state: CartPoleState,
         uniforms: tf.Tensor,
         fresh: tf.Tensor,
         active: tf.Tensor,
     ) -> tuple[CartPoleState, Rollout]:
+        policy = self._architecture.unpack(weights)["actor"]
         shape = tuple(state.elapsed.shape)
         types = {"observations": tf.float32, "actions": tf.int32, "next_observations": tf.float32}
         columns = Rollout(
@@ -180,7 +183,10 @@ class CompiledCollector:
         )
         return state, Rollout(*(column.stack() for column in columns))
 
-    def _compute_play(self, policy: Network, physics: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+    def _compute_play(
+        self, weights: tf.Tensor, physics: tf.Tensor, uniforms: tf.Tensor
+    ) -> tf.Tensor:
+        policy = self._architecture.unpack(weights)["actor"]
         greedy = uniforms.shape[0] == 1
         alive = tf.ones(physics.shape[:-1], tf.bool)
 
@@ -211,10 +217,15 @@ class GymnasiumCollector:
     """
 
     def __init__(
-        self, environment: Environment, num_envs: int, steps: int | None, streams: Streams
+        self,
+        environment: Environment,
+        architecture: Architecture,
+        num_envs: int,
+        steps: int | None,
+        streams: Streams,
     ) -> None:
         """`steps` None collects whole episodes, one in each environment."""
-        self._environment, self._streams = environment, streams
+        self._environment, self._architecture, self._streams = environment, architecture, streams
         self._shape = (streams.num_agents, num_envs)
         self._steps = steps
         self._collected = np.zeros(streams.num_agents, np.int64)  # rollouts, an agent
@@ -226,8 +237,8 @@ class GymnasiumCollector:
             for index in range(len(self._envs)):
                 self._current[index] = self._reset(index)
 
-    def collect(self, policy: Network, active: NDArray[np.bool_]) -> Rollout:
-        policy = tf.nest.map_structure(np.asarray, policy)
+    def collect(self, weights: Array, active: NDArray[np.bool_]) -> Rollout:
+        policy = self._architecture.unpack(np.asarray(weights))["actor"]
         alive = np.repeat(active, self._shape[1])
         if self._steps is None:
             for index in np.flatnonzero(alive):
@@ -248,7 +259,7 @@ class GymnasiumCollector:
 
     def play(
         self,
-        policy: Network,
+        weights: Array,
         episodes: int,
         purpose: Purpose,
         counter: int,
@@ -256,12 +267,12 @@ class GymnasiumCollector:
         greedy: bool,
         active: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.float64]:
-        policy = tf.nest.map_structure(np.asarray, policy)
+        rows = np.asarray(weights)
         returns = np.full((self._shape[0], episodes), np.nan)
         for agent in np.flatnonzero(np.ones(self._shape[0], bool) if active is None else active):
             starts = self._streams.generator(purpose, agent, counter)
             acting = self._streams.generator(Purpose.FINAL_ACTING, agent, counter)
-            own = tf.nest.map_structure(lambda w, k=agent: w[k : k + 1], policy)
+            own = self._architecture.unpack(rows[agent : agent + 1])["actor"]
             returns[agent] = self._play_one(own, starts, None if greedy else acting, episodes)
         return returns
 
@@ -314,8 +325,7 @@ class GymnasiumCollector:
         return encoded.reshape(*self._shape, *encoded.shape[1:])
 
     def _logits(self, policy: Network, observations: NDArray[Any]) -> NDArray[np.float32]:
-        convolutions = convolutions_of(self._environment.observation_shape)
-        logits: NDArray[np.float32] = forward(policy, observations, convolutions)
+        logits: NDArray[np.float32] = forward(policy, observations, self._architecture.convolutions)
         return logits
 
     def _play_one(

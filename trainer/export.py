@@ -14,7 +14,7 @@ from trainer.networks import Architecture, Network
 
 
 def keras_model(agents: Agents, agent: int, *, pixels: bool = False) -> keras.Model:
-    """Observations `[B, *observation]` to `probabilities` `[B, actions]`; A2C: `value` `[B, 1]` too.
+    """Observations `[B, *obs]` to `probabilities` `[B, actions]`; A2C: also `value` `[B, 1]`.
 
     Observations are as the networks see them: discrete ones one-hot, `pixels` as uint8.
     """
@@ -23,7 +23,7 @@ def keras_model(agents: Agents, agent: int, *, pixels: bool = False) -> keras.Mo
         architecture.observation_shape, name="observations", dtype="uint8" if pixels else "float32"
     )
     x = keras.layers.Rescaling(1 / 255)(inputs) if pixels else inputs
-    networks = agents.state.averaged
+    networks = architecture.unpack(agents.state.averaged.numpy()[agent : agent + 1])
     outputs = {}
     outputs["probabilities"] = keras.layers.Softmax(name="probabilities")(
         _stacked_layers(architecture, networks["actor"], "actor", x)
@@ -38,7 +38,7 @@ def keras_model(agents: Agents, agent: int, *, pixels: bool = False) -> keras.Mo
         for index, (kernel, bias) in enumerate(network):
             layer = model.get_layer(f"{head}_{index + 1}")
             shape = layer.kernel.shape
-            layer.set_weights([np.reshape(kernel[agent], shape), np.reshape(bias[agent], [-1])])
+            layer.set_weights([np.reshape(kernel, shape), np.reshape(bias, [-1])])
     return model
 
 

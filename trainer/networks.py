@@ -22,13 +22,12 @@ Array = Any  # np.ndarray or tf.Tensor
 Convolutions = tuple[tuple[int, int, int], ...]
 
 
-def convolutions_of(observation_shape: tuple[int, ...]) -> Convolutions:
-    """A small front for pixels, after Mnih et al. (2013); none for a list of features."""
-    return ((16, 8, 4), (32, 4, 2)) if len(observation_shape) == 3 else ()
-
-
 class Architecture(NamedTuple):
-    """The shape of an agent's networks."""
+    """The shape of an agent's networks: an actor and, with a critic, one that shares no weights.
+
+    The weights of a stack are one matrix `[P, size]`: a row holds all of an agent's numbers. The
+    optimiser needs no more than that, and a compiled call is charged for each tensor it is handed.
+    """
 
     observation_shape: tuple[int, ...]  # (features,), or (height, width, channels) for pixels
     num_actions: int
@@ -37,12 +36,57 @@ class Architecture(NamedTuple):
 
     @property
     def convolutions(self) -> Convolutions:
-        return convolutions_of(self.observation_shape)
+        """A small front for pixels, after Mnih et al. (2013); none for a list of features."""
+        return ((16, 8, 4), (32, 4, 2)) if len(self.observation_shape) == 3 else ()
 
     @property
-    def heads(self) -> dict[str, int]:
-        """The networks of one agent and their numbers of outputs. They share no weights."""
-        return {"actor": self.num_actions} | ({"critic": 1} if self.critic else {})
+    def layers(self) -> dict[str, list[tuple[int, int]]]:
+        """(inputs, outputs) of each layer of each network.
+
+        Raises:
+            ValueError: the images are too small for the convolutions.
+        """
+        front, shape = [], self.observation_shape
+        for filters, size, stride in self.convolutions:
+            height, width, channels = shape
+            front.append((size * size * channels, filters))
+            shape = ((height - size) // stride + 1, (width - size) // stride + 1, filters)
+            if min(shape) < 1:
+                pixels = " x ".join(map(str, self.observation_shape))
+                raise ValueError(f"Pixel observations must be at least 20 x 20, but are {pixels}.")
+        hidden = self.hidden_neurons
+        trunk = [*front, (math.prod(shape), hidden), (hidden, hidden)]
+        heads = {"actor": self.num_actions} | ({"critic": 1} if self.critic else {})
+        return {name: [*trunk, (hidden, outputs)] for name, outputs in heads.items()}
+
+    @property
+    def size(self) -> int:
+        """How many numbers an agent has."""
+        return sum((i + 1) * o for layers in self.layers.values() for i, o in layers)
+
+    def unpack(self, weights: Array) -> dict[str, Network]:
+        """The networks in `weights` `[P, size]`: for each layer a kernel, then a bias."""
+        shapes = [
+            shape
+            for layers in self.layers.values()
+            for inputs, outputs in layers
+            for shape in ((inputs, outputs), (1, outputs))
+        ]
+        sizes = [math.prod(shape) for shape in shapes]
+        if isinstance(weights, np.ndarray):
+            parts = np.split(weights, np.cumsum(sizes)[:-1], axis=1)
+        else:
+            parts = tf.split(weights, sizes, axis=1)
+        arrays = iter(
+            part.reshape(-1, *shape)
+            if isinstance(part, np.ndarray)
+            else tf.reshape(part, (-1, *shape))
+            for part, shape in zip(parts, shapes, strict=True)
+        )
+        return {
+            name: tuple((next(arrays), next(arrays)) for _ in layers)
+            for name, layers in self.layers.items()
+        }
 
 
 def forward(
@@ -81,41 +125,27 @@ def _patches(images: Array, size: int, stride: int) -> Array:
     return tf.reshape(patches, [agents, batch, *patches.shape[1:]])
 
 
-def layer_sizes(architecture: Architecture, outputs: int) -> list[tuple[int, int]]:
-    """(inputs, outputs) of each layer of a network with `outputs` outputs."""
-    sizes = []
-    shape = architecture.observation_shape
-    for filters, size, stride in architecture.convolutions:
-        height, width, channels = shape
-        sizes.append((size * size * channels, filters))
-        shape = ((height - size) // stride + 1, (width - size) // stride + 1, filters)
-        if min(shape) < 1:
-            pixels = " x ".join(map(str, architecture.observation_shape))
-            raise ValueError(f"Pixel observations must be at least 20 x 20, but are {pixels}.")
-    hidden = architecture.hidden_neurons
-    return [*sizes, (math.prod(shape), hidden), (hidden, hidden), (hidden, outputs)]
-
-
 def initialise(
     architecture: Architecture, generators: list[np.random.Generator]
-) -> dict[str, Network]:
-    """Fresh weights of a stack, one generator an agent, float32.
+) -> NDArray[np.float32]:
+    """Fresh weights `[P, size]`, one generator an agent.
 
     Orthogonal kernels (Saxe et al., 2014) with gain sqrt(2), 0.01 for the policy's last layer so
     that the first policy is close to uniform, 1 for the value's; zero biases.
     """
-    networks = {}
-    for head, outputs in architecture.heads.items():
-        sizes = layer_sizes(architecture, outputs)
-        gains = [math.sqrt(2)] * (len(sizes) - 1) + [0.01 if head == "actor" else 1.0]
-        networks[head] = tuple(
-            (
-                tf.constant(np.stack([_orthogonal(g, size, gain) for g in generators])),
-                tf.zeros((len(generators), 1, size[1])),
-            )
-            for size, gain in zip(sizes, gains, strict=True)
-        )
-    return networks
+    return np.stack([_initialise_one(architecture, generator) for generator in generators])
+
+
+def _initialise_one(
+    architecture: Architecture, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    parts = []
+    for head, layers in architecture.layers.items():
+        gains = [math.sqrt(2)] * (len(layers) - 1) + [0.01 if head == "actor" else 1.0]
+        for (inputs, outputs), gain in zip(layers, gains, strict=True):
+            parts.append(_orthogonal(generator, (inputs, outputs), gain).reshape(-1))
+            parts.append(np.zeros(outputs, np.float32))
+    return np.concatenate(parts)
 
 
 def _orthogonal(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trainer.agents import Agents
     from trainer.collectors import Collector
     from trainer.environments import Environment
+    from trainer.networks import Architecture
     from trainer.randomness import Streams
     from trainer.reporting import Reporters
     from trainer.train import Evaluation
@@ -78,7 +79,7 @@ def run(command: Command, arguments: Sequence[str], started: float) -> int:
     options = command.options
     streams = Streams([(options.seed, agent) for agent in range(options.seeds)])
     agents = make_agents(command, environment, streams)
-    collector = make_collector(command, environment, streams)
+    collector = make_collector(command, environment, agents.architecture, streams)
     plan = Plan(
         options.total_steps,
         options.evaluation_every,
@@ -99,7 +100,7 @@ def run(command: Command, arguments: Sequence[str], started: float) -> int:
         train(agents, collector, progress, on_evaluation, lambda p: console.steps(p.steps.mean()))
         greedy, sampled = (
             collector.play(
-                agents.policy, options.evaluation_episodes, Purpose.FINAL, 0, greedy=greedy
+                agents.state.averaged, options.evaluation_episodes, Purpose.FINAL, 0, greedy=greedy
             )
             for greedy in (True, False)
         )
@@ -233,15 +234,20 @@ def make_agents(command: Command, environment: Environment, streams: Streams) ->
         raise BadCommand(str(error)) from error
 
 
-def make_collector(command: Command, environment: Environment, streams: Streams) -> Collector:
+def make_collector(
+    command: Command, environment: Environment, architecture: Architecture, streams: Streams
+) -> Collector:
     from trainer.cartpole import VERSIONS
     from trainer.collectors import CompiledCollector, GymnasiumCollector
 
     batching = Batching(command.hyperparameters, command.options.algorithm)
     if command.options.collector == "gymnasium" or environment.id not in VERSIONS:
-        return GymnasiumCollector(environment, batching.num_envs, batching.steps, streams)
-    task = VERSIONS[environment.id]
-    return CompiledCollector(task, batching.num_envs, batching.steps, streams)
+        return GymnasiumCollector(
+            environment, architecture, batching.num_envs, batching.steps, streams
+        )
+    return CompiledCollector(
+        VERSIONS[environment.id], architecture, batching.num_envs, batching.steps, streams
+    )
 
 
 def make_reporters(command: Command, job_dir: JobDir, console: ConsoleReporter) -> Reporters:

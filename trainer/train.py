@@ -113,7 +113,7 @@ def train(
     while progress.training.any():
         learning = progress.learning
         if learning.any():
-            rollout = collector.collect(agents.networks["actor"], learning)
+            rollout = collector.collect(agents.state.weights, learning)
             update = agents.update(rollout, progress.remaining, learning)
             # Reading the mask waits for the device: the one place where the loop does.
             progress.steps += rollout.mask.numpy().sum(axis=(0, 2)).astype(np.int64)
@@ -128,7 +128,7 @@ def train(
 def validate(agents: Agents, collector: Collector, progress: Progress) -> NDArray[np.float64]:
     """Mean greedy return over the validation episodes, `[P]`, of the agents still in training."""
     returns: NDArray[Any] = collector.play(
-        agents.policy,
+        agents.state.averaged,
         progress.plan.validation_episodes,
         Purpose.VALIDATION,
         len(progress.evaluations),
