@@ -155,17 +155,17 @@ def test_long_rounds_in_chunks_give_the_gradient_of_the_whole() -> None:
 
 
 def test_adam_takes_the_steps_that_keras_adam_takes() -> None:
-    hyperparameters = replace(SMALL, max_gradient_norm=1e9, adam_epsilon=1e-7, adam_beta_2=0.99)
+    hyperparameters = Hyperparameters(
+        learning_rate=0.01, max_gradient_norm=1e9, adam_epsilon=1e-12, adam_beta_2=0.99
+    )
     agents, _ = make("a2c", 1, hyperparameters)
     state = agents.state
     variable = keras.Variable(state.weights)
-    keras_adam = keras.optimizers.Adam(0.01, ADAM_BETA_1, 0.99, 1e-7)
+    keras_adam = keras.optimizers.Adam(0.01, ADAM_BETA_1, 0.99, 1e-12)
     generator = np.random.default_rng(0)
     for _ in range(5):
         gradients = tf.constant(generator.normal(size=state.weights.shape), tf.float32)
-        state = agents._optimiser.step(
-            state, gradients, tf.constant([[1.0]]), tf.constant([[0.01]])
-        )
+        state = agents._optimiser.step(state, gradients, tf.constant([[1.0]]), tf.constant([[1.0]]))
         keras_adam.apply([gradients], [variable])
     np.testing.assert_allclose(state.weights, variable, rtol=1e-4, atol=1e-6)
 
@@ -185,7 +185,7 @@ def test_the_scored_weights_are_the_moving_average_that_the_flag_asks_for() -> N
     for _ in range(9):  # from the third update on the flag's decay is the smaller one
         before = state
         gradients = tf.ones_like(state.weights)
-        state = agents._optimiser.step(state, gradients, tf.constant([[1.0]]), tf.constant([[0.1]]))
+        state = agents._optimiser.step(state, gradients, tf.constant([[1.0]]), tf.constant([[1.0]]))
         seen.append((before, state))
     for before, after in seen[4:]:
         expected = 0.25 * before.averaged + 0.75 * after.weights

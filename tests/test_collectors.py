@@ -174,8 +174,8 @@ def test_both_collectors_roll_out_the_same_from_one_state_and_the_same_actions()
     for index, env in enumerate(theirs._envs):
         env.reset(seed=0)
         env.unwrapped.state = tuple(starts.reshape(-1, 4)[index])
-        theirs._current[index] = starts.reshape(-1, 4)[index].astype(np.float32)
-    ours._state = ours._state._replace(physics=tf.constant(starts))
+    theirs._observed[:] = starts
+    ours.state = ours.state._replace(physics=tf.constant(starts))
     policy = steady_policy()  # acts on signs, so that the last digit of a logit decides nothing
 
     a, b = (arrays(c.collect(policy, ALL)) for c in (ours, theirs))

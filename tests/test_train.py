@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainer.learners import Learned
 from trainer.train import Plan, Progress
 
 
@@ -52,8 +53,8 @@ def test_falling_back_after_the_first_solve_is_on_record() -> None:
 def test_a_diverged_agent_trains_no_further() -> None:
     course = progress(2)
     course.steps[:] = 300
-    course.diverged[1] = True
-    course.record(np.array([1.0, 1.0]), {})
+    finite = np.array([True, False])
+    course.advance(Learned(course.steps + 1, np.zeros((2, 5), np.float32), finite))
     np.testing.assert_array_equal(course.training, [True, False])
     assert course.summary()["diverged"] == [1]
 

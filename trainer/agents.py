@@ -16,6 +16,8 @@ from trainer.randomness import Purpose, Streams
 from trainer.rollout import Rollout
 
 ADAM_BETA_1 = 0.9  # the field's constant; the rest of Adam is in the flags
+# The last is measured before clipping.
+METRICS = ("total_loss", "policy_loss", "value_loss", "entropy", "gradient_norm")
 CHUNK_STEPS = 64  # whole episodes go through the networks this many time steps at a time
 
 
@@ -30,21 +32,10 @@ class State(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What one update did, an entry an agent."""
+    """What one update did, a row for each agent."""
 
-    losses: Losses  # [P, 1]
-    gradient_norm: tf.Tensor  # [P], before clipping
-    finite: tf.Tensor  # [P] bool; where False the weights were left as they were
-
-    def means(self, agents: NDArray[np.bool_]) -> dict[str, float]:
-        """What to log, each a mean over those of `agents` whose numbers are finite."""
-        numbers = {f"{name}_loss": x[:, 0] for name, x in self.losses._asdict().items()}
-        numbers["entropy"] = numbers.pop("entropy_loss")
-        numbers["gradient_norm"] = self.gradient_norm
-        chosen = agents & self.finite.numpy()
-        return {
-            name: float(x.numpy()[chosen].mean()) for name, x in numbers.items() if chosen.any()
-        }
+    metrics: tf.Tensor  # [P, len(METRICS)] float32
+    finite: tf.Tensor  # [P] bool; where False an active agent's weights were left as they were
 
 
 class Agents:
@@ -60,9 +51,11 @@ class Agents:
         self.architecture = architecture
         self._algorithm = ALGORITHMS[algorithm]
         self._hyperparameters = hyperparameters
-        self._learning_rate = np.array([h.learning_rate for h in hyperparameters], np.float32)
         self._coefficients = Coefficients(*_columns(hyperparameters, Coefficients._fields))
-        self._optimiser = Optimiser(*_columns(hyperparameters, Optimiser._fields))
+        decay = [[h.learning_rate_decay == "linear"] for h in hyperparameters]
+        self._optimiser = Optimiser(
+            tf.constant(decay), *_columns(hyperparameters, Optimiser._fields[1:])
+        )
         agents = range(streams.num_agents)
         weights = tf.constant(
             initialise(
@@ -71,7 +64,7 @@ class Agents:
         )
         zeros = tf.zeros_like(weights)
         self.state = State(weights, weights, zeros, zeros, tf.zeros((len(agents), 1)))
-        self._update = tf.function(self._compute_update, jit_compile=True, autograph=False)
+        self._update = tf.function(self.compute_update, jit_compile=True, autograph=False)
 
     def act_greedily(self, agent: int, observation: NDArray[Any]) -> int:
         """The action that one agent's policy likes best for one encoded observation."""
@@ -86,29 +79,28 @@ class Agents:
     def update(
         self, rollout: Rollout, remaining: NDArray[np.float64], active: NDArray[np.bool_]
     ) -> Update:
-        """Learns from one rollout.
+        """Learns from one rollout; the arguments are those of `compute_update`."""
+        self.state, update = self._update(
+            self.state, rollout, tf.constant(remaining, tf.float32), tf.constant(active)
+        )
+        return update
+
+    def compute_update(
+        self, state: State, rollout: Rollout, remaining: tf.Tensor, active: tf.Tensor
+    ) -> tuple[State, Update]:
+        """The state after learning from one rollout: a pure function, to be compiled.
 
         Args:
             remaining: `[P]`, the share of the agent's steps that lie ahead, for the learning rate.
             active: `[P]` bool; the others stay as they are.
         """
-        decay = np.array([h.learning_rate_decay == "linear" for h in self._hyperparameters])
-        rates = self._learning_rate * np.where(decay, remaining, 1.0).astype(np.float32)
-        self.state, update = self._update(
-            self.state, rollout, tf.constant(rates), tf.constant(active)
-        )
-        return update
-
-    def _compute_update(
-        self, state: State, rollout: Rollout, rates: tf.Tensor, active: tf.Tensor
-    ) -> tuple[State, Update]:
         gradients, losses = self._gradients(state.weights, rollout)
         norm = tf.norm(gradients, axis=1, keepdims=True)
         finite = tf.math.is_finite(norm) & tf.math.is_finite(losses.total)
-        learned = self._optimiser.step(state, gradients, norm, rates[:, tf.newaxis])
+        learned = self._optimiser.step(state, gradients, norm, remaining[:, tf.newaxis])
         kept = active[:, tf.newaxis] & finite
         after = State(*(tf.where(kept, new, old) for new, old in zip(learned, state, strict=True)))
-        return after, Update(losses, norm[:, 0], finite[:, 0])
+        return after, Update(tf.concat([*losses, norm], axis=1), finite[:, 0] | ~active)
 
     def _gradients(self, weights: tf.Tensor, rollout: Rollout) -> tuple[tf.Tensor, Losses]:
         """Gradients `[P, size]` of the summed losses: agents share no weights, so each its own."""
@@ -173,13 +165,18 @@ class Optimiser(NamedTuple):
     Keras' optimisers know no stack: here each agent has its own norm, step size and count.
     """
 
+    linear_decay: tf.Tensor  # bool, whether the step size falls with what remains
+    learning_rate: tf.Tensor
     max_gradient_norm: tf.Tensor
     adam_beta_2: tf.Tensor
     adam_epsilon: tf.Tensor
     averaging: tf.Tensor
 
-    def step(self, state: State, gradients: tf.Tensor, norm: tf.Tensor, rates: tf.Tensor) -> State:
-        """The state after one update with step sizes `rates` `[P, 1]`."""
+    def step(
+        self, state: State, gradients: tf.Tensor, norm: tf.Tensor, remaining: tf.Tensor
+    ) -> State:
+        """The state after one update; `norm` of the gradients and `remaining` are `[P, 1]`."""
+        rates = self.learning_rate * tf.where(self.linear_decay, remaining, 1.0)
         beta_1, beta_2, count = ADAM_BETA_1, self.adam_beta_2, state.updates + 1
         gradients *= tf.minimum(1.0, self.max_gradient_norm / tf.maximum(norm, 1e-12))
         first = beta_1 * state.first_moments + (1 - beta_1) * gradients

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from trainer import cartpole
 from trainer.environments import Environment
 from trainer.networks import Architecture, Array, Network, forward
-from trainer.randomness import Purpose, Streams
+from trainer.randomness import Counters, Purpose, Streams
 from trainer.rollout import Rollout
 
 
@@ -60,6 +59,13 @@ class CartPoleState(NamedTuple):
     elapsed: tf.Tensor  # [P, N] int32, steps since the reset
 
 
+class Draws(NamedTuple):
+    """The random numbers behind one rollout, or with an axis in front behind several."""
+
+    uniforms: tf.Tensor  # [T, P, N] float32, for acting
+    fresh: tf.Tensor  # [T, P, N, 4] float64, the state after a reset at that step
+
+
 class CompiledCollector:
     """CartPole and the policy in one XLA program, for speed."""
 
@@ -77,23 +83,35 @@ class CompiledCollector:
         self._whole_episodes = steps is None
         longest = -(-task.max_episode_steps // 64) * 64
         self._steps = longest if steps is None else steps
-        self._collected = np.zeros(streams.num_agents, np.int64)  # rollouts, an agent
-        self._state = self._first_state()
-        self._rollout = tf.function(self._compute_rollout, jit_compile=True, autograph=False)
+        self.collected = np.zeros(streams.num_agents, np.int64)  # rollouts, an agent
+        self.state = self._first_state()
+        self._rollout = tf.function(self.compute_rollout, jit_compile=True, autograph=False)
         self._play = tf.function(self._compute_play, jit_compile=True, autograph=False)
 
     def collect(self, weights: Array, active: NDArray[np.bool_]) -> Rollout:
-        shape = (self._steps, self._num_envs)
-        uniforms = self._streams.uniform(Purpose.ACTING, self._collected, shape)
-        first = 1 if self._whole_episodes else self._steps
-        fresh = self._resets(Purpose.ENVIRONMENT, self._collected, (first, self._num_envs))
-        if self._whole_episodes:
-            self._state = CartPoleState(fresh[0], tf.zeros_like(self._state.elapsed))
-        self._state, rollout = self._rollout(
-            tf.constant(weights), self._state, tf.constant(uniforms), fresh, tf.constant(active)
+        draws = Draws(*(x[0] for x in self.draw(1)))
+        self.state, rollout = self._rollout(
+            tf.constant(weights), self.state, draws, tf.constant(active)
         )
-        self._collected += active
+        self.collected += active
         return rollout
+
+    @property
+    def draws_per_rollout(self) -> int:
+        """How many random numbers a rollout of all agents is handed."""
+        resets = 1 if self._whole_episodes else self._steps
+        return self._streams.num_agents * self._num_envs * (self._steps + 4 * resets)
+
+    def draw(self, rollouts: int) -> Draws:
+        """The numbers for each agent's next `rollouts` rollouts, that axis in front."""
+        uniforms, fresh = [], []
+        resets = 1 if self._whole_episodes else self._steps
+        for ahead in range(rollouts):
+            counters = self.collected + ahead
+            shape = (self._steps, self._num_envs)
+            uniforms.append(self._streams.uniform(Purpose.ACTING, counters, shape))
+            fresh.append(self._resets(Purpose.ENVIRONMENT, counters, (resets, self._num_envs)))
+        return Draws(tf.constant(np.stack(uniforms)), tf.constant(np.stack(fresh)))
 
     def play(
         self,
@@ -107,7 +125,7 @@ class CompiledCollector:
     ) -> NDArray[np.float64]:
         agents = self._streams.num_agents
         counters = [counter] * agents
-        physics = self._resets(purpose, counters, (1, episodes))[0]
+        physics = tf.constant(self._resets(purpose, counters, (1, episodes))[0])
         steps = 1 if greedy else self._task.max_episode_steps
         uniforms = np.zeros((1, agents, episodes), np.float32)
         if not greedy:
@@ -118,26 +136,27 @@ class CompiledCollector:
     def _first_state(self) -> CartPoleState:
         agents = self._streams.num_agents
         first = np.full(agents, 2**62)  # a counter that no rollout reaches
-        physics = self._resets(Purpose.ENVIRONMENT, first, (1, self._num_envs))[0]
+        physics = tf.constant(self._resets(Purpose.ENVIRONMENT, first, (1, self._num_envs))[0])
         return CartPoleState(physics, tf.zeros((agents, self._num_envs), tf.int32))
 
     def _resets(
-        self, purpose: Purpose, counters: Sequence[int] | NDArray[np.int64], shape: tuple[int, int]
-    ) -> tf.Tensor:
-        """First states, `[steps, P, N, 4]` float64."""
+        self, purpose: Purpose, counters: Counters, shape: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """First states, `[steps, P, N, 4]`."""
         draws = self._streams.uniform(purpose, counters, (*shape, 4)).astype(np.float64)
-        return tf.constant((2 * draws - 1) * cartpole.RESET_RANGE)
+        return (2 * draws - 1) * cartpole.RESET_RANGE
 
-    def _compute_rollout(
-        self,
-        weights: tf.Tensor,
-        state: CartPoleState,
-        uniforms: tf.Tensor,
-        fresh: tf.Tensor,
-        active: tf.Tensor,
+    def compute_rollout(
+        self, weights: tf.Tensor, state: CartPoleState, draws: Draws, active: tf.Tensor
     ) -> tuple[CartPoleState, Rollout]:
+        """One rollout, and where the environments stand after it: a pure function, to be compiled.
+
+        Rows of agents that are not `active` `[P]` are masked.
+        """
         policy = self._architecture.unpack(weights)["actor"]
         shape = tuple(state.elapsed.shape)
+        if self._whole_episodes:
+            state = CartPoleState(draws.fresh[0], tf.zeros_like(state.elapsed))
         types = {"observations": tf.float32, "actions": tf.int32, "next_observations": tf.float32}
         columns = Rollout(
             *(
@@ -153,7 +172,7 @@ class CompiledCollector:
 
         def body(t: tf.Tensor, state: CartPoleState, alive: tf.Tensor, columns: Rollout) -> Any:
             observations = tf.cast(state.physics, tf.float32)
-            actions = choose(forward(policy, observations, ()), uniforms[t])
+            actions = choose(forward(policy, observations, ()), draws.uniforms[t])
             physics = cartpole.step(state.physics, actions)
             elapsed = state.elapsed + 1
             fallen = cartpole.has_fallen(physics) & alive
@@ -172,7 +191,7 @@ class CompiledCollector:
             if self._whole_episodes:
                 alive &= ~ended
             else:
-                physics = tf.where(ended[..., tf.newaxis], fresh[t], physics)
+                physics = tf.where(ended[..., tf.newaxis], draws.fresh[t], physics)
                 elapsed = tf.where(ended, 0, elapsed)
             return t + 1, CartPoleState(physics, elapsed), alive, columns
 
@@ -232,18 +251,15 @@ class GymnasiumCollector:
         self._episodes = np.zeros(self._shape, np.int64)  # begun, an environment
         self._envs = [environment.make() for _ in range(streams.num_agents * num_envs)]
         self._players: list[Any] = []  # environments of `play`, so that training goes on untouched
-        self._current: list[Any] = [None] * len(self._envs)  # raw observations
-        if steps is not None:
-            for index in range(len(self._envs)):
-                self._current[index] = self._reset(index)
+        everyone = np.arange(len(self._envs))
+        first = self._reset(everyone)
+        self._observed = first.reshape(*self._shape, *first.shape[1:])  # what the policy sees next
 
     def collect(self, weights: Array, active: NDArray[np.bool_]) -> Rollout:
         policy = self._architecture.unpack(np.asarray(weights))["actor"]
         alive = np.repeat(active, self._shape[1])
         if self._steps is None:
-            for index in np.flatnonzero(alive):
-                self._current[index] = self._reset(index)
-            self._fill_idle(alive)
+            self._flat(self._observed)[alive] = self._reset(np.flatnonzero(alive))
         draws = self._acting_draws()
         rows: list[list[NDArray[Any]]] = []
         while alive.any() and (self._steps is None or len(rows) < self._steps):
@@ -269,25 +285,25 @@ class GymnasiumCollector:
     ) -> NDArray[np.float64]:
         rows = np.asarray(weights)
         returns = np.full((self._shape[0], episodes), np.nan)
-        for agent in np.flatnonzero(np.ones(self._shape[0], bool) if active is None else active):
+        for agent in range(self._shape[0]):
+            if active is not None and not active[agent]:
+                continue
             starts = self._streams.generator(purpose, agent, counter)
             acting = self._streams.generator(Purpose.FINAL_ACTING, agent, counter)
             own = self._architecture.unpack(rows[agent : agent + 1])["actor"]
             returns[agent] = self._play_one(own, starts, None if greedy else acting, episodes)
         return returns
 
-    def _reset(self, index: int) -> Any:
-        agent, env = divmod(index, self._shape[1])
-        generator = self._streams.generator(
-            Purpose.ENVIRONMENT, agent, env, int(self._episodes[agent, env])
-        )
-        self._episodes[agent, env] += 1
-        return self._envs[index].reset(seed=_seed(generator))[0]
-
-    def _fill_idle(self, alive: NDArray[np.bool_]) -> None:
-        """Gives environments of agents that sit out something to show; its rows are masked."""
-        example = self._current[int(np.flatnonzero(alive)[0])]
-        self._current = [example if x is None else x for x in self._current]
+    def _reset(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """Starts the next episode in each of those environments; their first observations."""
+        raw = []
+        for index in indices.tolist():
+            agent, env = divmod(index, self._shape[1])
+            episode = int(self._episodes[agent, env])
+            generator = self._streams.generator(Purpose.ENVIRONMENT, agent, env, episode)
+            raw.append(self._envs[index].reset(seed=_seed(generator))[0])
+            self._episodes[agent, env] += 1
+        return self._environment.encode(raw)
 
     def _acting_draws(self) -> Any:
         """Uniform numbers `[P, N]` for one step after the other, as long as asked."""
@@ -303,26 +319,29 @@ class GymnasiumCollector:
         self, policy: Network, uniforms: NDArray[np.float32], alive: NDArray[np.bool_]
     ) -> list[NDArray[Any]]:
         """Steps the environments that are alive; one row of each field of a `Rollout`."""
-        observations = self._observe(self._current)
+        observations = self._observed
         actions = choose(self._logits(policy, observations), uniforms)
-        after = list(self._current)
+        live = np.flatnonzero(alive)
+        # As NumPy scalars: Gymnasium checks those faster than ints.
+        named = actions.reshape(-1).astype(np.int64) + self._environment.first_action
+        raw, earned, fell, late, _ = zip(*(self._envs[i].step(named[i]) for i in live), strict=True)
         rewards, terminated, truncated = np.zeros((3, *self._shape), np.float32)
-        for index in np.flatnonzero(alive):
-            place = divmod(int(index), self._shape[1])
-            action = int(actions[place]) + self._environment.first_action
-            after[index], reward, fell, late, _ = self._envs[index].step(action)
-            rewards[place], terminated[place], truncated[place] = reward, fell, late and not fell
-        next_observations = self._observe(after)
-        if self._steps is not None:
-            for index in np.flatnonzero((terminated + truncated).reshape(-1)):
-                after[index] = self._reset(int(index))
-        self._current = after
+        self._flat(rewards)[live] = earned
+        self._flat(terminated)[live] = fell
+        self._flat(truncated)[live] = np.array(late) & ~np.array(fell)
+        next_observations = observations.copy()
+        self._flat(next_observations)[live] = self._environment.encode(raw)
+        self._observed = next_observations
+        over = np.flatnonzero(terminated + truncated)
+        if self._steps is not None and len(over):
+            self._observed = next_observations.copy()
+            self._flat(self._observed)[over] = self._reset(over)
         mask = alive.reshape(self._shape).astype(np.float32)
         return [observations, actions, rewards, next_observations, terminated, truncated, mask]
 
-    def _observe(self, raw: list[Any]) -> NDArray[Any]:
-        encoded = self._environment.encode(raw)
-        return encoded.reshape(*self._shape, *encoded.shape[1:])
+    def _flat(self, field: NDArray[Any]) -> NDArray[Any]:
+        """A view with agents and environments on one axis."""
+        return field.reshape(-1, *field.shape[2:])
 
     def _logits(self, policy: Network, observations: NDArray[Any]) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = forward(policy, observations, self._architecture.convolutions)

@@ -68,7 +68,7 @@ def _make(environment_id: str, render_mode: str | None) -> gym.Env[Any, Any]:
     with warnings.catch_warnings():  # that CartPole-v0 is old is no news to who asks for it
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         # The passive checker costs half of each step, and finds faults of environments, not ours.
-        wishes = {} if render_mode is None else {"render_mode": render_mode}
+        wishes: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
         return gym.make(environment_id, disable_env_checker=True, **wishes)
 
 

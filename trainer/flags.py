@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from trainer.config import Command, Hyperparameters, RunOptions
@@ -33,13 +33,15 @@ def parse(arguments: Sequence[str]) -> Command:
     }
     values = {**chosen, **given}
     try:
-        hyperparameters, options = (
-            kind(**{f.name: values[f.name] for f in dataclasses.fields(kind) if f.name in values})
-            for kind in (Hyperparameters, RunOptions)
-        )
+        hyperparameters = Hyperparameters(**_of(Hyperparameters, values))
+        options = RunOptions(**_of(RunOptions, values))
     except ValueError as error:
         parser.error(str(error))
     return Command(hyperparameters, options, sources)
+
+
+def _of(kind: type[Hyperparameters | RunOptions], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f.name: values[f.name] for f in dataclasses.fields(kind) if f.name in values}
 
 
 def whole_number(text: str) -> int:

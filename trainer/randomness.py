@@ -12,6 +12,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+Counters = Sequence[int] | NDArray[np.int64]  # one an agent
+
 
 class Purpose(IntEnum):
     """What a stream is for; the numbers are part of the reproducibility contract."""
@@ -51,14 +53,14 @@ class Streams:
         return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, low, high]))
 
     def uniform(
-        self, purpose: Purpose, counters: Sequence[int], shape: tuple[int, ...]
+        self, purpose: Purpose, counters: Counters, shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
         """Uniform numbers in [0, 1): `shape[0]` steps, then agents, then the rest, float32.
 
         Agent k draws at `counters[k]`.
         """
         draws = [
-            self.generator(purpose, agent, counter).random(shape, np.float32)
+            self.generator(purpose, agent, int(counter)).random(shape, np.float32)
             for agent, counter in enumerate(counters)
         ]
         return np.stack(draws, axis=1)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trainer.agents import Agents
     from trainer.collectors import Collector
     from trainer.environments import Environment
+    from trainer.learners import Learner
     from trainer.networks import Architecture
     from trainer.randomness import Streams
     from trainer.reporting import Reporters
@@ -97,7 +98,11 @@ def run(command: Command, arguments: Sequence[str], started: float) -> int:
 
     state, scores = "succeeded", dict[str, Any]()
     try:
-        train(agents, collector, progress, on_evaluation, lambda p: console.steps(p.steps.mean()))
+        learner = make_learner(agents, collector, options.total_steps)
+        train(
+            agents, collector, learner, progress,
+            on_evaluation, lambda p: console.steps(p.steps.mean()),
+        )  # fmt: skip
         greedy, sampled = (
             collector.play(
                 agents.state.averaged, options.evaluation_episodes, Purpose.FINAL, 0, greedy=greedy
@@ -248,6 +253,15 @@ def make_collector(
     return CompiledCollector(
         VERSIONS[environment.id], architecture, batching.num_envs, batching.steps, streams
     )
+
+
+def make_learner(agents: Agents, collector: Collector, total_steps: int) -> Learner:
+    from trainer.collectors import CompiledCollector
+    from trainer.learners import CompiledLearner, SteppedLearner
+
+    if isinstance(collector, CompiledCollector):
+        return CompiledLearner(agents, collector, total_steps)
+    return SteppedLearner(agents, collector, total_steps)
 
 
 def make_reporters(command: Command, job_dir: JobDir, console: ConsoleReporter) -> Reporters:

@@ -1,4 +1,4 @@
-"""The training loop: collect, update, evaluate; for a whole stack, until every agent is done."""
+"""The training loop: learn, evaluate, stop; for a whole stack, until every agent is done."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.agents import Agents
+from trainer.agents import METRICS, Agents
 from trainer.collectors import Collector
+from trainer.learners import Learned, Learner
 from trainer.randomness import Purpose
 
 
@@ -58,10 +59,11 @@ class Progress:
         """[P] who takes part in the next rollout."""
         return self.training & (self.steps < self.next_evaluation)
 
-    @property
-    def remaining(self) -> NDArray[np.float64]:
-        """[P] the share of its steps that each agent has ahead."""
-        return np.maximum(1 - self.steps / self.plan.total_steps, 0)
+    def advance(self, learned: Learned) -> None:
+        """Takes in what a learner did."""
+        self.steps = learned.steps
+        self.diverged |= self.training & ~learned.finite
+        self.training &= ~self.diverged
 
     def record(self, scores: NDArray[np.float64], losses: Mapping[str, float]) -> Evaluation:
         """Takes in validation scores `[P]`, and decides who goes on."""
@@ -78,7 +80,7 @@ class Progress:
                 self.solved_at[agent], self.stayed_solved[agent] = int(self.steps[agent]), True
             if solved and self.plan.stop_when_solved:
                 self.training[agent] = False
-        self.training &= (self.steps < self.plan.total_steps) & ~self.diverged
+        self.training &= self.steps < self.plan.total_steps
         self.evaluations.append(evaluation)
         return evaluation
 
@@ -105,24 +107,28 @@ class Progress:
 def train(
     agents: Agents,
     collector: Collector,
+    learner: Learner,
     progress: Progress,
     on_evaluation: Callable[[Evaluation], None],
     on_steps: Callable[[Progress], None],
 ) -> None:
     """Trains until every agent has stopped; `progress` and `agents` hold the result."""
+    losses: Mapping[str, float] = {}
     while progress.training.any():
-        learning = progress.learning
-        if learning.any():
-            rollout = collector.collect(agents.state.weights, learning)
-            update = agents.update(rollout, progress.remaining, learning)
-            # Reading the mask waits for the device: the one place where the loop does.
-            progress.steps += rollout.mask.numpy().sum(axis=(0, 2)).astype(np.int64)
-            progress.diverged |= learning & ~update.finite.numpy()
-            progress.training &= ~progress.diverged
+        if progress.learning.any():
+            learned = learner.learn(progress.steps, progress.training, progress.next_evaluation)
+            losses = mean_metrics(learned, learned.steps > progress.steps)
+            progress.advance(learned)
             on_steps(progress)
         if progress.training.any() and not progress.learning.any():
-            losses = update.means(learning)
-            on_evaluation(progress.record(validate(agents, collector, progress), losses))
+            scores = validate(agents, collector, progress)
+            on_evaluation(progress.record(scores, losses))
+
+
+def mean_metrics(learned: Learned, agents: NDArray[np.bool_]) -> dict[str, float]:
+    """What to log of the last updates: means over those of `agents` whose numbers are finite."""
+    rows = learned.metrics[agents & learned.finite]
+    return dict(zip(METRICS, rows.mean(axis=0).tolist(), strict=True)) if len(rows) else {}
 
 
 def validate(agents: Agents, collector: Collector, progress: Progress) -> NDArray[np.float64]:
