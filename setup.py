@@ -1,0 +1,38 @@
+"""Makes a package of the trainer, as training services and `pip install .` want it."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def version() -> str:
+    """Read, not imported: importing needs what this very package asks to be installed."""
+    source = (ROOT / "trainer" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE)
+    if found is None:
+        raise SystemExit("setup.py: trainer/__init__.py has no __version__")
+    return found[1]
+
+
+def requirements(name: str) -> list[str]:
+    """The loose requirements from which the pinned ones are made, so that there is one list."""
+    lines = (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "-r"))]
+
+
+setup(
+    name="a2c-cloud-trainer",
+    version=version(),
+    description="A trainer of policy-gradient and actor-critic agents, made to be tuned",
+    license="Apache-2.0",
+    packages=find_packages(include=["trainer", "trainer.*", "tuner", "tuner.*"]),
+    python_requires=">=3.11",
+    install_requires=requirements("base.in"),
+    extras_require={
+        "box2d": ["gymnasium[box2d]"],
+        "dev": requirements("dev.in"),
+    },
+)
