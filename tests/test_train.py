@@ -72,3 +72,14 @@ def test_without_a_threshold_nothing_counts_as_solved() -> None:
     course.record(np.array([1e9]), {})
     assert course.solved_at == [None]
     assert course.training.all()
+
+
+def test_an_agent_that_overflowed_is_scored_anew_for_its_weights_went_back() -> None:
+    course = progress(2, stop=False)
+    course.steps[:] = 300
+    course.record(np.array([50.0, 60.0]), {})
+    course.advance(Learned(course.steps + 1, np.zeros((2, 5), np.float32), np.array([True, False])))
+    np.testing.assert_array_equal(course.to_score, [True, True])
+    course.record(np.array([70.0, 5.0]), {})
+    np.testing.assert_array_equal(course.scores, [70.0, 5.0])
+    np.testing.assert_array_equal(course.to_score, [True, False])

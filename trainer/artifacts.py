@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,20 +28,25 @@ class JobDir:
         """Makes the folder. Raises OSError where it cannot be made or written to."""
         self.path = Path(path).expanduser()
         self.path.mkdir(parents=True, exist_ok=True)
-        self.write("probe", lambda probe: probe.write_bytes(b""))
-        (self.path / "probe").unlink()
+        with tempfile.TemporaryFile(dir=self.path):
+            pass
 
     def write(self, name: str, save: Callable[[Path], Any]) -> Path:
         """`save` fills a file or folder under a temporary name; then it gets its own."""
         target = self.path / name
-        temporary = self.path / f".{uuid.uuid4().hex[:8]}-{name}"
+        temporary, old = (self.path / f".{uuid.uuid4().hex[:8]}-{name}" for _ in range(2))
         try:
             save(temporary)
-            if target.is_dir():
-                shutil.rmtree(target)
-            os.replace(temporary, target)
+            if target.is_dir():  # a folder cannot be replaced, only moved out of the way
+                target.rename(old)
+            temporary.replace(target)
+        except BaseException:
+            if old.exists():
+                old.rename(target)
+            raise
         finally:
             remove(temporary)
+            remove(old)
         return target
 
     def write_text(self, name: str, text: str) -> Path:
@@ -86,9 +91,9 @@ def remove(path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a file; None where there is no such file or it holds no object."""
+    """The object in a file; None where the file cannot be read or holds no object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

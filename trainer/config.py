@@ -36,12 +36,13 @@ class Range:
         """`value`, moved onto a bound that only rounding parts it from."""
         for bound in (self.low, self.high):
             if math.isfinite(bound) and abs(value - bound) <= _ROUNDING * abs(bound):
-                return bound
+                return float(bound)
         return value
 
     def __contains__(self, value: float) -> bool:
         above = value > self.low if self.low_open else value >= self.low
-        return math.isfinite(value) and above and value <= self.high
+        below = value <= self.high if math.isfinite(self.high) else value < math.inf
+        return above and below
 
 
 def setting(
@@ -69,8 +70,9 @@ def _check(settings: Any) -> None:
         value, limits = getattr(settings, field.name), field.metadata["range"]
         if limits is None or not isinstance(value, int | float):
             continue
-        value = type(value)(limits.clamp(value))
-        object.__setattr__(settings, field.name, value)
+        if isinstance(value, float):
+            value = limits.clamp(value)
+            object.__setattr__(settings, field.name, value)
         if value not in limits:
             raise ValueError(
                 f"`{limits.condition(field.name)}` must hold, but got {field.name}={value}."
@@ -81,10 +83,10 @@ def _check(settings: Any) -> None:
 class Hyperparameters:
     """What a tuner may vary. Each field is one flag and may be one yaml `parameterName`."""
 
-    learning_rate: float = setting(5e-3, "Adam's step size.", range=POSITIVE)
+    learning_rate: float = setting(1e-2, "Adam's step size.", range=POSITIVE)
     gamma: float = setting(0.99, "Discount factor.", range=UNIT)
-    hidden_neurons: int = setting(64, "Width of both hidden layers.", range=Range(1, 65536))
-    critic_weight: float = setting(0.5, "Weight of the critic's loss.", range=NOT_NEGATIVE)
+    hidden_neurons: int = setting(32, "Width of both hidden layers.", range=Range(1, 65536))
+    critic_weight: float = setting(1.0, "Weight of the critic's loss.", range=NOT_NEGATIVE)
     entropy: float = setting(
         0.0, "Weight of the entropy bonus; larger is more random.", range=NOT_NEGATIVE
     )
@@ -93,7 +95,7 @@ class Hyperparameters:
         0.99, "From 0, the TD(0) advantage, to 1, the whole return.", range=UNIT
     )
     num_envs: int = setting(
-        8,
+        2,
         "Environments stepped side by side; PG: whole episodes per update.",
         range=Range(1, 65536),
     )
@@ -102,12 +104,12 @@ class Hyperparameters:
     )
     adam_beta_2: float = setting(0.999, "Decay of Adam's second moment.", range=Range(0, 0.999999))
     adam_epsilon: float = setting(
-        3e-2, "Added to the root of Adam's second moment.", range=POSITIVE
+        1e-2, "Added to the root of Adam's second moment.", range=POSITIVE
     )
-    max_gradient_norm: float = setting(10.0, "Longer gradients are cut to this.", range=POSITIVE)
+    max_gradient_norm: float = setting(2.0, "Longer gradients are cut to this.", range=POSITIVE)
     value_scale: float = setting(10.0, "The unit that the critic works in.", range=POSITIVE)
     averaging: float = setting(
-        0.0,
+        0.95,
         "Decay of the moving average of the weights that is scored and saved; 0 is none.",
         range=Range(0, 0.999999),
     )

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -62,7 +63,13 @@ class ConsoleReporter:
             from tqdm import tqdm
 
             self._bar = tqdm(
-                total=total_steps, unit=" steps", unit_scale=True, file=sys.stdout, leave=False
+                total=total_steps,
+                unit=" steps",
+                unit_scale=True,
+                file=sys.stdout,
+                leave=False,
+                # tqdm draws nothing on a terminal that does not know its size
+                ncols=shutil.get_terminal_size().columns,
             )
 
     def report(self, step: int, metrics: Mapping[str, Any], *, final: bool = False) -> None:

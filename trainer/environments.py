@@ -12,6 +12,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+SMALLEST_IMAGE = 20  # what two convolutions leave at least one pixel of
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -49,7 +51,6 @@ def find(environment_id: str) -> Environment:
     except gym.error.DependencyNotInstalled as error:
         raise ValueError(
             f"`environment` {environment_id} needs a package that is not installed: {error}"
-            " For Box2D, pip install '.[box2d]'."
         ) from error
     except (gym.error.Error, ImportError, ValueError) as error:
         near = difflib.get_close_matches(environment_id, list(gym.registry), 3, 0.5)
@@ -86,6 +87,12 @@ def _describe(environment_id: str, env: gym.Env[Any, Any]) -> Environment:
         raise ValueError(
             f"`environment` {environment_id} must have observations that are Discrete or a Box of"
             f" rank 1 or 3, but has {observations}."
+        )
+    if len(shape) == 3 and min(shape[:2]) < SMALLEST_IMAGE:
+        size = " x ".join(map(str, shape))
+        raise ValueError(
+            f"`environment` {environment_id} must have images of at least {SMALLEST_IMAGE} x"
+            f" {SMALLEST_IMAGE}, but has {size}."
         )
     return Environment(
         id=environment_id,

@@ -58,7 +58,11 @@ def _stacked_layers(architecture: Architecture, network: Network, head: str, x: 
 
 
 def save_saved_model(model: keras.Model, path: Path) -> None:
-    """Writes a SavedModel: `serving_default` maps observations to probabilities and the action."""
+    """Writes a SavedModel: `serving_default` maps observations to probabilities and the action.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     spec = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype, name="observations")
 
     @tf.function(input_signature=[spec])
@@ -68,4 +72,7 @@ def save_saved_model(model: keras.Model, path: Path) -> None:
 
     module = tf.Module()
     module.model, module.act = model, act
-    tf.saved_model.save(module, str(path), signatures=act)
+    try:
+        tf.saved_model.save(module, str(path), signatures=act)
+    except tf.errors.OpError as error:  # how TensorFlow says that a disk is full
+        raise OSError(None, error.message.strip() or "could not be written", path.name) from error

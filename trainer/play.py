@@ -44,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = environments.find(environment_id)
     except ValueError as error:
         parser.error(str(error))
-    policy = _load_policy(model_path)
+    try:
+        policy = _load_policy(model_path)
+    except (OSError, ValueError):
+        parser.error(f"{model_path} must be a Keras model, but cannot be read as one.")
     recording.without_a_screen()
     output = chosen.output or chosen.job_dir / "play.mp4"
     temporary = output.with_name(f".new-{output.name}")
@@ -77,8 +80,7 @@ def _load_policy(path: Path) -> Any:
     with quiet_standard_error():
         import keras
         import tensorflow as tf
-
-        model = keras.saving.load_model(path, safe_mode=True)
+    model = keras.saving.load_model(path, safe_mode=True)
     act = tf.function(lambda x: tf.argmax(model(x)["probabilities"], axis=-1))
     return lambda observation: int(act(tf.constant(observation[None]))[0])
 

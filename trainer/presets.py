@@ -6,7 +6,13 @@ What stands nowhere here has the default of its field in `config`, tuned for A2C
 from __future__ import annotations
 
 PRESETS: dict[tuple[str, str], dict[str, float | int | str]] = {
-    ("pg", "*"): {"learning_rate": 3e-3, "adam_epsilon": 1e-5},
+    ("pg", "*"): {
+        "learning_rate": 5e-3,
+        "hidden_neurons": 64,
+        "num_envs": 4,
+        "adam_epsilon": 1e-5,
+        "averaging": 0.9,
+    },
 }
 
 

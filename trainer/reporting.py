@@ -23,6 +23,8 @@ class MetricReporter(Protocol):
 
     def report(self, step: int, metrics: Mapping[str, Any], *, final: bool = False) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class HypertuneReporter:
     """Sends the tuned metric, and nothing else, to the tuning service.
@@ -36,7 +38,7 @@ class HypertuneReporter:
         self._every = math.ceil(expected_reports / (MAX_TUNING_REPORTS - 1))
         self._seen = 0
         self._last_step = -1
-        self._hypertune = _hypertune()
+        self._hypertune: Any = None
 
     def report(self, step: int, metrics: Mapping[str, Any], *, final: bool = False) -> None:
         self._seen += 1
@@ -46,6 +48,7 @@ class HypertuneReporter:
         step = max(step, self._last_step + 1)  # services want steps to rise strictly
         self._last_step = step
         try:
+            self._hypertune = self._hypertune or _hypertune()  # makes the file's folder
             self._hypertune.report_hyperparameter_tuning_metric(
                 hyperparameter_metric_tag=self._tag, metric_value=value, global_step=step
             )
@@ -53,6 +56,9 @@ class HypertuneReporter:
             log.error("The tuning metric could not be written to %s.", error.filename or error)
             if in_tuning_trial():
                 raise
+
+    def close(self) -> None:
+        """Nothing is open between reports."""
 
 
 class JsonLinesReporter:
@@ -65,6 +71,9 @@ class JsonLinesReporter:
         line = {"step": step, "final": final} | finite(metrics)
         self._lines.append(json.dumps(line, allow_nan=False) + "\n")
         self._job_dir.write_text(METRICS, "".join(self._lines))
+
+    def close(self) -> None:
+        """Nothing is open between reports."""
 
 
 class TensorBoardReporter:
@@ -84,12 +93,14 @@ class TensorBoardReporter:
     def report(self, step: int, metrics: Mapping[str, Any], *, final: bool = False) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
+        prefix = "final" if final else "training"
         values = {
-            f"{'final' if final else 'training'}/{name}": value
+            f"{prefix}/{name}": value
             for name, value in finite(metrics).items()
-            if isinstance(value, float)
+            if isinstance(value, int | float)
         }
-        values |= {"mean_score": metrics["mean_score"]}  # the tag that HParams shows
+        if f"{prefix}/mean_score" in values:
+            values["mean_score"] = metrics["mean_score"]  # the tag that HParams shows
         self._add(
             step, Summary(value=[Summary.Value(tag=k, simple_value=v) for k, v in values.items()])
         )
@@ -98,6 +109,9 @@ class TensorBoardReporter:
 
             self._add(step, summary.session_end_pb(api_pb2.STATUS_SUCCESS))
         self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
 
     def _write_header(self, path: Path) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -129,6 +143,10 @@ class Reporters:
     def report(self, step: int, metrics: Mapping[str, Any], *, final: bool = False) -> None:
         for reporter in self._reporters:
             reporter.report(step, metrics, final=final)
+
+    def close(self) -> None:
+        for reporter in self._reporters:
+            reporter.close()
 
 
 def finite(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -31,7 +33,7 @@ def interval(values: ArrayLike, *, confidence: float = 0.95) -> tuple[float, flo
     return float(low), float(high)
 
 
-def summary(greedy: NDArray[np.float64], sampled: NDArray[np.float64]) -> dict[str, object]:
+def summary(greedy: NDArray[np.float64], sampled: NDArray[np.float64]) -> dict[str, Any]:
     """The scores of a run from the returns of its final policies, `[P, episodes]` each.
 
     With several agents the spread and the interval are over agents, for that is how runs differ.

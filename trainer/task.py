@@ -6,6 +6,7 @@ known to be good.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from trainer.networks import Architecture
     from trainer.randomness import Streams
     from trainer.reporting import Reporters
-    from trainer.train import Evaluation
+    from trainer.train import Evaluation, Progress
 
 log = logging.getLogger("trainer")
 
@@ -70,12 +71,27 @@ def run(command: Command, arguments: Sequence[str], started: float) -> int:
         return SUCCESS
     job_dir.write_json(artifacts.SETTINGS, provenance.settings(command, arguments, goal))
     describe(command, environment, job_dir)
-
     with quiet_standard_error():
         import tensorflow  # noqa: F401
-    from trainer.randomness import Purpose, Streams
-    from trainer.scores import summary
-    from trainer.train import Plan, Progress, train
+    try:
+        return work(command, environment, goal, job_dir, started)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # on a full disk there is no room for this either
+            failure = {"state": "failed", "problems": {str(error.filename): str(error.strerror)}}
+            job_dir.write_json(artifacts.MANIFEST, {**failure, "files": job_dir.files()})
+        raise
+
+
+def work(
+    command: Command,
+    environment: Environment,
+    goal: float | None,
+    job_dir: JobDir,
+    started: float,
+) -> int:
+    """The run itself, from fresh agents to the manifest."""
+    from trainer.randomness import Streams
+    from trainer.train import Plan, Progress
 
     options = command.options
     streams = Streams([(options.seed, agent) for agent in range(options.seeds)])
@@ -89,34 +105,7 @@ def run(command: Command, arguments: Sequence[str], started: float) -> int:
         stop_when_solved=options.stop_at_score != "none",
     )
     progress = Progress(plan, options.seeds)
-    console = ConsoleReporter(options.total_steps)
-    reporters = make_reporters(command, job_dir, console)
-
-    def on_evaluation(evaluation: Evaluation) -> None:
-        metrics = {"mean_score": float(evaluation.scores.mean()), **evaluation.losses}
-        reporters.report(evaluation.steps, {**metrics, "scores": evaluation.scores.tolist()})
-
-    state, scores = "succeeded", dict[str, Any]()
-    try:
-        learner = make_learner(agents, collector, options.total_steps)
-        train(
-            agents, collector, learner, progress,
-            on_evaluation, lambda p: console.steps(p.steps.mean()),
-        )  # fmt: skip
-        greedy, sampled = (
-            collector.play(
-                agents.state.averaged, options.evaluation_episodes, Purpose.FINAL, 0, greedy=greedy
-            )
-            for greedy in (True, False)
-        )
-        scores = summary(greedy, sampled) | progress.summary()
-        reporters.report(int(progress.steps.max()), scores, final=True)
-    except KeyboardInterrupt:
-        state = "interrupted"
-        log.warning("Interrupted; saving the policy as it stands.")
-    finally:
-        console.close()
-
+    scores = train_and_score(command, agents, collector, progress, job_dir)
     best = progress.best_agent
     save_models(job_dir, agents, best, environment)
     problems = record(job_dir, environment, agents, best, streams)
@@ -124,7 +113,7 @@ def run(command: Command, arguments: Sequence[str], started: float) -> int:
     job_dir.write_json(
         artifacts.MANIFEST,
         {
-            "state": state,
+            "state": "succeeded" if scores else "interrupted",
             "problems": problems,
             "scores": scores,
             "saved_agent": {"index": best, "validation_score": progress.score_of(best)},
@@ -132,11 +121,53 @@ def run(command: Command, arguments: Sequence[str], started: float) -> int:
             "files": job_dir.files(),
         },
     )
-    if state == "interrupted":
+    if not scores:
         log.warning("The policy so far lies in %s.", job_dir.path)
         return INTERRUPTED
     say_goodbye(job_dir, scores, options.evaluation_episodes, seconds)
     return SUCCESS
+
+
+def train_and_score(
+    command: Command, agents: Agents, collector: Collector, progress: Progress, job_dir: JobDir
+) -> dict[str, Any]:
+    """Trains, then reports the final policies' scores and returns them; none if interrupted."""
+    from trainer.randomness import Purpose
+    from trainer.scores import summary
+    from trainer.train import train
+
+    options = command.options
+    console = ConsoleReporter(options.total_steps)
+    reporters = make_reporters(command, job_dir, console)
+    learner = make_learner(agents, collector, options.total_steps)
+
+    def on_evaluation(evaluation: Evaluation) -> None:
+        metrics = {"mean_score": float(evaluation.scores.mean()), **evaluation.losses}
+        reporters.report(evaluation.steps, {**metrics, "scores": evaluation.scores.tolist()})
+
+    def on_steps(now: Progress) -> None:
+        console.steps(now.steps.mean())
+
+    try:
+        train(agents, collector, learner, progress, on_evaluation, on_steps)
+        weights, episodes = agents.state.averaged, options.evaluation_episodes
+        greedy, sampled = (
+            collector.play(weights, episodes, Purpose.FINAL, 0, greedy=greedy)
+            for greedy in (True, False)
+        )
+        scores = summary(greedy, sampled) | progress.summary()
+        reporters.report(int(progress.steps.max()), scores, final=True)
+    except KeyboardInterrupt:
+        log.warning("Interrupted; saving the policy as it stands.")
+        return {}
+    finally:
+        reporters.close()
+    if scores["diverged"]:
+        log.warning(
+            "Agents %s diverged; what is scored and saved is their last finite policy.",
+            ", ".join(map(str, scores["diverged"])),
+        )
+    return scores
 
 
 def find_environment(command: Command) -> Environment:

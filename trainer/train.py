@@ -59,18 +59,24 @@ class Progress:
         """[P] who takes part in the next rollout."""
         return self.training & (self.steps < self.next_evaluation)
 
+    @property
+    def to_score(self) -> NDArray[np.bool_]:
+        """[P] whose policy is not the one that was scored last."""
+        return self.training | np.isnan(self.scores)
+
     def advance(self, learned: Learned) -> None:
         """Takes in what a learner did."""
         self.steps = learned.steps
-        self.diverged |= self.training & ~learned.finite
-        self.training &= ~self.diverged
+        overflowed = self.training & ~learned.finite
+        self.diverged |= overflowed
+        self.training &= ~overflowed
+        self.scores[overflowed] = np.nan  # the weights it went back to were never scored
 
     def record(self, scores: NDArray[np.float64], losses: Mapping[str, float]) -> Evaluation:
-        """Takes in validation scores `[P]`, and decides who goes on."""
+        """Takes in validation scores `[P]` of those `to_score`, and decides who goes on."""
         steps, goal = self.next_evaluation, self.plan.solved_at_score
-        evaluation = Evaluation(
-            steps, np.where(self.training, scores, self.scores), self.training.copy(), losses
-        )
+        known = np.where(self.to_score, scores, self.scores)
+        evaluation = Evaluation(steps, known, self.training.copy(), losses)
         self.scores = evaluation.scores
         for agent in np.flatnonzero(self.training):
             solved = goal is not None and scores[agent] >= goal
@@ -94,7 +100,7 @@ class Progress:
         score = float(self.scores[agent])
         return score if np.isfinite(score) else None
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, Any]:
         """What the run's record says of the agents' courses."""
         return {
             "steps": self.steps.tolist(),
@@ -123,6 +129,9 @@ def train(
         if progress.training.any() and not progress.learning.any():
             scores = validate(agents, collector, progress)
             on_evaluation(progress.record(scores, losses))
+    if progress.to_score.any():
+        scores = validate(agents, collector, progress)
+        progress.scores = np.where(progress.to_score, scores, progress.scores)
 
 
 def mean_metrics(learned: Learned, agents: NDArray[np.bool_]) -> dict[str, float]:
@@ -132,13 +141,13 @@ def mean_metrics(learned: Learned, agents: NDArray[np.bool_]) -> dict[str, float
 
 
 def validate(agents: Agents, collector: Collector, progress: Progress) -> NDArray[np.float64]:
-    """Mean greedy return over the validation episodes, `[P]`, of the agents still in training."""
+    """Mean greedy validation return, `[P]`, of the agents whose policies changed; else NaN."""
     returns: NDArray[Any] = collector.play(
         agents.state.averaged,
         progress.plan.validation_episodes,
         Purpose.VALIDATION,
         len(progress.evaluations),
         greedy=True,
-        active=progress.training,
+        active=progress.to_score,
     )
     return returns.mean(axis=1)

@@ -1,0 +1,271 @@
+"""Where metrics go: read back with the real readers of each format."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import api_pb2, metadata
+
+from trainer.artifacts import EVENTS, METRICS, JobDir
+from trainer.reporting import (
+    MAX_TUNING_REPORTS,
+    HypertuneReporter,
+    JsonLinesReporter,
+    Reporters,
+    TensorBoardReporter,
+    finite,
+)
+
+NAN, INF = math.nan, math.inf
+
+
+def score(value: float) -> dict[str, float]:
+    return {"mean_score": value}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines; strict, so that NaN is an error."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    return [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def metric_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that a tuning service would read, in a folder that is not there yet."""
+    path = tmp_path / "tuning" / "output.metrics"
+    monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(path))
+    monkeypatch.setenv("CLOUD_ML_TRIAL_ID", "7")
+    return path
+
+
+def test_the_tuning_service_gets_its_own_format(metric_file: Path) -> None:
+    HypertuneReporter("mean_score", 1).report(1000, {"mean_score": 12.5, "entropy": 0.6})
+    (line,) = lines(metric_file)
+    assert isinstance(line.pop("timestamp"), float)
+    assert line == {
+        "mean_score": "12.5",
+        "global_step": "1000",
+        "trial": "7",
+        "checkpoint_path": "",
+    }
+
+
+def test_the_tuning_metric_goes_out_under_the_tag_that_was_asked_for(metric_file: Path) -> None:
+    HypertuneReporter("return", 1).report(1000, score(12.5), final=True)
+    assert lines(metric_file)[0]["return"] == "12.5"
+
+
+@pytest.mark.parametrize("expected", [*range(1, 103), 147, 148, 499, 500, 999, 1000])
+def test_a_run_reports_to_the_tuning_service_a_limited_number_of_times(
+    expected: int, metric_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reporter = HypertuneReporter("mean_score", expected)
+    for number in range(expected):
+        reporter.report(number * 10, score(number))
+    reporter.report(expected * 10, score(-1), final=True)
+    sent = lines(metric_file)
+    assert len(sent) <= MAX_TUNING_REPORTS == 50
+    assert float(sent[-1]["mean_score"]) == -1
+
+
+@pytest.mark.parametrize("expected", [1, 20, 49])
+def test_few_evaluations_all_reach_the_tuning_service(expected: int, metric_file: Path) -> None:
+    reporter = HypertuneReporter("mean_score", expected)
+    for number in range(expected):
+        reporter.report(number, score(number))
+    reporter.report(expected, score(-1), final=True)
+    sent = [float(line["mean_score"]) for line in lines(metric_file)]
+    assert sent == [*range(expected), -1]
+
+
+def test_the_final_report_has_a_step_of_its_own(metric_file: Path) -> None:
+    reporter = HypertuneReporter("mean_score", 2)
+    for step in (1000, 2000):
+        reporter.report(step, score(1))
+    reporter.report(2000, score(2), final=True)
+    assert [int(line["global_step"]) for line in lines(metric_file)] == [1000, 2000, 2001]
+
+
+def test_the_final_step_rises_even_where_agents_stopped_early(metric_file: Path) -> None:
+    reporter = HypertuneReporter("mean_score", 1)
+    reporter.report(1000, score(1))
+    reporter.report(512, score(2), final=True)
+    assert [int(line["global_step"]) for line in lines(metric_file)] == [1000, 1001]
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
+@pytest.mark.parametrize("final", [False, True])
+def test_the_tuning_service_never_gets_a_number_that_is_none(
+    value: float, final: bool, metric_file: Path
+) -> None:
+    reporter = HypertuneReporter("mean_score", 1)
+    reporter.report(1000, score(3))
+    reporter.report(2000, score(value), final=final)
+    assert [line["mean_score"] for line in lines(metric_file)] == ["3.0"]
+
+
+def test_a_trial_fails_where_its_metric_cannot_be_written(metric_file: Path) -> None:
+    reporter = HypertuneReporter("mean_score", 1)
+    metric_file.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(OSError):
+        reporter.report(1000, score(3))
+
+
+def test_a_trial_fails_where_its_metric_has_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(
+        "CLOUD_ML_HP_METRIC_FILE", str(tmp_path / "file" / "hypertune" / "output.metrics")
+    )
+    with pytest.raises(OSError):
+        HypertuneReporter("mean_score", 1).report(1000, score(3))
+
+
+def test_outside_a_trial_a_metric_that_cannot_be_written_is_only_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "hypertune" / "output.metrics"  # hypertune's default, moved here for tests
+    path.mkdir(parents=True)
+    HypertuneReporter("mean_score", 1).report(1000, score(3))
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert str(path) in caplog.text
+
+
+def test_outside_a_trial_a_metric_without_a_folder_is_only_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    nowhere = str(tmp_path / "file" / "hypertune" / "output.metrics")
+    monkeypatch.setattr("hypertune.hypertune._DEFAULT_METRIC_PATH", nowhere)
+    HypertuneReporter("mean_score", 1).report(1000, score(3))
+    assert {record.levelno for record in caplog.records} == {logging.ERROR}
+
+
+def test_every_report_is_a_line_of_json(tmp_path: Path) -> None:
+    reporter = JsonLinesReporter(JobDir(tmp_path))
+    reporter.report(1000, {"mean_score": 1.5, "scores": [1.0, 2.0]})
+    reporter.report(2000, {"mean_score": 2.5, "diverged": []}, final=True)
+    assert lines(tmp_path / METRICS) == [
+        {"step": 1000, "final": False, "mean_score": 1.5, "scores": [1, 2]},
+        {"step": 2000, "final": True, "mean_score": 2.5, "diverged": []},
+    ]
+
+
+def test_each_report_can_be_read_at_once(tmp_path: Path) -> None:
+    reporter = JsonLinesReporter(JobDir(tmp_path))
+    for number in (1, 2):
+        reporter.report(number, score(0))
+        assert len(lines(tmp_path / METRICS)) == number
+
+
+METRIC = st.one_of(st.floats(), st.lists(st.floats()), st.none(), st.integers(), st.text())
+
+
+@given(metrics=st.dictionaries(st.text(), METRIC))
+def test_no_number_that_is_none_gets_past(metrics: dict[str, Any]) -> None:
+    json.dumps(finite(metrics), allow_nan=False)
+
+
+@given(metrics=st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False)))
+def test_finite_numbers_all_get_past(metrics: dict[str, Any]) -> None:
+    assert finite(metrics) == metrics
+
+
+def test_numbers_that_are_none_leave_their_place_in_a_list() -> None:
+    metrics = {"mean_score": NAN, "entropy": 0.5, "scores": [1.0, INF, NAN]}
+    assert finite(metrics) == {"entropy": 0.5, "scores": [1.0, None, None]}
+
+
+def events_of(tmp_path: Path, *reports: tuple[int, dict[str, Any], bool]) -> EventAccumulator:
+    """What TensorBoard itself reads after these reports."""
+    reporter = TensorBoardReporter(JobDir(tmp_path), {"learning_rate": 0.01, "algorithm": "a2c"})
+    for step, metrics, final in reports:
+        reporter.report(step, metrics, final=final)
+    reporter.close()
+    accumulator = EventAccumulator(str(tmp_path / EVENTS))
+    accumulator.Reload()
+    return accumulator
+
+
+def scalars(accumulator: EventAccumulator, tag: str) -> list[tuple[int, float]]:
+    return [(event.step, event.value) for event in accumulator.Scalars(tag)]
+
+
+def test_tensorboard_reads_the_curves(tmp_path: Path) -> None:
+    events = events_of(
+        tmp_path,
+        (1000, {"mean_score": 1.5, "entropy": 0.5}, False),
+        (2000, {"mean_score": 2.5, "entropy": 0.25}, False),
+        (2048, {"mean_score": 3.5}, True),
+    )
+    assert scalars(events, "training/mean_score") == [(1000, 1.5), (2000, 2.5)]
+    assert scalars(events, "training/entropy") == [(1000, 0.5), (2000, 0.25)]
+    assert scalars(events, "final/mean_score") == [(2048, 3.5)]
+    assert scalars(events, "mean_score") == [(1000, 1.5), (2000, 2.5), (2048, 3.5)]
+
+
+def test_tensorboard_shows_the_hyperparameters(tmp_path: Path) -> None:
+    events = events_of(tmp_path, (1000, score(1), True))
+    content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    shown = metadata.parse_session_start_info_plugin_data(content).hparams
+    assert shown["learning_rate"].number_value == 0.01
+    assert shown["algorithm"].string_value == "a2c"
+
+
+def test_tensorboard_is_told_when_a_run_ends_well(tmp_path: Path) -> None:
+    events = events_of(tmp_path, (1000, score(1), True))
+    content = events.SummaryMetadata(metadata.SESSION_END_INFO_TAG).plugin_data.content
+    end = metadata.parse_session_end_info_plugin_data(content)
+    assert end.status == api_pb2.STATUS_SUCCESS
+
+
+def test_tensorboard_never_gets_a_number_that_is_none(tmp_path: Path) -> None:
+    events = events_of(
+        tmp_path, (1000, {"mean_score": NAN, "entropy": INF}, False), (2000, score(1.0), False)
+    )
+    assert scalars(events, "mean_score") == [(2000, 1)]
+    assert scalars(events, "training/mean_score") == [(2000, 1)]
+
+
+def test_tensorboard_can_read_a_run_that_is_under_way(tmp_path: Path) -> None:
+    reporter = TensorBoardReporter(JobDir(tmp_path), {})
+    accumulator = EventAccumulator(str(tmp_path / EVENTS))
+    for number in (1, 2, 3):
+        reporter.report(number, score(number))
+        accumulator.Reload()
+        assert len(accumulator.Scalars("mean_score")) == number
+    reporter.close()
+
+
+def test_the_event_file_bears_a_name_that_tensorboard_looks_for() -> None:
+    assert "tfevents" in EVENTS
+
+
+class Notes:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, dict[str, Any], bool]] = []
+
+    def report(self, step: int, metrics: Any, *, final: bool = False) -> None:
+        self.told.append((step, dict(metrics), final))
+
+
+def test_several_reporters_are_told_the_same() -> None:
+    first, second = Notes(), Notes()
+    reporters = Reporters([first, second])
+    reporters.report(1, score(2))
+    reporters.report(3, score(4), final=True)
+    assert first.told == second.told == [(1, score(2), False), (3, score(4), True)]
