@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trainer import cartpole
-from trainer.agents import ADAM_BETA_1, Agents
+from trainer.agents import Agents
 from trainer.collectors import CompiledCollector
 from trainer.config import Batching, Hyperparameters
 from trainer.networks import Architecture
@@ -156,12 +156,16 @@ def test_long_rounds_in_chunks_give_the_gradient_of_the_whole() -> None:
 
 def test_adam_takes_the_steps_that_keras_adam_takes() -> None:
     hyperparameters = Hyperparameters(
-        learning_rate=0.01, max_gradient_norm=1e9, adam_epsilon=1e-12, adam_beta_2=0.99
+        learning_rate=0.01,
+        max_gradient_norm=1e9,
+        adam_epsilon=1e-12,
+        adam_beta_1=0.8,
+        adam_beta_2=0.99,
     )
     agents, _ = make("a2c", 1, hyperparameters)
     state = agents.state
     variable = keras.Variable(state.weights)
-    keras_adam = keras.optimizers.Adam(0.01, ADAM_BETA_1, 0.99, 1e-12)
+    keras_adam = keras.optimizers.Adam(0.01, 0.8, 0.99, 1e-12)
     generator = np.random.default_rng(0)
     for _ in range(5):
         gradients = tf.constant(generator.normal(size=state.weights.shape), tf.float32)
@@ -171,25 +175,29 @@ def test_adam_takes_the_steps_that_keras_adam_takes() -> None:
 
 
 def test_a_long_gradient_is_cut_to_the_limit() -> None:
-    agents, _ = make("a2c", 1, replace(SMALL, max_gradient_norm=0.5))
+    agents, _ = make("a2c", 1, replace(SMALL, max_gradient_norm=0.5, adam_beta_1=0.8))
     gradients = tf.ones_like(agents.state.weights)
     norm = tf.norm(gradients, axis=1, keepdims=True)
     state = agents._optimiser.step(agents.state, gradients, norm, tf.constant([[0.0]]))
-    np.testing.assert_allclose(tf.norm(state.first_moments), 0.5 * (1 - ADAM_BETA_1), rtol=1e-4)
+    np.testing.assert_allclose(tf.norm(state.first_moments), 0.5 * (1 - 0.8), rtol=1e-4)
 
 
 def test_the_scored_weights_are_the_moving_average_that_the_flag_asks_for() -> None:
-    agents, _ = make("a2c", 1, replace(SMALL, averaging=0.25))
-    state = agents.state
-    seen = []
-    for _ in range(9):  # from the third update on the flag's decay is the smaller one
-        before = state
-        gradients = tf.ones_like(state.weights)
-        state = agents._optimiser.step(state, gradients, tf.constant([[1.0]]), tf.constant([[1.0]]))
-        seen.append((before, state))
-    for before, after in seen[4:]:
-        expected = 0.25 * before.averaged + 0.75 * after.weights
-        np.testing.assert_allclose(after.averaged, expected, rtol=1e-5, atol=1e-6)
+    agents, _ = make("a2c", 1, replace(SMALL, averaging=0.75))
+    state, seen = agents.state, []
+    one = tf.constant([[1.0]])
+    for _ in range(6):
+        state = agents._optimiser.step(state, tf.ones_like(state.weights), one, one)
+        seen.append(state.weights.numpy())
+        shares = 0.75 ** np.arange(len(seen))[::-1]
+        expected = np.average(seen, axis=0, weights=shares)
+        np.testing.assert_allclose(state.averaged, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_without_averaging_the_last_weights_are_scored() -> None:
+    agents, collector = make("a2c", 2, replace(SMALL, averaging=0.0))
+    learn(agents, collector, 3)
+    np.testing.assert_array_equal(agents.state.averaged, agents.state.weights)
 
 
 def test_the_step_size_falls_linearly_only_where_the_flag_says_so() -> None:

@@ -15,7 +15,6 @@ from trainer.networks import Architecture, Network, forward, initialise
 from trainer.randomness import Purpose, Streams
 from trainer.rollout import Rollout
 
-ADAM_BETA_1 = 0.9  # the field's constant; the rest of Adam is in the flags
 # The last is measured before clipping.
 METRICS = ("total_loss", "policy_loss", "value_loss", "entropy", "gradient_norm")
 CHUNK_STEPS = 64  # whole episodes go through the networks this many time steps at a time
@@ -168,6 +167,7 @@ class Optimiser(NamedTuple):
     linear_decay: tf.Tensor  # bool, whether the step size falls with what remains
     learning_rate: tf.Tensor
     max_gradient_norm: tf.Tensor
+    adam_beta_1: tf.Tensor
     adam_beta_2: tf.Tensor
     adam_epsilon: tf.Tensor
     averaging: tf.Tensor
@@ -177,14 +177,16 @@ class Optimiser(NamedTuple):
     ) -> State:
         """The state after one update; `norm` of the gradients and `remaining` are `[P, 1]`."""
         rates = self.learning_rate * tf.where(self.linear_decay, remaining, 1.0)
-        beta_1, beta_2, count = ADAM_BETA_1, self.adam_beta_2, state.updates + 1
+        beta_1, beta_2, count = self.adam_beta_1, self.adam_beta_2, state.updates + 1
         gradients *= tf.minimum(1.0, self.max_gradient_norm / tf.maximum(norm, 1e-12))
         first = beta_1 * state.first_moments + (1 - beta_1) * gradients
         second = beta_2 * state.second_moments + (1 - beta_2) * tf.square(gradients)
         unbiased_first, unbiased_second = first / (1 - beta_1**count), second / (1 - beta_2**count)
         steps = unbiased_first / (tf.sqrt(unbiased_second) + self.adam_epsilon)
         weights = state.weights - rates * steps
-        kept = tf.minimum(self.averaging, count / (count + 10))  # else the first weights linger
+        # Corrected for its start, as Adam's moments are: the first weights do not linger.
+        beta = self.averaging
+        kept = beta * (1 - beta ** (count - 1)) / (1 - beta**count)
         averaged = kept * state.averaged + (1 - kept) * weights
         return State(weights, averaged, first, second, count)
 

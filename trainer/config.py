@@ -102,6 +102,7 @@ class Hyperparameters:
     learning_rate_decay: str = setting(
         "linear", "How the step size falls to 0 over total_steps.", choices=("linear", "none")
     )
+    adam_beta_1: float = setting(0.25, "Decay of Adam's first moment.", range=Range(0, 0.999999))
     adam_beta_2: float = setting(0.999, "Decay of Adam's second moment.", range=Range(0, 0.999999))
     adam_epsilon: float = setting(
         1e-2, "Added to the root of Adam's second moment.", range=POSITIVE

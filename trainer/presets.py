@@ -7,8 +7,7 @@ from __future__ import annotations
 
 PRESETS: dict[tuple[str, str], dict[str, float | int | str]] = {
     ("pg", "*"): {
-        "learning_rate": 5e-3,
-        "hidden_neurons": 64,
+        "learning_rate": 7e-3,
         "num_envs": 4,
         "adam_epsilon": 1e-5,
         "averaging": 0.9,
