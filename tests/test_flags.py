@@ -20,7 +20,7 @@ from trainer.presets import preset
 
 FIELDS = [*dataclasses.fields(Hyperparameters), *dataclasses.fields(RunOptions)]
 NAMES = [field.name for field in FIELDS]
-OTHER_VALUES = {"int": "7", "float": "0.25", "str": "Own-v0", "bool": "true"}
+OTHER_VALUES = {"int": "7", "float": "0.375", "str": "Own-v0", "bool": "true"}
 SLOW = {"tensorflow", "numpy", "gymnasium", "keras", "imageio", "tensorboard"}
 
 

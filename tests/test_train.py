@@ -6,8 +6,10 @@ from trainer.learners import Learned
 from trainer.train import Plan, Progress
 
 
-def progress(agents: int = 2, *, goal: float | None = 100.0, stop: bool = True) -> Progress:
-    return Progress(Plan(1000, 300, 5, goal, stop), agents)
+def progress(
+    agents: int = 2, *, goal: float | None = 100.0, stop_after: int | None = 1
+) -> Progress:
+    return Progress(Plan(1000, 300, 5, goal, stop_after), agents)
 
 
 def test_evaluations_come_at_multiples_and_at_the_end() -> None:
@@ -42,7 +44,7 @@ def test_a_stopped_agent_keeps_the_score_that_stopped_it() -> None:
 
 
 def test_falling_back_after_the_first_solve_is_on_record() -> None:
-    course = progress(2, stop=False)
+    course = progress(2, stop_after=None)
     for first, second in [(0, 100), (100, 99), (100, 100)]:
         course.steps += 300
         course.record(np.array([first, second], float), {})
@@ -60,7 +62,7 @@ def test_a_diverged_agent_trains_no_further() -> None:
 
 
 def test_the_best_agent_is_the_first_of_the_best_and_never_one_without_a_score() -> None:
-    course = progress(4, stop=False)
+    course = progress(4, stop_after=None)
     course.scores = np.array([np.nan, 5.0, 9.0, 9.0])
     assert course.best_agent == 2
     assert course.score_of(0) is None
@@ -75,7 +77,7 @@ def test_without_a_threshold_nothing_counts_as_solved() -> None:
 
 
 def test_an_agent_that_overflowed_is_scored_anew_for_its_weights_went_back() -> None:
-    course = progress(2, stop=False)
+    course = progress(2, stop_after=None)
     course.steps[:] = 300
     course.record(np.array([50.0, 60.0]), {})
     course.advance(Learned(course.steps + 1, np.zeros((2, 5), np.float32), np.array([True, False])))
@@ -83,3 +85,13 @@ def test_an_agent_that_overflowed_is_scored_anew_for_its_weights_went_back() -> 
     course.record(np.array([70.0, 5.0]), {})
     np.testing.assert_array_equal(course.scores, [70.0, 5.0])
     np.testing.assert_array_equal(course.to_score, [True, False])
+
+
+def test_a_single_lucky_evaluation_stops_nobody() -> None:
+    course = Progress(Plan(3000, 300, 5, 100.0, 3), 1)
+    going_on = []
+    for score in (100, 100, 99, 100, 100, 100):
+        course.steps += 300
+        course.record(np.array([score], float), {})
+        going_on.append(bool(course.training[0]))
+    assert going_on == [True] * 5 + [False]

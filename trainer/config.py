@@ -143,6 +143,9 @@ class RunOptions:
         " own reward_threshold, or `none`.",
         metavar="SCORE",
     )
+    stop_after: int = setting(
+        4, "Evaluations in a row that must reach that score.", range=Range(1, 10**6)
+    )
     collector: str = setting(
         "auto",
         "How environments are stepped; `auto` compiles CartPole.",

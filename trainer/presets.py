@@ -12,6 +12,7 @@ PRESETS: dict[tuple[str, str], dict[str, float | int | str]] = {
         "adam_epsilon": 1e-5,
         "averaging": 0.9,
     },
+    ("a2c", "Acrobot-v1"): {"num_envs": 16},
 }
 
 

@@ -102,7 +102,7 @@ def work(
         options.evaluation_every,
         options.validation_episodes,
         goal,
-        stop_when_solved=options.stop_at_score != "none",
+        None if options.stop_at_score == "none" else options.stop_after,
     )
     progress = Progress(plan, options.seeds)
     scores = train_and_score(command, agents, collector, progress, job_dir)

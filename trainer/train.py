@@ -21,7 +21,7 @@ class Plan(NamedTuple):
     evaluation_every: int
     validation_episodes: int
     solved_at_score: float | None  # what counts as solved
-    stop_when_solved: bool
+    stop_after: int | None  # solved evaluations in a row after which an agent stops; None: never
 
 
 class Evaluation(NamedTuple):
@@ -46,6 +46,7 @@ class Progress:
         self.training = np.ones(agents, bool)
         self.diverged = np.zeros(agents, bool)
         self.scores = np.full(agents, np.nan)
+        self.solved_in_a_row = np.zeros(agents, np.int64)
         self.solved_at: list[int | None] = [None] * agents
         self.stayed_solved: list[bool | None] = [None] * agents
         self.evaluations: list[Evaluation] = []
@@ -84,7 +85,9 @@ class Progress:
                 self.stayed_solved[agent] = bool(self.stayed_solved[agent] and solved)
             elif solved:
                 self.solved_at[agent], self.stayed_solved[agent] = int(self.steps[agent]), True
-            if solved and self.plan.stop_when_solved:
+            # One lucky evaluation is no reason to stop.
+            self.solved_in_a_row[agent] = self.solved_in_a_row[agent] + 1 if solved else 0
+            if self.solved_in_a_row[agent] == self.plan.stop_after:
                 self.training[agent] = False
         self.training &= self.steps < self.plan.total_steps
         self.evaluations.append(evaluation)

@@ -1,0 +1,107 @@
+"""A training run as the command line would do it, without a job dir: for measurements."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one stack of agents did."""
+
+    flags: tuple[str, ...]
+    settings: dict[str, Any]
+    evaluation_steps: list[int]
+    curves: NDArray[np.float64]  # [evaluations, P] mean validation return
+    greedy: NDArray[np.float64]  # [P] mean return of the final policies, fresh episodes
+    sampled: NDArray[np.float64]  # [P]
+    solved_at: list[int | None]
+    solved_at_score: float
+    diverged: list[int]
+    steps: NDArray[np.int64]  # [P]
+    seconds: float
+
+    @property
+    def stayed(self) -> float:
+        """The share of evaluations after an agent's first solve that are solved too."""
+        solved = self.curves >= self.solved_at_score
+        later = [
+            column[np.argmax(column) + 1 :] for column in solved.T if column.any()
+        ]  # an agent that never solved has no evaluation after its first solve
+        return float(np.concatenate(later).mean()) if later else 0.0
+
+    @property
+    def first_solves(self) -> NDArray[np.float64]:
+        """[P] steps to the first solve; infinity for never."""
+        return np.array([np.inf if s is None else s for s in self.solved_at])
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "command": " ".join(["python -m trainer.task", *self.flags]),
+            "settings": self.settings,
+            "evaluation_steps": self.evaluation_steps,
+            "curves": self.curves.round(2).tolist(),
+            "greedy": self.greedy.round(3).tolist(),
+            "sampled": self.sampled.round(3).tolist(),
+            "steps_to_solve": self.solved_at,
+            "stayed_solved_share": self.stayed,
+            "diverged": self.diverged,
+            "steps": self.steps.tolist(),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def run(*flags: str) -> Result:
+    """Trains with the trainer's own parts and defaults; `flags` as on the command line."""
+    from trainer import task
+    from trainer.console import quiet_standard_error
+    from trainer.flags import parse
+
+    with quiet_standard_error():
+        import tensorflow  # noqa: F401
+    from trainer.randomness import Purpose, Streams
+    from trainer.train import Plan, Progress, train
+
+    started = time.monotonic()
+    command = parse(flags)
+    options = command.options
+    environment = task.find_environment(command)
+    goal = task.solved_at_score(command, environment)
+    assert goal is not None, f"{environment.id} has no threshold"
+    streams = Streams([(options.seed, agent) for agent in range(options.seeds)])
+    agents = task.make_agents(command, environment, streams)
+    collector = task.make_collector(command, environment, agents.architecture, streams)
+    plan = Plan(
+        options.total_steps,
+        options.evaluation_every,
+        options.validation_episodes,
+        goal,
+        None if options.stop_at_score == "none" else options.stop_after,
+    )
+    progress = Progress(plan, options.seeds)
+    learner = task.make_learner(agents, collector, options.total_steps)
+    train(agents, collector, learner, progress, lambda _: None, lambda _: None)
+    greedy, sampled = (
+        collector.play(
+            agents.state.averaged, options.evaluation_episodes, Purpose.FINAL, 0, greedy=greedy
+        ).mean(axis=1)
+        for greedy in (True, False)
+    )
+    return Result(
+        flags=flags,
+        settings=command.values,
+        evaluation_steps=[e.steps for e in progress.evaluations],
+        curves=np.array([e.scores for e in progress.evaluations]),
+        greedy=greedy,
+        sampled=sampled,
+        solved_at=progress.solved_at,
+        solved_at_score=goal,
+        diverged=np.flatnonzero(progress.diverged).tolist(),
+        steps=progress.steps,
+        seconds=time.monotonic() - started,
+    )
