@@ -8,13 +8,21 @@ import logging
 import os
 import pty
 import select
+import shutil
+import sys
 import termios
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from trainer import console
-from trainer.console import ConsoleReporter, log_to_console, quiet_standard_error
+from trainer.console import (
+    ConsoleReporter,
+    log_to_console,
+    python_command,
+    quiet_standard_error,
+)
 
 log = logging.getLogger("trainer")
 
@@ -187,3 +195,19 @@ def test_without_a_terminal_there_is_no_bar(clock: Clock) -> None:
         reporter.steps(10_000)
         reporter.close()
     assert stdout.getvalue() == ""
+
+
+def test_the_python_to_type_is_python_where_that_is_the_one_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: sys.executable)
+    assert python_command() == "python"
+
+
+def test_the_python_to_type_is_named_by_its_path_where_the_shell_would_find_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/other/python")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.chdir(tmp_path)
+    assert python_command() == ".venv/bin/python"

@@ -31,6 +31,14 @@ def log_to_console() -> None:
     log.propagate = False
 
 
+def python_command() -> str:
+    """What a person types here to get the Python that runs this."""
+    on_path = shutil.which("python")
+    # Not samefile: a virtual environment's Python is a link to the one it was made from.
+    same = on_path is not None and os.path.abspath(on_path) == os.path.abspath(sys.executable)
+    return "python" if same else os.path.relpath(sys.executable)
+
+
 @contextlib.contextmanager
 def quiet_standard_error() -> Iterator[None]:
     """Holds back what libraries write to stderr, below Python too; shows it if they fail."""

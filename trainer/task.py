@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any
 from trainer import artifacts, provenance
 from trainer.artifacts import JobDir
 from trainer.config import Batching, Command
-from trainer.console import ConsoleReporter, log_to_console, quiet_standard_error
+from trainer.console import (
+    ConsoleReporter,
+    log_to_console,
+    python_command,
+    quiet_standard_error,
+)
 from trainer.flags import parse
 
 if TYPE_CHECKING:
@@ -356,8 +361,8 @@ def say_goodbye(job_dir: JobDir, scores: dict[str, Any], episodes: int, seconds:
         scores["interquartile_mean"], scores["interval_over"], low, high, seconds,
     )  # fmt: skip
     log.info("watch   %s", job_dir.path / artifacts.RECORDING)
-    log.info("play    python -m trainer.play %s", job_dir.path)
-    log.info("curves  tensorboard --logdir %s", job_dir.path)
+    log.info("play    %s -m trainer.play %s", python_command(), job_dir.path)
+    log.info("curves  %s -m tensorboard.main --logdir %s", python_command(), job_dir.path)
 
 
 if __name__ == "__main__":
