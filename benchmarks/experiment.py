@@ -65,7 +65,7 @@ def run(*flags: str) -> Result:
     with quiet_standard_error():
         import tensorflow  # noqa: F401
     from trainer.randomness import Purpose, Streams
-    from trainer.train import Plan, Progress, train
+    from trainer.train import Progress, train
 
     started = time.monotonic()
     command = parse(flags)
@@ -76,14 +76,7 @@ def run(*flags: str) -> Result:
     streams = Streams([(options.seed, agent) for agent in range(options.seeds)])
     agents = task.make_agents(command, environment, streams)
     collector = task.make_collector(command, environment, agents.architecture, streams)
-    plan = Plan(
-        options.total_steps,
-        options.evaluation_every,
-        options.validation_episodes,
-        goal,
-        None if options.stop_at_score == "none" else options.stop_after,
-    )
-    progress = Progress(plan, options.seeds)
+    progress = Progress(task.make_plan(command, goal), options.seeds)
     learner = task.make_learner(agents, collector, options.total_steps)
     train(agents, collector, learner, progress, lambda _: None, lambda _: None)
     greedy, sampled = (

@@ -30,8 +30,9 @@ def ours(
     from trainer import environments
     from trainer.agents import Agents
     from trainer.cartpole import VERSIONS
-    from trainer.collectors import CompiledCollector, GymnasiumCollector
+    from trainer.compiled_collector import CompiledCollector
     from trainer.config import Batching, Hyperparameters
+    from trainer.gymnasium_collector import GymnasiumCollector
     from trainer.learners import CompiledLearner, SteppedLearner
     from trainer.networks import Architecture
     from trainer.randomness import Purpose, Streams

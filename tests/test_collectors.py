@@ -12,7 +12,9 @@ import tensorflow as tf
 from gymnasium import spaces
 
 from trainer import cartpole, environments
-from trainer.collectors import Collector, CompiledCollector, GymnasiumCollector, choose
+from trainer.collectors import Collector, choose
+from trainer.compiled_collector import CompiledCollector
+from trainer.gymnasium_collector import GymnasiumCollector
 from trainer.networks import Architecture, initialise
 from trainer.randomness import Purpose, Streams
 from trainer.rollout import Rollout

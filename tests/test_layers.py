@@ -13,6 +13,7 @@ LAYERS = (
     {"task", "play"},
     {"train"},
     {"learners", "console", "export", "flags", "provenance", "recording", "reporting"},
+    {"compiled_collector", "gymnasium_collector"},
     {"agents", "collectors", "scores", "artifacts"},
     {"algorithms", "networks"},
     {"cartpole", "environments", "randomness", "returns", "rollout"},

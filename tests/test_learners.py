@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from trainer import cartpole
 from trainer.agents import Agents
-from trainer.collectors import CompiledCollector
+from trainer.compiled_collector import CompiledCollector
 from trainer.config import Batching, Hyperparameters
 from trainer.learners import CompiledLearner, Learner, SteppedLearner
 from trainer.networks import Architecture

@@ -9,7 +9,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trainer.agents import METRICS, Agents, State
-from trainer.collectors import CartPoleState, Collector, CompiledCollector, Draws
+from trainer.collectors import Collector
+from trainer.compiled_collector import CartPoleState, CompiledCollector, Draws
 
 MAX_ROUNDS = 32  # in one program
 MAX_DRAWS = 2**22  # random numbers handed to one program

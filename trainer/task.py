@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from trainer.networks import Architecture
     from trainer.randomness import Streams
     from trainer.reporting import Reporters
-    from trainer.train import Evaluation, Progress
+    from trainer.train import Evaluation, Plan, Progress
 
 log = logging.getLogger("trainer")
 
@@ -96,20 +96,13 @@ def work(
 ) -> int:
     """The run itself, from fresh agents to the manifest."""
     from trainer.randomness import Streams
-    from trainer.train import Plan, Progress
+    from trainer.train import Progress
 
     options = command.options
     streams = Streams([(options.seed, agent) for agent in range(options.seeds)])
     agents = make_agents(command, environment, streams)
     collector = make_collector(command, environment, agents.architecture, streams)
-    plan = Plan(
-        options.total_steps,
-        options.evaluation_every,
-        options.validation_episodes,
-        goal,
-        None if options.stop_at_score == "none" else options.stop_after,
-    )
-    progress = Progress(plan, options.seeds)
+    progress = Progress(make_plan(command, goal), options.seeds)
     scores = train_and_score(command, agents, collector, progress, job_dir)
     best = progress.best_agent
     save_models(job_dir, agents, best, environment)
@@ -257,6 +250,19 @@ def describe(command: Command, environment: Environment, job_dir: JobDir) -> Non
         )  # fmt: skip
 
 
+def make_plan(command: Command, goal: float | None) -> Plan:
+    from trainer.train import Plan
+
+    options = command.options
+    return Plan(
+        options.total_steps,
+        options.evaluation_every,
+        options.validation_episodes,
+        goal,
+        None if options.stop_at_score == "none" else options.stop_after,
+    )
+
+
 def make_agents(command: Command, environment: Environment, streams: Streams) -> Agents:
     from trainer.agents import Agents
     from trainer.algorithms import ALGORITHMS
@@ -279,7 +285,8 @@ def make_collector(
     command: Command, environment: Environment, architecture: Architecture, streams: Streams
 ) -> Collector:
     from trainer.cartpole import VERSIONS
-    from trainer.collectors import CompiledCollector, GymnasiumCollector
+    from trainer.compiled_collector import CompiledCollector
+    from trainer.gymnasium_collector import GymnasiumCollector
 
     batching = Batching(command.hyperparameters, command.options.algorithm)
     if command.options.collector == "gymnasium" or environment.id not in VERSIONS:
@@ -292,7 +299,7 @@ def make_collector(
 
 
 def make_learner(agents: Agents, collector: Collector, total_steps: int) -> Learner:
-    from trainer.collectors import CompiledCollector
+    from trainer.compiled_collector import CompiledCollector
     from trainer.learners import CompiledLearner, SteppedLearner
 
     if isinstance(collector, CompiledCollector):
