@@ -81,6 +81,7 @@ def pg_targets(
 
 
 def pg_loss(logits: tf.Tensor, values: tf.Tensor, batch: Batch, c: Coefficients) -> Losses:
+    """`-mean(log pi(a|s) * A) - entropy * H(pi)`; `logits` `[P, B, actions]`, `values` unused."""
     log_policy = tf.nn.log_softmax(logits)
     policy = -mean(log_likelihood(log_policy, batch.actions) * batch.advantages, batch.weights)
     entropy = mean_entropy(log_policy, batch.weights)
@@ -104,6 +105,11 @@ def a2c_targets(
 
 
 def a2c_loss(logits: tf.Tensor, values: tf.Tensor, batch: Batch, c: Coefficients) -> Losses:
+    """`-mean(log pi(a|s) * A) + critic_weight * mean((R - V(s))^2) - entropy * H(pi)`.
+
+    `logits` `[P, B, actions]`, `values` `[P, B]`; the critic's errors count in units of
+    `value_scale`.
+    """
     log_policy = tf.nn.log_softmax(logits)
     policy = -mean(log_likelihood(log_policy, batch.actions) * batch.advantages, batch.weights)
     errors = (batch.returns - values) / c.value_scale

@@ -186,6 +186,7 @@ def find_environment(command: Command) -> Environment:
 
 
 def can_be_compiled(environment: Environment) -> bool:
+    """Whether `cartpole.VERSIONS` has it; asked before TensorFlow may be imported."""
     return environment.id in ("CartPole-v0", "CartPole-v1")
 
 
@@ -289,7 +290,7 @@ def make_collector(
     from trainer.gymnasium_collector import GymnasiumCollector
 
     batching = Batching(command.hyperparameters, command.options.algorithm)
-    if command.options.collector == "gymnasium" or environment.id not in VERSIONS:
+    if command.options.collector == "gymnasium" or not can_be_compiled(environment):
         return GymnasiumCollector(
             environment, architecture, batching.num_envs, batching.steps, streams
         )
