@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer import cartpole, environments
+from trainer import cartpole, environments, task
 
 ENVIRONMENTS = ["CartPole-v0", "CartPole-v1"]
 
@@ -38,10 +38,10 @@ def test_a_step_equals_gymnasiums_on_thousands_of_random_states(environment_id: 
 @pytest.mark.parametrize("environment_id", ENVIRONMENTS)
 def test_time_limit_and_spaces_are_those_that_gymnasium_registers(environment_id: str) -> None:
     env = environments.find(environment_id).make()
-    task = cartpole.VERSIONS[environment_id]
-    assert task.max_episode_steps == env.spec.max_episode_steps
-    assert (task.observation_size,) == env.observation_space.shape
-    assert task.num_actions == env.action_space.n
+    version = cartpole.VERSIONS[environment_id]
+    assert version.max_episode_steps == env.spec.max_episode_steps
+    assert (version.observation_size,) == env.observation_space.shape
+    assert version.num_actions == env.action_space.n
 
 
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.sampled_from([0, 1]))
@@ -51,3 +51,9 @@ def test_a_mirrored_state_and_action_give_the_mirrored_successor(
     after = cartpole.step(tf.constant([state], tf.float64), tf.constant([action]))
     mirrored = cartpole.step(-tf.constant([state], tf.float64), tf.constant([1 - action]))
     np.testing.assert_allclose(after, -mirrored, atol=1e-12)
+
+
+@pytest.mark.parametrize("environment_id", [*cartpole.VERSIONS, "Acrobot-v1"])
+def test_the_command_knows_which_tasks_are_compiled(environment_id: str) -> None:
+    environment = environments.find(environment_id)
+    assert task.can_be_compiled(environment) == (environment_id in cartpole.VERSIONS)
