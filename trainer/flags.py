@@ -68,7 +68,9 @@ _READERS: dict[str, tuple[Any, str]] = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Ends a bad command with code 2 and one sentence, and no usage text around it."""
+
     def error(self, message: str) -> NoReturn:
         ours = re.sub(r"^argument \S+: (?=`)", "", message)
         print(f"error: {ours}", file=sys.stderr)
@@ -91,8 +93,8 @@ def _fields() -> list[dataclasses.Field[Any]]:
     return [*dataclasses.fields(Hyperparameters), *dataclasses.fields(RunOptions)]
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m trainer.task",
         usage="%(prog)s [flags]",
         description="Trains policy-gradient (pg) or advantage actor-critic (a2c) agents, scores"
@@ -161,7 +163,7 @@ def _reader(field: dataclasses.Field[Any]) -> Any:
     return checked
 
 
-def _parse_known(parser: _Parser, arguments: Sequence[str]) -> argparse.Namespace:
+def _parse_known(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     known, unknown = parser.parse_known_args(_join_negative_numbers(arguments))
     if unknown:
         name = unknown[0].split("=")[0]

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from trainer import artifacts
 from trainer.console import quiet_standard_error
-from trainer.flags import whole_number
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        print(f"error: {message}", file=sys.stderr)
-        raise SystemExit(2)
+from trainer.flags import Parser, whole_number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
-    parser = _Parser(prog="python -m trainer.play", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m trainer.play", description=__doc__, allow_abbrev=False)
     parser.add_argument("job_dir", type=Path, help="the folder of a finished run")
     parser.add_argument("--episodes", type=whole_number, default=1, help="default 1")
     parser.add_argument("--seed", type=whole_number, default=0, help="default 0")
