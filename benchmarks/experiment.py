@@ -64,27 +64,17 @@ def run(*flags: str) -> Result:
 
     with quiet_standard_error():
         import tensorflow  # noqa: F401
-    from trainer.randomness import Purpose, Streams
-    from trainer.train import Progress, train
+    from trainer.run import Run
 
     started = time.monotonic()
     command = parse(flags)
-    options = command.options
     environment = task.find_environment(command)
     goal = task.solved_at_score(command, environment)
     assert goal is not None, f"{environment.id} has no threshold"
-    streams = Streams([(options.seed, agent) for agent in range(options.seeds)])
-    agents = task.make_agents(command, environment, streams)
-    collector = task.make_collector(command, environment, agents.architecture, streams)
-    progress = Progress(task.make_plan(command, goal), options.seeds)
-    learner = task.make_learner(agents, collector, options.total_steps)
-    train(agents, collector, learner, progress, lambda _: None, lambda _: None)
-    greedy, sampled = (
-        collector.play(
-            agents.state.averaged, options.evaluation_episodes, Purpose.FINAL, 0, greedy=greedy
-        ).mean(axis=1)
-        for greedy in (True, False)
-    )
+    parts = Run(command, environment, goal)
+    parts.train()
+    greedy, sampled = (parts.returns(greedy=greedy).mean(axis=1) for greedy in (True, False))
+    progress = parts.progress
     return Result(
         flags=flags,
         settings=command.values,
@@ -92,7 +82,7 @@ def run(*flags: str) -> Result:
         curves=np.array([e.scores for e in progress.evaluations]),
         greedy=greedy,
         sampled=sampled,
-        solved_at=progress.solved_at,
+        solved_at=progress.summary()["steps_to_solve"],
         solved_at_score=goal,
         diverged=np.flatnonzero(progress.diverged).tolist(),
         steps=progress.steps,

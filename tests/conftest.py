@@ -14,7 +14,7 @@ import hypertune.hypertune
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CLOUD_PREFIXES = ("CLOUD_ML_", "AIP_", "GOOGLE_", "TF_CONFIG")
+CLOUD_PREFIXES = ("CLOUD_ML_", "AIP_", "GOOGLE_", "TF_CONFIG", "STORAGE_EMULATOR_HOST")
 TIMEOUT = 180  # seconds; for a machine that is busy with something else
 TINY_RUN = (
     *("--total_steps", "2000"),

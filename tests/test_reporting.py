@@ -117,12 +117,13 @@ def test_the_tuning_service_never_gets_a_number_that_is_none(
 
 def test_a_trial_fails_where_its_metric_cannot_be_written(metric_file: Path) -> None:
     reporter = HypertuneReporter("mean_score", 1)
-    metric_file.mkdir(parents=True, exist_ok=True)
+    metric_file.unlink()
+    metric_file.mkdir()
     with pytest.raises(OSError):
         reporter.report(1000, score(3))
 
 
-def test_a_trial_fails_where_its_metric_has_no_folder(
+def test_a_trial_does_not_begin_where_its_metric_has_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -130,27 +131,29 @@ def test_a_trial_fails_where_its_metric_has_no_folder(
         "CLOUD_ML_HP_METRIC_FILE", str(tmp_path / "file" / "hypertune" / "output.metrics")
     )
     with pytest.raises(OSError):
-        HypertuneReporter("mean_score", 1).report(1000, score(3))
+        HypertuneReporter("mean_score", 1)
 
 
-def test_outside_a_trial_a_metric_that_cannot_be_written_is_only_logged(
+def test_outside_a_trial_a_metric_that_cannot_be_written_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "hypertune" / "output.metrics"  # hypertune's default, moved here for tests
     path.mkdir(parents=True)
-    HypertuneReporter("mean_score", 1).report(1000, score(3))
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    reporter = HypertuneReporter("mean_score", 1)
+    for step in (1000, 2000):
+        reporter.report(step, score(3))
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert str(path) in caplog.text
 
 
-def test_outside_a_trial_a_metric_without_a_folder_is_only_logged(
+def test_outside_a_trial_a_metric_without_a_folder_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     nowhere = str(tmp_path / "file" / "hypertune" / "output.metrics")
     monkeypatch.setattr("hypertune.hypertune._DEFAULT_METRIC_PATH", nowhere)
     HypertuneReporter("mean_score", 1).report(1000, score(3))
-    assert {record.levelno for record in caplog.records} == {logging.ERROR}
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
 def test_every_report_is_a_line_of_json(tmp_path: Path) -> None:

@@ -26,11 +26,12 @@ import keras
 import numpy as np
 import pytest
 
-from trainer import artifacts, environments, recording, task
+from trainer import artifacts, checkpoint, environments, export, recording, task
 from trainer.agents import Agents
 from trainer.artifacts import JobDir
 from trainer.config import Batching, Hyperparameters
 from trainer.flags import parse
+from trainer.job import Earlier, Job
 from trainer.networks import Architecture
 from trainer.randomness import Purpose, Streams
 
@@ -335,8 +336,11 @@ def test_a_job_dir_that_cannot_be_made_is_refused(tmp_path: Path, run_task: RunT
     assert "got job_dir=file/job" in line
 
 
-def test_a_job_dir_in_a_bucket_is_refused(tmp_path: Path, run_task: RunTask) -> None:
-    assert "job_dir=gs://bucket/job" in assert_refused(run_task("--job_dir", "gs://bucket/job"))
+@pytest.mark.parametrize("address", ["s3://bucket/job", "gs://bucket", "gs://bucket/a/../b"])
+def test_an_address_that_is_none_is_refused(
+    address: str, tmp_path: Path, run_task: RunTask
+) -> None:
+    assert f"got '{address}'" in assert_refused(run_task("--job_dir", address))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -389,7 +393,9 @@ def test_flags_without_use_are_told_on_stderr(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     command = parse(["--algorithm", "pg", "--batch_size", "64", "--gae_lambda", "0.9"])
-    task.describe(command, environments.find("CartPole-v1"), JobDir(tmp_path))
+    task.describe(
+        command, environments.find("CartPole-v1"), Job(JobDir(tmp_path), "job", Earlier())
+    )
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert warnings == ["PG has no use for --batch_size and --gae_lambda; the run goes on without."]
 
@@ -428,7 +434,7 @@ def test_a_disk_too_full_for_tensorflow_is_an_error_like_any_other_and_keeps_the
     agents: Agents, tmp_path: Path
 ) -> None:
     with pytest.raises(OSError):
-        task.save_models(DiskFullOfModels(tmp_path), agents, 0, environments.find("CartPole-v1"))
+        export.save_models(DiskFullOfModels(tmp_path), agents, 0, pixels=False)
     assert [path.name for path in tmp_path.iterdir()] == [artifacts.MODEL]
 
 
@@ -509,7 +515,8 @@ def interrupt_a_run(folder: Path) -> Interrupted:
     os.close(device)
     shown, give_up = "", time.monotonic() + TIMEOUT
     try:
-        while not (folder / "job" / artifacts.METRICS).exists():
+        metrics = folder / "job" / artifacts.METRICS
+        while not (metrics.exists() and metrics.stat().st_size):
             assert process.poll() is None
             assert time.monotonic() < give_up
             shown += read_screen(screen)
@@ -548,13 +555,24 @@ def test_an_interrupted_run_ends_with_code_130(interrupted: Interrupted) -> None
 
 
 def test_an_interrupted_run_keeps_what_there_is(interrupted: Interrupted) -> None:
-    assert {path.name for path in interrupted.job_dir.iterdir()} == set(artifacts.ARTEFACTS)
     assert len(metrics_of(interrupted.job_dir)) > 0
-    assert len(weights_of(interrupted.job_dir)) > 0
+    saved = checkpoint.read((interrupted.job_dir / artifacts.CHECKPOINT).read_bytes())
+    assert saved.arrays["progress.steps"].min() > 0
 
 
-def test_the_manifest_says_that_a_run_was_interrupted(interrupted: Interrupted) -> None:
-    assert load(interrupted.job_dir / artifacts.MANIFEST)["state"] == "interrupted"
+def test_an_interrupted_run_does_not_look_complete(interrupted: Interrupted) -> None:
+    assert not (interrupted.job_dir / artifacts.MANIFEST).exists()
+
+
+def test_the_models_of_an_interrupted_run_can_be_recovered(
+    interrupted: Interrupted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trainer import recover
+
+    assert recover.main([str(interrupted.job_dir), "--output", str(tmp_path)]) == 0
+    assert "holds model.keras and saved_model as of" in capsys.readouterr().out
+    assert len(weights_of(tmp_path)) > 0
+    assert (tmp_path / artifacts.SAVED_MODEL / "saved_model.pb").is_file()
 
 
 def test_an_interrupted_run_says_so_without_a_traceback(interrupted: Interrupted) -> None:
@@ -565,16 +583,6 @@ def test_an_interrupted_run_says_so_without_a_traceback(interrupted: Interrupted
 
 def test_a_terminal_shows_steps_speed_score_and_time_left(interrupted: Interrupted) -> None:
     assert re.search(r"/1\.00T \[\S+<.*steps/s.*score \d", interrupted.screen)
-
-
-def test_an_interrupted_run_is_started_again_rather_than_called_finished(
-    interrupted: Interrupted, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    caplog.set_level(logging.INFO, "trainer")
-    copy = shutil.copytree(interrupted.job_dir, tmp_path / "copy")
-    flags = ["--total_steps=1e12", "--stop_at_score=none", "--evaluation_every=2000"]
-    assert task.claim_job_dir(parse([*flags, "--job_dir", str(copy)])) is not None
-    assert "unfinished" in caplog.text
 
 
 class Diverged(NamedTuple):

@@ -17,7 +17,7 @@ def test_evaluations_come_at_multiples_and_at_the_end() -> None:
     seen = []
     while course.training.any():
         course.steps[:] = course.next_evaluation + 7  # batches overshoot
-        seen.append(course.record(np.zeros(1), {}).steps)
+        seen.append(course.record(np.zeros(1)).steps)
     assert seen == [300, 600, 900, 1000]
 
 
@@ -30,16 +30,16 @@ def test_agents_wait_for_one_another_at_an_evaluation() -> None:
 def test_an_agent_stops_by_its_own_score_and_the_others_go_on() -> None:
     course = progress(2)
     course.steps[:] = 300
-    course.record(np.array([100.0, 99.0]), {})
+    course.record(np.array([100.0, 99.0]))
     np.testing.assert_array_equal(course.training, [False, True])
-    assert course.solved_at == [300, None]
+    assert course.summary()["steps_to_solve"] == [300, None]
 
 
 def test_a_stopped_agent_keeps_the_score_that_stopped_it() -> None:
     course = progress(2)
     course.steps[:] = 300
-    course.record(np.array([100.0, 1.0]), {})
-    later = course.record(np.array([np.nan, 2.0]), {})
+    course.record(np.array([100.0, 1.0]))
+    later = course.record(np.array([np.nan, 2.0]))
     np.testing.assert_array_equal(later.scores, [100.0, 2.0])
 
 
@@ -47,9 +47,9 @@ def test_falling_back_after_the_first_solve_is_on_record() -> None:
     course = progress(2, stop_after=None)
     for first, second in [(0, 100), (100, 99), (100, 100)]:
         course.steps += 300
-        course.record(np.array([first, second], float), {})
-    assert course.solved_at == [600, 300]
-    assert course.stayed_solved == [True, False]
+        course.record(np.array([first, second], float))
+    assert course.summary()["steps_to_solve"] == [600, 300]
+    assert course.summary()["stayed_solved"] == [True, False]
 
 
 def test_a_diverged_agent_trains_no_further() -> None:
@@ -71,18 +71,18 @@ def test_the_best_agent_is_the_first_of_the_best_and_never_one_without_a_score()
 def test_without_a_threshold_nothing_counts_as_solved() -> None:
     course = progress(1, goal=None)
     course.steps[:] = 300
-    course.record(np.array([1e9]), {})
-    assert course.solved_at == [None]
+    course.record(np.array([1e9]))
+    assert course.summary()["steps_to_solve"] == [None]
     assert course.training.all()
 
 
 def test_an_agent_that_overflowed_is_scored_anew_for_its_weights_went_back() -> None:
     course = progress(2, stop_after=None)
     course.steps[:] = 300
-    course.record(np.array([50.0, 60.0]), {})
+    course.record(np.array([50.0, 60.0]))
     course.advance(Learned(course.steps + 1, np.zeros((2, 5), np.float32), np.array([True, False])))
     np.testing.assert_array_equal(course.to_score, [True, True])
-    course.record(np.array([70.0, 5.0]), {})
+    course.record(np.array([70.0, 5.0]))
     np.testing.assert_array_equal(course.scores, [70.0, 5.0])
     np.testing.assert_array_equal(course.to_score, [True, False])
 
@@ -92,6 +92,6 @@ def test_a_single_lucky_evaluation_stops_nobody() -> None:
     going_on = []
     for score in (100, 100, 99, 100, 100, 100):
         course.steps += 300
-        course.record(np.array([score], float), {})
+        course.record(np.array([score], float))
         going_on.append(bool(course.training[0]))
     assert going_on == [True] * 5 + [False]

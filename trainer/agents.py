@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trainer.algorithms import ALGORITHMS, Batch, Coefficients, Losses
+from trainer.checkpoint import Arrays, field
 from trainer.config import Hyperparameters
 from trainer.networks import Architecture, Network, forward, initialise
 from trainer.randomness import Purpose, Streams
@@ -64,6 +65,19 @@ class Agents:
         zeros = tf.zeros_like(weights)
         self.state = State(weights, weights, zeros, zeros, tf.zeros((len(agents), 1)))
         self._update = tf.function(self.compute_update, jit_compile=True, autograph=False)
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """All that an update changes, by name."""
+        return {name: x.numpy() for name, x in self.state._asdict().items()}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Takes up a `snapshot`. Raises CheckpointError where it is not one of such agents."""
+        self.state = State(
+            *(
+                tf.constant(field(arrays, name, np.float32, x.shape))
+                for name, x in self.state._asdict().items()
+            )
+        )
 
     def act_greedily(self, agent: int, observation: NDArray[Any]) -> int:
         """The action that one agent's policy likes best for one encoded observation."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +19,37 @@ MODEL = "model.keras"
 SAVED_MODEL = "saved_model"
 RECORDING = "recording.mp4"
 EVENTS = "events.out.tfevents.trainer"
-ARTEFACTS = (MANIFEST, SETTINGS, METRICS, MODEL, SAVED_MODEL, RECORDING, EVENTS)
+CHECKPOINT = "checkpoint"
+ARTEFACTS = (MANIFEST, SETTINGS, METRICS, MODEL, SAVED_MODEL, RECORDING, EVENTS, CHECKPOINT)
+
+_TEMPORARY = re.compile(rf"\.[0-9a-f]{{8}}-({'|'.join(map(re.escape, ARTEFACTS))})")
 
 
 class JobDir:
     """A folder that one run writes to."""
 
-    def __init__(self, path: str | Path) -> None:
-        """Makes the folder. Raises OSError where it cannot be made or written to."""
+    def __init__(self, path: str | Path, places: Mapping[str, str] | None = None) -> None:
+        """Makes the folder. Raises OSError where it cannot be made or written to.
+
+        Args:
+            places: paths in the folder, of those artefacts that do not lie under their own name.
+        """
         self.path = Path(path).expanduser()
+        self.places = dict(places or {})
         self.path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.path):
             pass
 
+    def at(self, name: str) -> Path:
+        """Where an artefact lies."""
+        return self.path / self.places.get(name, name)
+
     def write(self, name: str, save: Callable[[Path], Any]) -> Path:
         """`save` fills a file or folder under a temporary name; then it gets its own."""
-        target = self.path / name
+        target = self.at(name)
         temporary, old = (self.path / f".{uuid.uuid4().hex[:8]}-{name}" for _ in range(2))
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             save(temporary)
             if target.is_dir():  # a folder cannot be replaced, only moved out of the way
                 target.rename(old)
@@ -55,19 +69,23 @@ class JobDir:
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         return self.write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
-    def clear(self) -> None:
-        """Removes what a run leaves, and nothing else that may lie here."""
+    def clear(self, keep: Sequence[str] = ()) -> None:
+        """Removes what a run leaves, killed ones included, and nothing else that may lie here."""
         for name in ARTEFACTS:
-            remove(self.path / name)
+            if name not in keep:
+                remove(self.at(name))
+        for path in self.path.iterdir():
+            if _TEMPORARY.fullmatch(path.name):
+                remove(path)
 
     def holds_a_run(self) -> bool:
-        return any((self.path / name).exists() for name in ARTEFACTS)
+        return any(self.at(name).exists() for name in ARTEFACTS)
 
     def files(self) -> list[dict[str, Any]]:
         """Name, size in bytes and SHA-256 of every artefact but the manifest, by name."""
         found = []
         for name in sorted(set(ARTEFACTS) - {MANIFEST}):
-            path = self.path / name
+            path = self.at(name)
             inside = sorted(path.rglob("*")) if path.is_dir() else [path]
             for file in inside:
                 if file.is_file():
@@ -90,10 +108,38 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a file; None where the file cannot be read or holds no object."""
+def json_object(content: bytes | None) -> dict[str, Any] | None:
+    """The JSON object in these bytes; None where they hold none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(content or b"")
+    except (ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def listed(manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
+    """Sizes and SHA-256 sums by path, of the files that a manifest lists.
+
+    Raises:
+        ValueError: it lists no files, or one outside the job dir; the message is a sentence.
+    """
+    found = {}
+    try:
+        for file in manifest["files"]:
+            name, size, sha256 = str(file["name"]), int(file["size"]), str(file["sha256"])
+            found[name] = (size, sha256)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{MANIFEST} must list files with name, size and sha256.") from error
+    for name in found:
+        if not is_inside(name):
+            raise ValueError(
+                f"{MANIFEST} must list files inside the job dir only, but lists {name!r}."
+            )
+    return found
+
+
+def is_inside(path: str) -> bool:
+    """Whether a relative path stays in its folder on every system."""
+    return bool(path) and not (
+        {"", ".", ".."} & set(path.split("/")) or "\\" in path or ":" in path or "\0" in path
+    )

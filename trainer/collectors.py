@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from trainer.checkpoint import Arrays
 from trainer.networks import Array
 from trainer.randomness import Purpose
 from trainer.rollout import Rollout
@@ -33,6 +34,12 @@ class Collector(Protocol):
 
         Agents that are not `active` may be skipped; their returns are NaN or mean nothing.
         """
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Where environments and random counters stand between two rollouts, by name."""
+
+    def restore(self, arrays: Arrays) -> None:
+        """Takes up a `snapshot`. Raises CheckpointError where it is not one of such a collector."""
 
 
 def choose(logits: Any, uniforms: Any) -> Any:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trainer import cartpole
+from trainer.checkpoint import Arrays, field
 from trainer.collectors import Collector, choose
 from trainer.networks import Architecture, Array, forward
 from trainer.randomness import Counters, Purpose, Streams
@@ -95,6 +96,17 @@ class CompiledCollector:
             uniforms = self._streams.uniform(Purpose.FINAL_ACTING, counters, (steps, episodes))
         returns = self._play(tf.constant(weights), physics, tf.constant(uniforms))
         return returns.numpy().astype(np.float64)
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        state = {name: x.numpy() for name, x in self.state._asdict().items()}
+        return {**state, "collected": self.collected.copy()}
+
+    def restore(self, arrays: Arrays) -> None:
+        shape = (self._streams.num_agents, self._num_envs)
+        physics = field(arrays, "physics", np.float64, (*shape, 4))
+        elapsed = field(arrays, "elapsed", np.int32, shape)
+        self.collected = field(arrays, "collected", np.int64, shape[:1]).copy()
+        self.state = CartPoleState(tf.constant(physics), tf.constant(elapsed))
 
     def _first_state(self) -> CartPoleState:
         agents = self._streams.num_agents

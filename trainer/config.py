@@ -11,7 +11,8 @@ from typing import Any
 _ROUNDING = 1e-9  # services send 0.010000000000000002 for a bound of 0.01; that is no error
 RESERVED_TAGS = ("trial", "timestamp", "global_step", "checkpoint_path")  # hypertune's own keys
 UNUSED = {"pg": ("batch_size", "critic_weight", "gae_lambda", "value_scale"), "a2c": ()}
-NOT_PART_OF_THE_RUN = ("job_dir", "overwrite")  # where a run goes does not change what it is
+# Where a run goes, and how often it is saved, does not change what it is.
+NOT_PART_OF_THE_RUN = ("job_dir", "overwrite", "sync_every", "upload_deadline")
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,16 @@ class RunOptions:
         choices=("auto", "compiled", "gymnasium"),
     )
     metric_tag: str = setting("mean_score", "Name of the tuning metric.", metavar="TAG")
-    job_dir: str = setting("", "Folder for everything a run leaves.", metavar="DIR")
+    job_dir: str = setting(
+        "", "For everything a run leaves: a folder, or gs://bucket/path.", metavar="DIR"
+    )
     overwrite: bool = setting(False, "Replace another run's files in the job dir.")
+    sync_every: float = setting(
+        30.0, "Seconds between checkpoints, and between uploads to a bucket.", range=NOT_NEGATIVE
+    )
+    upload_deadline: float = setting(
+        600.0, "Seconds that the last upload to a bucket is tried for.", range=NOT_NEGATIVE
+    )
 
     def __post_init__(self) -> None:
         _check(self)

@@ -10,11 +10,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trainer.reporting import MetricReporter
+    from trainer.reporting import MetricReporter, Report
 
 log = logging.getLogger("trainer")
 
@@ -65,6 +65,7 @@ class ConsoleReporter:
 
     def __init__(self, total_steps: int) -> None:
         self._total, self._score = total_steps, "-"
+        self._before = 0  # steps of an earlier process
         self._started = self._printed = time.monotonic()
         self._bar: Any = None
         if sys.stdout.isatty():
@@ -84,6 +85,12 @@ class ConsoleReporter:
         self._score = f"{metrics['mean_score']:.1f}"
         self.steps(step)
 
+    def resume(self, reports: Sequence[Report]) -> None:
+        """Its speed is that of this process."""
+        if reports:
+            self._before = reports[-1].step
+            self.report(self._before, {"mean_score": math.nan, **reports[-1].metrics})
+
     def steps(self, mean_steps: float) -> None:
         """Shows how far the agents are, in the mean."""
         steps = int(mean_steps)
@@ -95,8 +102,8 @@ class ConsoleReporter:
         if now - self._printed < self.SECONDS_BETWEEN_LINES:
             return
         self._printed = now
-        rate = steps / (now - self._started)
-        left = (self._total - steps) / rate if rate else math.inf
+        rate = (steps - self._before) / (now - self._started)
+        left = (self._total - steps) / rate if rate > 0 else math.inf
         log.info(
             "%s of %s steps, %.0f steps/s, score %s, at most %.0f s left",
             f"{steps:,}", f"{self._total:,}", rate, self._score, left,

@@ -10,7 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.agents import Agents
+from trainer.artifacts import MODEL, SAVED_MODEL, JobDir
 from trainer.networks import Architecture, Network
+
+
+def save_models(job_dir: JobDir, agents: Agents, agent: int, *, pixels: bool) -> None:
+    """Writes both models of one agent. Raises OSError."""
+    model = keras_model(agents, agent, pixels=pixels)
+    job_dir.write(MODEL, model.save)
+    job_dir.write(SAVED_MODEL, lambda path: save_saved_model(model, path))
 
 
 def keras_model(agents: Agents, agent: int, *, pixels: bool = False) -> keras.Model:

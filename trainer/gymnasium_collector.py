@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from trainer.checkpoint import Arrays, CheckpointError, field
 from trainer.collectors import Collector, choose
 from trainer.environments import Environment
 from trainer.networks import Architecture, Array, Network, forward
 from trainer.randomness import Purpose, Streams
 from trainer.rollout import Rollout
+
+log = logging.getLogger("trainer")
 
 
 class GymnasiumCollector:
@@ -37,6 +41,10 @@ class GymnasiumCollector:
         self._steps = steps
         self._collected = np.zeros(streams.num_agents, np.int64)  # rollouts, an agent
         self._episodes = np.zeros(self._shape, np.int64)  # begun, an environment
+        # What leads an environment back to where it stands: the steps of its episode so far, and
+        # each agent's last rollouts of actions `[T, N]`, as many as its oldest episode spans.
+        self._ages = np.zeros(self._shape, np.int64)
+        self._actions: list[list[NDArray[np.int32]]] = [[] for _ in range(streams.num_agents)]
         self._envs = [environment.make() for _ in range(streams.num_agents * num_envs)]
         self._players: list[Any] = []  # environments of `play`, so that training goes on untouched
         everyone = np.arange(len(self._envs))
@@ -59,6 +67,8 @@ class GymnasiumCollector:
         if self._steps is None:
             length = _padded_length(len(rows), self._environment.max_episode_steps)
             fields = [_pad(field, length) for field in fields]
+        else:
+            self._remember(fields[1], (fields[4] + fields[5]) > 0, active)
         return Rollout(*map(tf.constant, fields))
 
     def play(
@@ -81,6 +91,73 @@ class GymnasiumCollector:
             own = self._architecture.unpack(rows[agent : agent + 1])["actor"]
             returns[agent] = self._play_one(own, starts, None if greedy else acting, episodes)
         return returns
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Environments cannot be copied, but can be led back: a seed and the actions since."""
+        played = [
+            np.concatenate([block[:, env] for block in self._actions[agent]])[-age:]
+            for (agent, env), age in np.ndenumerate(self._ages)
+            if age
+        ]
+        return {
+            "collected": self._collected.copy(),
+            "episodes": self._episodes.copy(),
+            "ages": self._ages.copy(),
+            "actions": np.concatenate([np.zeros(0, np.int32), *played]),
+            "observed": self._observed.copy(),
+        }
+
+    def restore(self, arrays: Arrays) -> None:
+        observed = field(arrays, "observed", self._observed.dtype, self._observed.shape)
+        ages = field(arrays, "ages", np.int64, self._shape)
+        actions = field(arrays, "actions", np.int32, (None,))
+        episodes = field(arrays, "episodes", np.int64, self._shape)
+        if ages.min() < 0 or episodes.min() < 1 or ages.sum() != len(actions):
+            raise CheckpointError("its episodes and actions do not agree")
+        self._collected = field(arrays, "collected", np.int64, self._shape[:1]).copy()
+        self._episodes = episodes - 1
+        self._ages = ages.copy()
+        self._observed = observed.copy()
+        self._actions = [
+            [np.zeros((longest, self._shape[1]), np.int32)] for longest in ages.max(axis=1)
+        ]
+        self._reset(np.arange(len(self._envs)))
+        ends = np.cumsum(ages.reshape(-1))
+        for index, age in enumerate(ages.reshape(-1).tolist()):
+            if age:
+                self._replay(index, actions[ends[index] - age : ends[index]])
+
+    def _replay(self, index: int, actions: NDArray[np.int32]) -> None:
+        """Leads an environment through the actions of its episode, to where it was observed."""
+        agent, env = divmod(index, self._shape[1])
+        over, raw = False, None
+        for action in actions.astype(np.int64) + self._environment.first_action:
+            if not over:
+                raw, _, fell, late, _ = self._envs[index].step(action)
+                over = bool(fell or late)
+        self._actions[agent][0][-len(actions) :, env] = actions
+        if over or not np.array_equal(
+            self._environment.encode([raw])[0], self._observed[agent, env]
+        ):
+            log.warning(
+                "%s does not repeat itself from a seed and actions: what it was in the middle of is"
+                " lost, and the run goes on with a fresh episode.",
+                self._environment.id,
+            )
+            self._ages[agent, env] = 0
+            self._observed[agent, env] = self._reset(np.array([index]))[0]
+
+    def _remember(
+        self, actions: NDArray[np.int32], over: NDArray[np.bool_], active: NDArray[np.bool_]
+    ) -> None:
+        """Takes in a rollout's actions and where episodes ended in it, both `[T, P, N]`."""
+        since = np.where(over.any(axis=0), over[::-1].argmax(axis=0), self._ages + len(over))
+        self._ages[active] = since[active]
+        for agent in np.flatnonzero(active):
+            blocks, needed = [*self._actions[agent], actions[:, agent]], self._ages[agent].max()
+            while len(blocks) > 1 and sum(map(len, blocks[1:])) >= needed:
+                blocks.pop(0)
+            self._actions[agent] = blocks
 
     def _reset(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """Starts the next episode in each of those environments; their first observations."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,26 +11,38 @@ from typing import Any
 from trainer import artifacts
 from trainer.console import quiet_standard_error
 from trainer.flags import Parser, whole_number
+from trainer.job import BadCommand, JobError, artefacts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
     parser = Parser(prog="python -m trainer.play", description=__doc__, allow_abbrev=False)
-    parser.add_argument("job_dir", type=Path, help="the folder of a finished run")
+    parser.add_argument("job_dir", help="the folder of a finished run, or gs://bucket/path")
     parser.add_argument("--episodes", type=whole_number, default=1, help="default 1")
     parser.add_argument("--seed", type=whole_number, default=0, help="default 0")
-    parser.add_argument("--output", type=Path, help="default JOB_DIR/play.mp4")
+    parser.add_argument(
+        "--output", type=Path, help="default JOB_DIR/play.mp4, or play.mp4 here for a bucket"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.episodes < 1:
         parser.error(f"`episodes >= 1` must hold, but got episodes={chosen.episodes}.")
     if chosen.seed < 0:
         parser.error(f"`seed >= 0` must hold, but got seed={chosen.seed}.")
-    model_path = chosen.job_dir / artifacts.MODEL
-    if not model_path.is_file():
-        parser.error(f"`job_dir` must hold a {artifacts.MODEL}, but got job_dir={chosen.job_dir}.")
-    environment_id = _environment_id(chosen.job_dir)
+    try:
+        saved_model, settings = artefacts(chosen.job_dir, artifacts.MODEL, artifacts.SETTINGS)
+    except BadCommand as error:
+        parser.error(str(error))
+    except JobError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if saved_model is None:
+        parser.error(
+            f"`job_dir` must hold a {artifacts.MODEL}, but got job_dir={chosen.job_dir}. Of a run"
+            " that was cut short `python -m trainer.recover` makes one."
+        )
+    environment_id = _environment_id(settings)
     if environment_id is None:
-        parser.error(f"{chosen.job_dir / artifacts.SETTINGS} must say which environment it was.")
+        parser.error(f"{chosen.job_dir}/{artifacts.SETTINGS} must say which environment it was.")
 
     from trainer import environments, recording
 
@@ -38,11 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     try:
-        policy = _load_policy(model_path)
+        policy = _load_policy(saved_model)
     except (OSError, ValueError):
-        parser.error(f"{model_path} must be a Keras model, but cannot be read as one.")
+        parser.error(
+            f"{chosen.job_dir}/{artifacts.MODEL} must be a Keras model, but cannot be read as one."
+        )
     recording.without_a_screen()
-    output = chosen.output or chosen.job_dir / "play.mp4"
+    here = Path() if "://" in chosen.job_dir else Path(chosen.job_dir)
+    output = chosen.output or here / "play.mp4"
     temporary = output.with_name(f".new-{output.name}")
     try:
         returns = recording.record_episodes(
@@ -63,17 +79,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _environment_id(job_dir: Path) -> str | None:
-    settings = (artifacts.read_json(job_dir / artifacts.SETTINGS) or {}).get("settings")
+def _environment_id(saved_settings: bytes | None) -> str | None:
+    settings = (artifacts.json_object(saved_settings) or {}).get("settings")
     name = settings.get("environment") if isinstance(settings, dict) else None
     return name if isinstance(name, str) else None
 
 
-def _load_policy(path: Path) -> Any:
+def _load_policy(content: bytes) -> Any:
     with quiet_standard_error():
         import keras
         import tensorflow as tf
-    model = keras.saving.load_model(path, safe_mode=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, artifacts.MODEL)
+        path.write_bytes(content)
+        model = keras.saving.load_model(path, safe_mode=True)
     act = tf.function(lambda x: tf.argmax(model(x)["probabilities"], axis=-1))
     return lambda observation: int(act(tf.constant(observation[None]))[0])
 

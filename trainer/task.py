@@ -7,15 +7,16 @@ known to be good.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from trainer import artifacts, provenance
+from trainer import artifacts, cloud, provenance, signals
 from trainer.artifacts import JobDir
 from trainer.config import Batching, Command
 from trainer.console import (
@@ -25,147 +26,229 @@ from trainer.console import (
     quiet_standard_error,
 )
 from trainer.flags import parse
+from trainer.job import BadCommand, Job, JobError, open_job, unusable
+from trainer.reporting import HypertuneReporter, JsonLinesReporter, Reporters, TensorBoardReporter
+from trainer.signals import Stopped
 
 if TYPE_CHECKING:
     from trainer.agents import Agents
-    from trainer.collectors import Collector
     from trainer.environments import Environment
-    from trainer.learners import Learner
-    from trainer.networks import Architecture
     from trainer.randomness import Streams
-    from trainer.reporting import Reporters
-    from trainer.train import Evaluation, Plan, Progress
+    from trainer.run import Run
+    from trainer.train import Evaluation
 
 log = logging.getLogger("trainer")
 
-SUCCESS, FAILED, BAD_COMMAND, INTERRUPTED = 0, 1, 2, 130
-
-
-class BadCommand(Exception):
-    """The command asks for what cannot be; the message says what must hold."""
+SUCCESS, FAILED, BAD_COMMAND = 0, 1, 2
+LAST_WORDS = 6.0  # seconds that a run which was told to end may spend on uploads
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program and returns its exit code."""
+    """Runs the program and returns its exit code: 128 + n where signal n ended it."""
     arguments = sys.argv[1:] if arguments is None else arguments
     started = time.monotonic()
     command = parse(arguments)
     log_to_console()
     try:
-        return run(command, arguments, started)
+        with signals.handled():
+            return run(command, arguments, started)
     except BadCommand as error:
         log.error("%s", error)
         return BAD_COMMAND
+    except JobError as error:
+        log.error("%s", error)
+        return FAILED
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         log.error("The run could not go on: %s%s.", error.strerror or error, where)
         return FAILED
-    except KeyboardInterrupt:
-        log.warning("Interrupted; what had been written is kept.")
-        return INTERRUPTED
+    except Stopped as stopped:
+        return stopped.exit_code
 
 
 def run(command: Command, arguments: Sequence[str], started: float) -> int:
-    """Trains, scores, saves and records; in this order, so that a late fault costs little."""
+    """Finds out what there is to do, before anything slow, and does it."""
     # One thread: for matrices of a policy's size OpenBLAS' threads cost more than they bring.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    service = find_service()
+    command = with_metric_tag(command, service.metric_tag)
     environment = find_environment(command)
     goal = solved_at_score(command, environment)
-    job_dir = claim_job_dir(command)
-    if job_dir is None:
-        return SUCCESS
-    job_dir.write_json(artifacts.SETTINGS, provenance.settings(command, arguments, goal))
-    describe(command, environment, job_dir)
-    with quiet_standard_error():
-        import tensorflow  # noqa: F401
-    try:
-        return work(command, environment, goal, job_dir, started)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # on a full disk there is no room for this either
-            failure = {"state": "failed", "problems": {str(error.filename): str(error.strerror)}}
-            job_dir.write_json(artifacts.MANIFEST, {**failure, "files": job_dir.files()})
-        raise
+    with contextlib.closing(open_job(command, service)) as job:
+        if job.earlier.finished:
+            log.info("%s holds this very run, finished; --overwrite runs it again.", job.where)
+            return SUCCESS
+        hypertune = make_hypertune(command, service, job)
+        settings = provenance.settings(command, arguments, goal)
+        where = {"trial": service.trial, "places": job.job_dir.places}
+        job.job_dir.write_json(artifacts.SETTINGS, settings | where)
+        describe(command, environment, job)
+        with quiet_standard_error():
+            import tensorflow  # noqa: F401
+        try:
+            work(command, environment, goal, job, hypertune, started)
+        except OSError:  # a full disk, say; what is in the bucket by now is all there will be
+            with contextlib.suppress(JobError):
+                job.deliver(LAST_WORDS)
+            raise
+    return SUCCESS
 
 
 def work(
     command: Command,
     environment: Environment,
     goal: float | None,
-    job_dir: JobDir,
+    job: Job,
+    hypertune: HypertuneReporter,
     started: float,
-) -> int:
-    """The run itself, from fresh agents to the manifest."""
-    from trainer.randomness import Streams
-    from trainer.train import Progress
+) -> None:
+    """Trains, scores, saves and records; in this order, so that a late fault costs little."""
+    from trainer.checkpoint import CheckpointError
+    from trainer.export import save_models
+    from trainer.run import Run
 
-    options = command.options
-    streams = Streams([(options.seed, agent) for agent in range(options.seeds)])
-    agents = make_agents(command, environment, streams)
-    collector = make_collector(command, environment, agents.architecture, streams)
-    progress = Progress(make_plan(command, goal), options.seeds)
-    scores = train_and_score(command, agents, collector, progress, job_dir)
-    best = progress.best_agent
-    save_models(job_dir, agents, best, environment)
-    problems = record(job_dir, environment, agents, best, streams)
-    seconds = time.monotonic() - started
-    job_dir.write_json(
-        artifacts.MANIFEST,
-        {
-            "state": "succeeded" if scores else "interrupted",
-            "problems": problems,
-            "scores": scores,
-            "saved_agent": {"index": best, "validation_score": progress.score_of(best)},
-            "wall_seconds": round(seconds, 3),
-            "files": job_dir.files(),
-        },
+    try:
+        parts = Run(command, environment, goal)
+    except ValueError as error:
+        raise BadCommand(str(error)) from error
+    reports = []
+    if job.earlier.checkpoint is not None:
+        try:
+            reports = parts.restore(job.earlier.checkpoint)
+        except CheckpointError as error:
+            raise JobError(unusable(job.where, error)) from error
+        log.info(
+            "Going on from the checkpoint, at %s steps.", f"{int(parts.progress.steps.mean()):,}"
+        )
+    elif job.earlier.begun:
+        log.info("%s holds this run, but no checkpoint yet; starting it again.", job.where)
+    console = ConsoleReporter(command.options.total_steps)
+    reporters = Reporters(
+        [
+            hypertune,  # first: nothing that may be slow or fail comes before the tuning metric
+            JsonLinesReporter(job.job_dir),
+            TensorBoardReporter(job.job_dir, command.values),
+            console,
+        ]
     )
-    if not scores:
-        log.warning("The policy so far lies in %s.", job_dir.path)
-        return INTERRUPTED
-    say_goodbye(job_dir, scores, options.evaluation_episodes, seconds)
-    return SUCCESS
+    try:
+        reporters.resume(reports)
+        scores = train_and_score(parts, job, reporters, console)
+        best = parts.progress.best_agent
+        with quiet_standard_error():
+            save_models(job.job_dir, parts.agents, best, pixels=environment.pixels)
+        problems = record(job.job_dir, environment, parts.agents, best, parts.streams)
+        job.job_dir.write_json(
+            artifacts.MANIFEST,
+            {
+                "state": "succeeded",
+                "problems": problems,
+                "scores": scores,
+                "saved_agent": {
+                    "index": best, "validation_score": parts.progress.score_of(best)
+                },
+                "restarts": parts.restarts,
+                "wall_seconds": round(time.monotonic() - started, 3),
+                "files": job.job_dir.files(),
+            },
+        )  # fmt: skip
+        job.deliver(command.options.upload_deadline)
+    except Stopped as stopped:
+        end_early(stopped, parts, job, reporters)
+        raise
+    finally:
+        reporters.close()
+    say_goodbye(job, scores, command.options.evaluation_episodes, time.monotonic() - started)
 
 
 def train_and_score(
-    command: Command, agents: Agents, collector: Collector, progress: Progress, job_dir: JobDir
+    parts: Run, job: Job, reporters: Reporters, console: ConsoleReporter
 ) -> dict[str, Any]:
-    """Trains, then reports the final policies' scores and returns them; none if interrupted."""
-    from trainer.randomness import Purpose
+    """Trains, then reports the final policies' scores and returns them."""
     from trainer.scores import summary
-    from trainer.train import train
 
-    options = command.options
-    console = ConsoleReporter(options.total_steps)
-    reporters = make_reporters(command, job_dir, console)
-    learner = make_learner(agents, collector, options.total_steps)
+    every, saved = parts.command.options.sync_every, time.monotonic()
 
     def on_evaluation(evaluation: Evaluation) -> None:
         metrics = {"mean_score": float(evaluation.scores.mean()), **evaluation.losses}
         reporters.report(evaluation.steps, {**metrics, "scores": evaluation.scores.tolist()})
 
-    def on_steps(now: Progress) -> None:
-        console.steps(now.steps.mean())
+    def on_round() -> None:
+        nonlocal saved
+        console.steps(parts.progress.steps.mean())
+        job.check()
+        if time.monotonic() - saved >= every:
+            parts.save(job.job_dir, reporters.reports)
+            saved = time.monotonic()
 
-    try:
-        train(agents, collector, learner, progress, on_evaluation, on_steps)
-        weights, episodes = agents.state.averaged, options.evaluation_episodes
-        greedy, sampled = (
-            collector.play(weights, episodes, Purpose.FINAL, 0, greedy=greedy)
-            for greedy in (True, False)
-        )
-        scores = summary(greedy, sampled) | progress.summary()
-        reporters.report(int(progress.steps.max()), scores, final=True)
-    except KeyboardInterrupt:
-        log.warning("Interrupted; saving the policy as it stands.")
-        return {}
-    finally:
-        reporters.close()
+    parts.train(on_evaluation, on_round)
+    parts.save(job.job_dir, reporters.reports)
+    greedy, sampled = (parts.returns(greedy=greedy) for greedy in (True, False))
+    scores = summary(greedy, sampled) | parts.progress.summary()
+    reporters.report(int(parts.progress.steps.max()), scores, final=True)
     if scores["diverged"]:
         log.warning(
             "Agents %s diverged; what is scored and saved is their last finite policy.",
             ", ".join(map(str, scores["diverged"])),
         )
     return scores
+
+
+def end_early(stopped: Stopped, parts: Run, job: Job, reporters: Reporters) -> None:
+    """Saves where the run stands, and says how to go on."""
+    name = signal.Signals(stopped.number).name
+    try:
+        parts.save(job.job_dir, reporters.reports)
+        job.deliver(LAST_WORDS)
+    except (OSError, JobError) as error:
+        log.error("%s came, and where the run stands could not be saved: %s", name, error)
+        return
+    log.warning(
+        "%s came: the checkpoint in %s stands at %s steps, and the same command goes on from it.",
+        name, job.where, f"{int(parts.progress.steps.mean()):,}",
+    )  # fmt: skip
+
+
+def find_service() -> cloud.Service:
+    try:
+        return cloud.service(os.environ)
+    except ValueError as error:
+        raise BadCommand(str(error)) from error
+
+
+def with_metric_tag(command: Command, wanted: str | None) -> Command:
+    """The command, reporting under the tag that a service waits for."""
+    options = command.options
+    if wanted is None or wanted == options.metric_tag:
+        return command
+    if command.sources["metric_tag"] == "flag":
+        raise BadCommand(
+            f"`metric_tag` must be the one that the tuning service waits for, {wanted}, but got"
+            f" metric_tag={options.metric_tag}; leave it out, or change the search space's."
+        )
+    try:
+        options = dataclasses.replace(options, metric_tag=wanted)
+    except ValueError as error:
+        raise BadCommand(str(error)) from error
+    sources = {**command.sources, "metric_tag": "service"}
+    return dataclasses.replace(command, options=options, sources=sources)
+
+
+def make_hypertune(command: Command, service: cloud.Service, job: Job) -> HypertuneReporter:
+    options = command.options
+    try:
+        return HypertuneReporter(
+            options.metric_tag,
+            -(-options.total_steps // options.evaluation_every),
+            trial=service.trial,
+            restarted=job.earlier.begun,
+        )
+    except OSError as error:
+        raise JobError(
+            f"A tuning trial must write its metric to {error.filename}, but cannot"
+            f" ({error.strerror}). On the tuning services that folder is root's: the image must run"
+            " as root."
+        ) from error
 
 
 def find_environment(command: Command) -> Environment:
@@ -197,37 +280,7 @@ def solved_at_score(command: Command, environment: Environment) -> float | None:
     return float(command.options.stop_at_score)
 
 
-def claim_job_dir(command: Command) -> JobDir | None:
-    """The folder to work in, empty of runs; None where this very run lies in it, finished."""
-    options = command.options
-    now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = options.job_dir or f"runs/{options.algorithm}-{options.environment}-{now}"
-    if "://" in name:
-        raise BadCommand(f"`job_dir` must be a folder, but got job_dir={name}.")
-    try:
-        job_dir = JobDir(name)
-    except OSError as error:
-        raise BadCommand(
-            f"`job_dir` must be a folder that can be written to, but got job_dir={name}"
-            f" ({error.strerror})."
-        ) from error
-    if job_dir.holds_a_run() and not options.overwrite:
-        before = artifacts.read_json(job_dir.path / artifacts.SETTINGS) or {}
-        if different := provenance.differences(before, command):
-            raise BadCommand(
-                f"`job_dir` must not hold another run, but {name} has one with"
-                f" {', '.join(different)}. Take another folder, or --overwrite to replace it."
-            )
-        manifest = artifacts.read_json(job_dir.path / artifacts.MANIFEST)
-        if manifest and manifest.get("state") == "succeeded":
-            log.info("%s holds this very run, finished; --overwrite runs it again.", name)
-            return None
-        log.info("%s holds this run, unfinished; starting it again.", name)
-    job_dir.clear()
-    return job_dir
-
-
-def describe(command: Command, environment: Environment, job_dir: JobDir) -> None:
+def describe(command: Command, environment: Environment, job: Job) -> None:
     """Says what is about to run, and which flags come to something else than they say."""
     options, batching = (
         command.options,
@@ -242,100 +295,13 @@ def describe(command: Command, environment: Environment, job_dir: JobDir) -> Non
     log.info(
         "%s: %s on %s, up to %s steps each, an update every %s; everything goes to %s",
         options.algorithm.upper(), agents, environment.id, f"{options.total_steps:,}", batch,
-        job_dir.path,
+        job.where,
     )  # fmt: skip
     if command.unused:
         log.warning(
             "%s has no use for %s; the run goes on without.",
             options.algorithm.upper(), " and ".join(f"--{name}" for name in command.unused),
         )  # fmt: skip
-
-
-def make_plan(command: Command, goal: float | None) -> Plan:
-    from trainer.train import Plan
-
-    options = command.options
-    return Plan(
-        options.total_steps,
-        options.evaluation_every,
-        options.validation_episodes,
-        goal,
-        None if options.stop_at_score == "none" else options.stop_after,
-    )
-
-
-def make_agents(command: Command, environment: Environment, streams: Streams) -> Agents:
-    from trainer.agents import Agents
-    from trainer.algorithms import ALGORITHMS
-    from trainer.networks import Architecture
-
-    algorithm, hyperparameters = command.options.algorithm, command.hyperparameters
-    architecture = Architecture(
-        environment.observation_shape,
-        environment.num_actions,
-        hyperparameters.hidden_neurons,
-        critic=ALGORITHMS[algorithm].critic,
-    )
-    try:
-        return Agents(algorithm, architecture, [hyperparameters] * streams.num_agents, streams)
-    except ValueError as error:
-        raise BadCommand(str(error)) from error
-
-
-def make_collector(
-    command: Command, environment: Environment, architecture: Architecture, streams: Streams
-) -> Collector:
-    from trainer.cartpole import VERSIONS
-    from trainer.compiled_collector import CompiledCollector
-    from trainer.gymnasium_collector import GymnasiumCollector
-
-    batching = Batching(command.hyperparameters, command.options.algorithm)
-    if command.options.collector == "gymnasium" or not can_be_compiled(environment):
-        return GymnasiumCollector(
-            environment, architecture, batching.num_envs, batching.steps, streams
-        )
-    return CompiledCollector(
-        VERSIONS[environment.id], architecture, batching.num_envs, batching.steps, streams
-    )
-
-
-def make_learner(agents: Agents, collector: Collector, total_steps: int) -> Learner:
-    from trainer.compiled_collector import CompiledCollector
-    from trainer.learners import CompiledLearner, SteppedLearner
-
-    if isinstance(collector, CompiledCollector):
-        return CompiledLearner(agents, collector, total_steps)
-    return SteppedLearner(agents, collector, total_steps)
-
-
-def make_reporters(command: Command, job_dir: JobDir, console: ConsoleReporter) -> Reporters:
-    """The tuning metric first: nothing that may be slow or fail comes before it."""
-    from trainer.reporting import (
-        HypertuneReporter,
-        JsonLinesReporter,
-        Reporters,
-        TensorBoardReporter,
-    )
-
-    options = command.options
-    expected = -(-options.total_steps // options.evaluation_every)
-    return Reporters(
-        [
-            HypertuneReporter(options.metric_tag, expected),
-            JsonLinesReporter(job_dir),
-            TensorBoardReporter(job_dir, command.values),
-            console,
-        ]
-    )
-
-
-def save_models(job_dir: JobDir, agents: Agents, agent: int, environment: Environment) -> None:
-    from trainer.export import keras_model, save_saved_model
-
-    with quiet_standard_error():
-        model = keras_model(agents, agent, pixels=environment.pixels)
-        job_dir.write(artifacts.MODEL, model.save)
-        job_dir.write(artifacts.SAVED_MODEL, lambda path: save_saved_model(model, path))
 
 
 def record(
@@ -360,7 +326,7 @@ def record(
     return {}
 
 
-def say_goodbye(job_dir: JobDir, scores: dict[str, Any], episodes: int, seconds: float) -> None:
+def say_goodbye(job: Job, scores: dict[str, Any], episodes: int, seconds: float) -> None:
     low, high = scores["interval"]
     log.info(
         "mean_score %.1f (greedy, %d fresh episodes an agent; sampled %.1f; interquartile mean"
@@ -368,10 +334,13 @@ def say_goodbye(job_dir: JobDir, scores: dict[str, Any], episodes: int, seconds:
         scores["mean_score"], episodes, scores["sampled_mean_score"],
         scores["interquartile_mean"], scores["interval_over"], low, high, seconds,
     )  # fmt: skip
-    log.info("watch   %s", job_dir.path / artifacts.RECORDING)
-    log.info("play    %s -m trainer.play %s", python_command(), job_dir.path)
-    log.info("curves  %s -m tensorboard.main --logdir %s", python_command(), job_dir.path)
+    log.info("watch   %s/%s", job.where, artifacts.RECORDING)
+    log.info("play    %s -m trainer.play %s", python_command(), job.where)
+    log.info("curves  %s -m tensorboard.main --logdir %s", python_command(), job.where)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    if code >= FAILED:
+        os._exit(code)  # an upload that hangs must not hold up the end

@@ -8,10 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer import signals
 from trainer.agents import METRICS, Agents
+from trainer.checkpoint import Arrays, field
 from trainer.collectors import Collector
 from trainer.learners import Learned, Learner
 from trainer.randomness import Purpose
+
+NEVER = -1  # in place of a number of steps
 
 
 class Plan(NamedTuple):
@@ -33,6 +37,13 @@ class Evaluation(NamedTuple):
     losses: Mapping[str, float]  # means over the agents still learning, at their last update
 
 
+# What Progress says of each agent, `[P]`.
+_COURSES = (
+    *("steps", "training", "diverged", "scores"),
+    *("solved_in_a_row", "solved_at", "stayed_solved"),
+)
+
+
 class Progress:
     """Where each agent stands. Agents wait for one another at every evaluation.
 
@@ -41,14 +52,15 @@ class Progress:
     """
 
     def __init__(self, plan: Plan, agents: int) -> None:
-        self.plan = plan
+        self.plan, self.size = plan, agents
         self.steps = np.zeros(agents, np.int64)
         self.training = np.ones(agents, bool)
         self.diverged = np.zeros(agents, bool)
         self.scores = np.full(agents, np.nan)
         self.solved_in_a_row = np.zeros(agents, np.int64)
-        self.solved_at: list[int | None] = [None] * agents
-        self.stayed_solved: list[bool | None] = [None] * agents
+        self.solved_at = np.full(agents, NEVER)  # steps at the first solved evaluation
+        self.stayed_solved = np.zeros(agents, bool)
+        self.losses: Mapping[str, float] = {}  # at the last updates
         self.evaluations: list[Evaluation] = []
 
     @property
@@ -67,24 +79,25 @@ class Progress:
 
     def advance(self, learned: Learned) -> None:
         """Takes in what a learner did."""
+        self.losses = mean_metrics(learned, learned.steps > self.steps)
         self.steps = learned.steps
         overflowed = self.training & ~learned.finite
         self.diverged |= overflowed
         self.training &= ~overflowed
         self.scores[overflowed] = np.nan  # the weights it went back to were never scored
 
-    def record(self, scores: NDArray[np.float64], losses: Mapping[str, float]) -> Evaluation:
+    def record(self, scores: NDArray[np.float64]) -> Evaluation:
         """Takes in validation scores `[P]` of those `to_score`, and decides who goes on."""
         steps, goal = self.next_evaluation, self.plan.solved_at_score
         known = np.where(self.to_score, scores, self.scores)
-        evaluation = Evaluation(steps, known, self.training.copy(), losses)
+        evaluation = Evaluation(steps, known, self.training.copy(), self.losses)
         self.scores = evaluation.scores
         for agent in np.flatnonzero(self.training):
             solved = goal is not None and scores[agent] >= goal
-            if self.solved_at[agent] is not None:
-                self.stayed_solved[agent] = bool(self.stayed_solved[agent] and solved)
+            if self.solved_at[agent] != NEVER:
+                self.stayed_solved[agent] &= solved
             elif solved:
-                self.solved_at[agent], self.stayed_solved[agent] = int(self.steps[agent]), True
+                self.solved_at[agent], self.stayed_solved[agent] = self.steps[agent], True
             # One lucky evaluation is no reason to stop.
             self.solved_in_a_row[agent] = self.solved_in_a_row[agent] + 1 if solved else 0
             if self.solved_in_a_row[agent] == self.plan.stop_after:
@@ -92,6 +105,34 @@ class Progress:
         self.training &= self.steps < self.plan.total_steps
         self.evaluations.append(evaluation)
         return evaluation
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """All of it, by name."""
+        return {
+            **{name: getattr(self, name).copy() for name in _COURSES},
+            "losses": np.array(list(self.losses.values())),
+            "evaluation_steps": np.array([e.steps for e in self.evaluations], np.int64),
+            "evaluation_scores": np.reshape([e.scores for e in self.evaluations], (-1, self.size)),
+            "evaluation_training": np.reshape(
+                np.array([e.training for e in self.evaluations], bool), (-1, self.size)
+            ),
+        }
+
+    def restore(self, arrays: Arrays) -> None:
+        """Takes up a `snapshot`. Raises CheckpointError where it is not one of as many agents."""
+        for name in _COURSES:
+            now = getattr(self, name)
+            setattr(self, name, field(arrays, name, now.dtype, now.shape).copy())
+        losses = field(arrays, "losses", np.float64, (None,)).tolist()
+        self.losses = dict(zip(METRICS, losses, strict=False))
+        steps = field(arrays, "evaluation_steps", np.int64, (None,))
+        shape = (len(steps), self.size)
+        scores = field(arrays, "evaluation_scores", np.float64, shape)
+        training = field(arrays, "evaluation_training", np.bool_, shape)
+        self.evaluations = [
+            Evaluation(int(at), scored, learning, {})
+            for at, scored, learning in zip(steps, scores, training, strict=True)
+        ]
 
     @property
     def best_agent(self) -> int:
@@ -105,10 +146,11 @@ class Progress:
 
     def summary(self) -> dict[str, Any]:
         """What the run's record says of the agents' courses."""
+        courses = list(zip(self.solved_at.tolist(), self.stayed_solved.tolist(), strict=True))
         return {
             "steps": self.steps.tolist(),
-            "steps_to_solve": self.solved_at,
-            "stayed_solved": self.stayed_solved,
+            "steps_to_solve": [None if at == NEVER else at for at, _ in courses],
+            "stayed_solved": [None if at == NEVER else stayed for at, stayed in courses],
             "diverged": np.flatnonzero(self.diverged).tolist(),
         }
 
@@ -119,19 +161,23 @@ def train(
     learner: Learner,
     progress: Progress,
     on_evaluation: Callable[[Evaluation], None],
-    on_steps: Callable[[Progress], None],
+    on_round: Callable[[], None],
 ) -> None:
-    """Trains until every agent has stopped; `progress` and `agents` hold the result."""
-    losses: Mapping[str, float] = {}
+    """Trains until every agent has stopped; `progress` and `agents` hold the result.
+
+    In `on_round` everything stands between two rounds, where a checkpoint can be taken.
+    """
     while progress.training.any():
         if progress.learning.any():
-            learned = learner.learn(progress.steps, progress.training, progress.next_evaluation)
-            losses = mean_metrics(learned, learned.steps > progress.steps)
-            progress.advance(learned)
-            on_steps(progress)
+            with signals.held():  # what is half done could not be saved
+                progress.advance(
+                    learner.learn(progress.steps, progress.training, progress.next_evaluation)
+                )
+            on_round()
         if progress.training.any() and not progress.learning.any():
             scores = validate(agents, collector, progress)
-            on_evaluation(progress.record(scores, losses))
+            with signals.held():
+                on_evaluation(progress.record(scores))
     if progress.to_score.any():
         scores = validate(agents, collector, progress)
         progress.scores = np.where(progress.to_score, scores, progress.scores)

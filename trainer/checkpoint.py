@@ -1,0 +1,91 @@
+"""`checkpoint`: everything a run needs to go on bit for bit, as data that cannot run code."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+FORMAT = 1
+HEADER = "header"
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class CheckpointError(ValueError):
+    """The file is damaged, or no checkpoint of such a run; the message says in what."""
+
+
+class Checkpoint(NamedTuple):
+    """What a run was: numbers as arrays by name, the rest as JSON."""
+
+    header: Mapping[str, Any]
+    arrays: Arrays
+
+
+def write(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes a NumPy archive without pickles, and has the disk hold it before it returns."""
+    text = json.dumps({"format": FORMAT, **checkpoint.header}, allow_nan=False)
+    header = np.frombuffer(text.encode(), np.uint8)
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{HEADER: header}, **checkpoint.arrays)
+        file.flush()
+        # A rename may reach the disk before what was renamed: after a power cut, an empty file.
+        os.fsync(file.fileno())
+
+
+def read(content: bytes) -> Checkpoint:
+    """The checkpoint in these bytes; zip's checksums are verified on the way.
+
+    Raises:
+        CheckpointError: they are not, or no longer, what `write` wrote.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        header = json.loads(arrays.pop(HEADER).tobytes())
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RecursionError),
+        *(MemoryError, OverflowError, NotImplementedError, RuntimeError, SyntaxError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:  # all that NumPy and zipfile raise over arbitrary bytes
+        raise CheckpointError("it is damaged, or no checkpoint at all") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise CheckpointError(f"it is not of format {FORMAT}")
+    return Checkpoint(header, arrays)
+
+
+def prefixed(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    return {f"{prefix}.{name}": array for name, array in arrays.items()}
+
+
+def without_prefix(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    return {
+        name.removeprefix(f"{prefix}."): array
+        for name, array in arrays.items()
+        if name.startswith(f"{prefix}.")
+    }
+
+
+def field(arrays: Arrays, name: str, dtype: DTypeLike, shape: Sequence[int | None]) -> NDArray[Any]:
+    """The array of that name, held to its type and shape; None stands for any length."""
+    found = arrays.get(name)
+    if found is None:
+        raise CheckpointError(f"it has no {name}")
+    fits = len(found.shape) == len(shape) and all(
+        wanted in (None, length) for wanted, length in zip(shape, found.shape, strict=True)
+    )
+    if not fits or found.dtype != np.dtype(dtype):
+        raise CheckpointError(
+            f"its {name} must be {np.dtype(dtype)} of shape {tuple(shape)},"
+            f" but is {found.dtype} of shape {found.shape}"
+        )
+    return found

@@ -1,0 +1,91 @@
+"""`python -m trainer.recover JOB_DIR`: the models of a run that was cut short."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer import artifacts, environments
+from trainer.checkpoint import Checkpoint, CheckpointError, read
+from trainer.config import Command, Hyperparameters, RunOptions
+from trainer.console import log_to_console, quiet_standard_error
+from trainer.flags import Parser
+from trainer.job import BadCommand, JobError, artefacts
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program and returns its exit code."""
+    parser = Parser(prog="python -m trainer.recover", description=__doc__, allow_abbrev=False)
+    parser.add_argument("job_dir", help="the folder of the run, or gs://bucket/path")
+    parser.add_argument(
+        "--output", type=Path, help="where the models go; needed for a bucket, else JOB_DIR"
+    )
+    chosen = parser.parse_args(arguments)
+    if chosen.output is None and "://" in chosen.job_dir:
+        parser.error("`output` must be a folder where the job dir is in a bucket; give --output.")
+    try:
+        (saved,) = artefacts(chosen.job_dir, artifacts.CHECKPOINT)
+        if saved is None:
+            parser.error(
+                f"`job_dir` must hold a {artifacts.CHECKPOINT}, but got job_dir={chosen.job_dir}."
+            )
+        checkpoint = read(saved)
+        command = command_of(checkpoint.header)
+        output = artifacts.JobDir(chosen.output or chosen.job_dir)
+        log_to_console()
+        steps = save(checkpoint, command, output)
+    except BadCommand as error:
+        parser.error(str(error))
+    except CheckpointError as error:
+        message = f"{chosen.job_dir}/{artifacts.CHECKPOINT} must be a checkpoint, but {error}."
+        print(f"error: {message}", file=sys.stderr)
+        return 1
+    except JobError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: the models could not be saved: {error.strerror or error}.", file=sys.stderr)
+        return 1
+    print(
+        f"{output.path} holds {artifacts.MODEL} and {artifacts.SAVED_MODEL} as of {steps:,} steps."
+    )
+    return 0
+
+
+def command_of(header: Mapping[str, Any]) -> Command:
+    """The command of the run that saved a checkpoint. Raises CheckpointError."""
+    settings = header.get("settings")
+    if not isinstance(settings, dict):
+        raise CheckpointError("it does not say what the run was set to")
+    parts = [
+        {f.name: settings[f.name] for f in dataclasses.fields(kind) if f.name in settings}
+        for kind in (Hyperparameters, RunOptions)
+    ]
+    try:
+        return Command(Hyperparameters(**parts[0]), RunOptions(**parts[1]), {})
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"its settings are none ({error})") from error
+
+
+def save(checkpoint: Checkpoint, command: Command, output: artifacts.JobDir) -> int:
+    """Saves the models of the agent that was best in validation; the steps that it had taken."""
+    try:
+        environment = environments.find(command.options.environment)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    with quiet_standard_error():
+        from trainer.export import save_models
+        from trainer.run import Run
+
+        run = Run(command, environment, None)
+        run.restore(checkpoint)
+        best = run.progress.best_agent
+        save_models(output, run.agents, best, pixels=environment.pixels)
+    return int(run.progress.steps[best])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""SIGTERM and SIGINT: an orderly end while there is time, and an end at once when asked twice."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+GRACE = 9.0  # seconds; docker and the training services kill after ten
+
+
+class Stopped(BaseException):
+    """Somebody asked the run to end. Not an Exception, so that no library mistakes it for one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.number
+
+
+_held = 0  # how many `held` blocks the main thread is in
+_pending: int | None = None  # a signal that came while it was
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Lets the block end before a signal is raised as Stopped: for what must not be half done."""
+    global _held
+    _held += 1
+    try:
+        yield
+    finally:
+        _held -= 1
+    if not _held and _pending is not None:
+        _raise()
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[None]:
+    """Raises the first signal in the main thread as Stopped; on the second the process ends.
+
+    It also ends `GRACE` seconds after the first. Both are seen to by a thread: the main one may
+    be inside a compiled program, where Python hears no signal.
+    """
+    before = {number: signal.signal(number, _on_signal) for number in SIGNALS}
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    wakeup = signal.set_wakeup_fd(theirs.fileno())
+    threading.Thread(target=_watch, args=(ours,), name="signals", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        theirs.close()  # which ends the thread
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    global _pending
+    if _pending is None:
+        _pending = number
+        if not _held:
+            _raise()
+
+
+def _raise() -> None:
+    global _pending
+    assert _pending is not None
+    number, _pending = _pending, None
+    raise Stopped(number)
+
+
+def _watch(wakeups: socket.socket) -> None:
+    """Ends the process on the second signal, or a while after the first."""
+    first: int | None = None
+    with wakeups:
+        while True:
+            wakeups.settimeout(None if first is None else GRACE)
+            try:
+                numbers = wakeups.recv(1)
+            except TimeoutError:
+                numbers = b"\0"
+            if not numbers:
+                return
+            if first is not None:
+                os._exit(128 + first)
+            if numbers[0] in SIGNALS:
+                first = numbers[0]

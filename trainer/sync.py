@@ -1,0 +1,114 @@
+"""`python -m trainer.sync FOLDER gs://bucket/path`: uploads what a run could not."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer.artifacts import MANIFEST, SETTINGS, json_object, listed
+from trainer.claims import Taken
+from trainer.config import RunOptions
+from trainer.console import log_to_console
+from trainer.flags import Parser
+from trainer.mirror import Mirror
+from trainer.storage import RemoteFolder, StorageError, parse
+
+
+class Unfit(Exception):
+    """The folder, or what lies at the address, is not what may be uploaded, or to."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program and returns its exit code."""
+    parser = Parser(prog="python -m trainer.sync", description=__doc__, allow_abbrev=False)
+    parser.add_argument("folder", type=Path, help="where the run says that it kept everything")
+    parser.add_argument("job_dir", help="gs://bucket/path, the job dir that the run was given")
+    parser.add_argument(
+        "--deadline",
+        type=float,
+        default=RunOptions.upload_deadline,
+        help=f"seconds that it is tried for; default {RunOptions.upload_deadline:g}",
+    )
+    chosen = parser.parse_args(arguments)
+    if not chosen.deadline >= 0:
+        parser.error(f"`deadline >= 0` must hold, but got deadline={chosen.deadline}.")
+    try:
+        remote = RemoteFolder(parse(chosen.job_dir))
+        settings = check(chosen.folder)
+    except (ValueError, Unfit) as error:
+        parser.error(str(error))
+    log_to_console()
+    try:
+        missing = upload(chosen.folder, settings, remote, chosen.deadline)
+    except (StorageError, Taken, Unfit) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if missing:
+        print(
+            f"error: {remote.address} must hold all files, but {', '.join(missing)} could not be"
+            f" uploaded within {chosen.deadline:g} s; the same command tries again.",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"{remote.address} holds everything; {chosen.folder} may go.")
+    return 0
+
+
+def check(folder: Path) -> dict[str, object]:
+    """What the folder's run was set to, once it is clear that the folder is whole.
+
+    Raises:
+        Unfit: it holds no run, or its files are not those that its manifest lists.
+    """
+    settings = _settings((folder / SETTINGS).read_bytes() if (folder / SETTINGS).is_file() else b"")
+    if settings is None:
+        raise Unfit(f"`folder` must hold a run, but {folder} has no {SETTINGS} of one.")
+    if (folder / MANIFEST).is_file():
+        manifest = json_object((folder / MANIFEST).read_bytes())
+        for name, (size, sha256) in listed(manifest or {}).items():
+            path = folder / name
+            content = path.read_bytes() if path.is_file() else None
+            if content is None or (len(content), hashlib.sha256(content).hexdigest()) != (
+                size,
+                sha256,
+            ):
+                raise Unfit(
+                    f"{folder} must hold the files that its {MANIFEST} lists, but {name} is not"
+                    " there, or not as it says."
+                )
+    return settings
+
+
+def upload(
+    folder: Path, settings: dict[str, object], remote: RemoteFolder, deadline: float
+) -> list[str]:
+    """Uploads the folder, the manifest last, and returns the paths that are missing still.
+
+    Raises:
+        StorageError, Taken, or Unfit where another run lies at the address.
+    """
+
+    def look(remote: RemoteFolder) -> tuple[()]:
+        if SETTINGS in remote.objects and _settings(remote.read(SETTINGS)) != settings:
+            raise Unfit(f"{remote.address} must be this run's job dir, but holds another run.")
+        return ()
+
+    mirror = Mirror(folder, remote, deadline, look)
+    try:
+        missing = mirror.flush(deadline)
+        if mirror.fault is not None:
+            raise mirror.fault
+        return missing
+    finally:
+        mirror.close()
+
+
+def _settings(content: bytes) -> dict[str, object] | None:
+    settings = (json_object(content) or {}).get("settings")
+    return settings if isinstance(settings, dict) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
