@@ -68,6 +68,11 @@ class Job:
         self._lock, self._mirror = lock, mirror
         self._delivered = False
 
+    def start(self) -> None:
+        """Has files follow into the bucket from now on."""
+        if self._mirror is not None:
+            self._mirror.start()
+
     def check(self) -> None:
         """Raises JobError once it is certain that the files will never arrive."""
         if self._mirror is not None and self._mirror.fault is not None:
@@ -185,7 +190,6 @@ def _open_bucket(command: Command, address: Address, places: Mapping[str, str]) 
         if isinstance(error, StorageError | claims.Taken):
             raise JobError(str(error)) from error
         raise
-    mirror.start()
     return Job(job_dir, str(address), found[0], mirror=mirror)
 
 

@@ -89,21 +89,24 @@ class Mirror:
     def close(self) -> None:
         """Gives the folder in the bucket back, if it can be done at once."""
         self._stop.set()
-        if self._connected and self.fault is None and self._round.acquire(timeout=1):
+        works = self._connected and self.fault is None and self.error is None
+        if works and self._round.acquire(timeout=1):
             with contextlib.suppress(StorageError):
                 self._claim.release()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _work(self) -> None:
-        last = -self._every
-        while not self._stop.wait(min(max(self._every, 0.05), HEARTBEAT)):
+        due = time.monotonic()
+        while True:
             with self._round:
-                due = time.monotonic() - last >= self._every
                 if self._stop.is_set() or self.fault is not None:
                     return
-                self._try(upload=due)
-                if due:
-                    last = time.monotonic()
+                upload = time.monotonic() >= due
+                if upload:
+                    due = time.monotonic() + self._every
+                self._try(upload=upload)
+            if self._stop.wait(min(max(self._every, 0.05), HEARTBEAT)):
+                return
 
     def _flush(self, until: float) -> list[str]:
         pause, refusals = 1.0, 0

@@ -74,7 +74,8 @@ class Run:
             "settings": self.command.values,
             "versions": self._versions,
             "restarts": self.restarts,
-            "reports": [report._asdict() for report in reports],
+            # The final one is told anew, by whichever process gets as far.
+            "reports": [report._asdict() for report in reports if not report.final],
         }
         job_dir.write(CHECKPOINT, lambda path: write(path, Checkpoint(header, arrays)))
 

@@ -21,6 +21,9 @@ class Stopped(BaseException):
         super().__init__(number)
         self.number = number
 
+    def __str__(self) -> str:
+        return signal.Signals(self.number).name
+
     @property
     def exit_code(self) -> int:
         return 128 + self.number

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -63,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("The run could not go on: %s%s.", error.strerror or error, where)
         return FAILED
     except Stopped as stopped:
+        log.warning("%s ended the run.", stopped)
         return stopped.exit_code
 
 
@@ -82,14 +82,17 @@ def run(command: Command, arguments: Sequence[str], started: float) -> int:
         settings = provenance.settings(command, arguments, goal)
         where = {"trial": service.trial, "places": job.job_dir.places}
         job.job_dir.write_json(artifacts.SETTINGS, settings | where)
+        job.start()
         describe(command, environment, job)
         with quiet_standard_error():
             import tensorflow  # noqa: F401
         try:
             work(command, environment, goal, job, hypertune, started)
         except OSError:  # a full disk, say; what is in the bucket by now is all there will be
-            with contextlib.suppress(JobError):
+            try:
                 job.deliver(LAST_WORDS)
+            except JobError as error:
+                log.error("%s", error)
             raise
     return SUCCESS
 
@@ -196,17 +199,14 @@ def train_and_score(
 
 def end_early(stopped: Stopped, parts: Run, job: Job, reporters: Reporters) -> None:
     """Saves where the run stands, and says how to go on."""
-    name = signal.Signals(stopped.number).name
+    steps = f"{int(parts.progress.steps.mean()):,}"
     try:
         parts.save(job.job_dir, reporters.reports)
         job.deliver(LAST_WORDS)
     except (OSError, JobError) as error:
-        log.error("%s came, and where the run stands could not be saved: %s", name, error)
+        log.error("%s came at %s steps, which could not be saved: %s", stopped, steps, error)
         return
-    log.warning(
-        "%s came: the checkpoint in %s stands at %s steps, and the same command goes on from it.",
-        name, job.where, f"{int(parts.progress.steps.mean()):,}",
-    )  # fmt: skip
+    log.warning("%s came at %s steps; the same command goes on from there.", stopped, steps)
 
 
 def find_service() -> cloud.Service:
