@@ -1,0 +1,1 @@
+"""The search: what to try, where, and what came of it. Runs on the user's machine."""
