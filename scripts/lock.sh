@@ -12,7 +12,12 @@ pin() {
 }
 
 pin --generate-hashes base.in --output-file base.txt "$@"
-pin --generate-hashes --constraints base.txt dev.in --output-file dev.txt "$@"
+pin --generate-hashes --constraints base.txt tuner.in --output-file tuner.txt "$@"
+pin --generate-hashes --constraints base.txt --constraints tuner.txt dev.in --output-file dev.txt "$@"
+
+# The same for NVIDIA GPUs: one list of requirements, another TensorFlow.
+{ grep -v '^tensorflow' base.in; echo 'tensorflow[and-cuda]>=2.20,<2.22'; } \
+    | pin --generate-hashes --constraints base.txt - --output-file cuda.txt "$@"
 
 # No hashes, because torch's CPU build has others than its default build, and no CUDA libraries,
 # because the CPU build wants none.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/setup_venv.sh base|dev: makes sure that a virtual environment holds what
-# requirements/{base,dev}.txt lists, and prints the path of its Python; all else is said on stderr.
+# scripts/setup_venv.sh base|tuner|dev: makes sure that a virtual environment holds what
+# requirements/{base,tuner,dev}.txt lists, and prints the path of its Python; all else is said on stderr.
 # scripts/setup_venv.sh find: prints the Python that it would be made with, and makes nothing.
 #   VENV    where it is (default: .venv in the repository)
 #   PYTHON  the Python to make it with (default: the newest that fits)
@@ -51,6 +51,9 @@ holds() {
 
 install() {
     local name
+    for name in base tuner dev; do # what another call has installed is there still
+        [[ " ${lists[*]} " = *" $name "* ]] || ! holds "$name" || lists+=("$name")
+    done
     # The stamp goes first and comes back last, so that an interrupted install leaves none.
     rm -f "$stamp"
     # Run over what an interrupted call has left, venv completes it.
@@ -72,12 +75,13 @@ install() {
 
 case ${1:-} in
     base) lists=(base) ;;
-    dev) lists=(dev base) ;; # dev.txt holds all of base.txt
+    tuner) lists=(tuner) ;;
+    dev) lists=(dev tuner base) ;; # dev.txt holds all of the others
     find)
         find_python
         exit
         ;;
-    *) fail "say base or dev, the requirements to install, or find." ;;
+    *) fail "say base, tuner or dev, the requirements to install, or find." ;;
 esac
 
 if [[ -e $venv/pyvenv.cfg ]]; then

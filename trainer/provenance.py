@@ -43,10 +43,16 @@ def differences(before: Mapping[str, Any], command: Command) -> list[str]:
     if not isinstance(theirs, dict):
         return sorted(ours)
     return [
-        f"{name}={theirs.get(name)} (now {ours.get(name)})"
+        f"{_on_one_line(name)}={_on_one_line(theirs.get(name))} (now {ours.get(name)})"
         for name in sorted(theirs.keys() | ours.keys())
         if theirs.get(name) != ours.get(name)
     ]
+
+
+def _on_one_line(found: Any) -> str:
+    """What a file says, fit for a sentence."""
+    text = str(found)
+    return text if text.isprintable() else ascii(text)
 
 
 def versions() -> dict[str, str]:
@@ -60,8 +66,11 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit of a source checkout; None where the trainer was installed without one."""
+    """The commit of an image or a source checkout; None where the trainer came without one."""
     root = Path(__file__).resolve().parent.parent
+    written = root / "trainer" / "COMMIT"  # by the Dockerfile: an image has no history
+    if written.is_file():
+        return written.read_text(encoding="utf-8").strip()
     if not (root / ".git").exists():
         return None
     try:

@@ -1,0 +1,32 @@
+FROM python:3.11-slim
+
+# The trainer is found from any working directory, and a log line is out when it is said.
+ENV PYTHONPATH=/app \
+    PYTHONUNBUFFERED=1
+WORKDIR /app
+
+# Another pinned list, such as requirements/cuda.txt, makes another image of the same code.
+ARG REQUIREMENTS=requirements/base.txt
+COPY ${REQUIREMENTS} requirements.txt
+# No build isolation: cloudml-hypertune comes as source, and an isolated build of it would fetch a
+# setuptools that no hash vouches for. TensorFlow's headers are 290 MB that only a compiler reads.
+RUN pip install --no-cache-dir --no-build-isolation --root-user-action=ignore --require-hashes \
+        -r requirements.txt \
+    && rm -r /usr/local/lib/python3.11/site-packages/tensorflow/include
+
+# Last, so that a change of the code costs seconds.
+COPY LICENSE .
+COPY trainer/ trainer/
+# The arguments come before RUN: podman's cache asks only RUN what they are, and would otherwise
+# hand out the labels of another build.
+ARG VERSION=unknown
+ARG REVISION=unknown
+RUN echo "${REVISION}" >trainer/COMMIT && python -m compileall -q trainer
+LABEL org.opencontainers.image.title="a2c-cloud-trainer" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+# No USER: tuning services read the metric from a folder that only root may write to. Elsewhere
+# `--user`, `--read-only`, `--cap-drop all` and `--network none` cost nothing.
+ENTRYPOINT ["python", "-m", "trainer.task"]

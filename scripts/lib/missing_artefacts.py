@@ -1,0 +1,61 @@
+"""Looks whether a trial left what it must leave; names what is missing or broken.
+
+    python - JOB_DIR METRIC_FILE < missing_artefacts.py
+
+It runs inside the image, so it knows the standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+def metric(file: Path) -> bool:
+    """Whether the last report is a finite score of trial 1."""
+    last = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
+    return last["trial"] == "1" and math.isfinite(float(last["mean_score"]))
+
+
+def manifest(job: Path) -> bool:
+    """Whether the run ended well, and every file is as the manifest says."""
+    content = json.loads((job / "manifest.json").read_text(encoding="utf-8"))
+    return (
+        content["state"] == "succeeded"
+        and not content["problems"]
+        and all(
+            hashlib.sha256((job / file["name"]).read_bytes()).hexdigest() == file["sha256"]
+            for file in content["files"]
+        )
+    )
+
+
+def missing(job: Path, metric_file: Path) -> list[str]:
+    """The names of what does not hold."""
+    checks: dict[str, Callable[[], bool]] = {
+        "the metric, mean_score in CLOUD_ML_HP_METRIC_FILE": lambda: metric(metric_file),
+        "the model, model.keras": lambda: (job / "model.keras").read_bytes()[:2] == b"PK",
+        "the model for serving, saved_model": lambda: (
+            (job / "saved_model" / "saved_model.pb").stat().st_size > 0
+        ),
+        "the video, recording.mp4": lambda: (job / "recording.mp4").read_bytes()[4:8] == b"ftyp",
+        "the manifest, manifest.json: state, files and their sums": lambda: manifest(job),
+    }
+    return [name for name, check in checks.items() if not holds(check)]
+
+
+def holds(check: Callable[[], bool]) -> bool:
+    """What `check` says; no, where the file that it looks at is not there or says nothing."""
+    try:
+        return check()
+    except (OSError, ValueError, KeyError, IndexError):
+        return False
+
+
+if __name__ == "__main__":
+    if found := missing(*map(Path, sys.argv[1:])):
+        sys.exit("missing or broken: " + "; ".join(found))
