@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from trainer import cartpole
 from trainer.agents import Agents
+from trainer.checkpoint import CheckpointError
 from trainer.compiled_collector import CompiledCollector
 from trainer.config import Batching, Hyperparameters
 from trainer.networks import Architecture
@@ -216,3 +217,52 @@ def test_the_update_is_traced_once() -> None:
     learn(agents, collector, 4)
     assert agents._update.experimental_get_tracing_count() == 1
     assert collector._rollout.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_agents_that_take_up_a_snapshot_learn_on_as_the_first_would_have(algorithm: str) -> None:
+    goes_on, collector = make(algorithm, 2)
+    takes_up, _ = make(algorithm, 2, seed=7)
+    half = np.array([True, False])
+    learn(goes_on, collector, 3)
+    goes_on.update(collector.collect(goes_on.state.weights, half), np.ones(2), half)
+    takes_up.restore(goes_on.snapshot())
+    for active in (half, ~half, half | ~half):
+        rollout = collector.collect(goes_on.state.weights, active)
+        updates = [x.update(rollout, np.array([0.7, 0.3]), active) for x in (goes_on, takes_up)]
+        for ours, theirs in zip(*updates, strict=True):
+            assert ours.numpy().tobytes() == theirs.numpy().tobytes()
+        for ours, theirs in zip(goes_on.state, takes_up.state, strict=True):
+            assert ours.numpy().tobytes() == theirs.numpy().tobytes()
+
+
+def test_a_snapshot_of_agents_is_one_of_that_moment() -> None:
+    agents, collector = make("a2c", 2)
+    snapshot = agents.snapshot()
+    kept = {name: array.copy() for name, array in snapshot.items()}
+    learn(agents, collector, 2)
+    assert all(np.array_equal(snapshot[name], array) for name, array in kept.items())
+
+
+def test_a_snapshot_holds_every_number_of_the_state_to_the_last_bit() -> None:
+    agents, collector = make("a2c", 2)
+    learn(agents, collector, 2)
+    odd = {name: array.copy() for name, array in agents.snapshot().items()}
+    odd["weights"][0, :4] = [np.nan, -0.0, 1e-45, np.inf]
+    agents.restore(odd)
+    for name, array in agents.snapshot().items():
+        assert array.tobytes() == odd[name].tobytes()
+
+
+def test_a_snapshot_of_other_agents_is_refused() -> None:
+    agents, _ = make("a2c", 2)
+    others = [
+        make("a2c", 3)[0],
+        make("pg", 2)[0],
+        make("a2c", 2, replace(SMALL, hidden_neurons=17))[0],
+    ]
+    for other in others:
+        with pytest.raises(CheckpointError, match="its weights must be float32 of shape"):
+            agents.restore(other.snapshot())
+    with pytest.raises(CheckpointError, match="it has no weights"):
+        agents.restore({})

@@ -6,11 +6,26 @@ import errno
 import hashlib
 import json
 import os
-from pathlib import Path
+import posixpath
+from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 
-from trainer.artifacts import ARTEFACTS, MANIFEST, METRICS, MODEL, SAVED_MODEL, JobDir, json_object
+from trainer.artifacts import (
+    ARTEFACTS,
+    CHECKPOINT,
+    MANIFEST,
+    METRICS,
+    MODEL,
+    SAVED_MODEL,
+    JobDir,
+    is_inside,
+    json_object,
+    listed,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -125,6 +140,24 @@ def test_an_interrupt_while_saving_leaves_no_temporary(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_an_interrupt_right_after_a_folder_was_replaced_leaves_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_dir = JobDir(tmp_path)
+    job_dir.write(SAVED_MODEL, lambda path: fill_folder(path, "old"))
+    replace = os.replace
+
+    def interrupted(source: Path, target: Path) -> None:
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", interrupted)
+        job_dir.write(SAVED_MODEL, lambda path: fill_folder(path, "new"))
+    assert names(tmp_path) == [SAVED_MODEL]
+    assert (tmp_path / SAVED_MODEL / "inner" / "weights").read_text() == "new"
+
+
 def test_a_folder_replaces_a_folder_as_a_whole(tmp_path: Path) -> None:
     job_dir = JobDir(tmp_path)
     job_dir.write(SAVED_MODEL, lambda path: fill_folder(path, "old"))
@@ -191,3 +224,109 @@ def test_an_object_is_read_back() -> None:
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[1]", b"null", b"\xff\xfe", b'{"a": 1'])
 def test_what_holds_no_object_reads_as_none(content: bytes | None) -> None:
     assert json_object(content) is None
+
+
+@given(content=st.binary())
+@example(b"[" * 100_000)
+@example(b"9" * 5_000)
+def test_arbitrary_bytes_read_as_an_object_or_none(content: bytes) -> None:
+    assert json_object(content) is None or isinstance(json_object(content), dict)
+
+
+def test_clearing_removes_what_killed_writes_left_and_other_hidden_files_stay(
+    tmp_path: Path,
+) -> None:
+    for name in (f".0123abcd-{MODEL}", f".89abcdef-{CHECKPOINT}"):
+        (tmp_path / name).write_text("half")
+    fill_folder(tmp_path / f".0123abcd-{SAVED_MODEL}", "half")
+    mine = [".0123abcd-notes", f".0123ABCD-{MODEL}", f".0123abc-{MODEL}", f".0123abcd-{MODEL}.bak"]
+    for name in mine:
+        (tmp_path / name).write_text("mine")
+    JobDir(tmp_path).clear()
+    assert names(tmp_path) == sorted(mine)
+
+
+def test_clearing_keeps_what_it_is_told_to(tmp_path: Path) -> None:
+    job_dir = JobDir(tmp_path)
+    for name in (MODEL, CHECKPOINT, f".0123abcd-{MODEL}"):
+        (tmp_path / name).write_text("")
+    job_dir.clear(keep=ARTEFACTS)
+    assert names(tmp_path) == sorted([MODEL, CHECKPOINT])
+
+
+def test_an_artefact_may_have_a_place_of_its_own(tmp_path: Path) -> None:
+    job_dir = JobDir(tmp_path, {CHECKPOINT: "checkpoints/last"})
+    job_dir.write_text(CHECKPOINT, "all of it")
+    assert (tmp_path / "checkpoints" / "last").read_text() == "all of it"
+    assert job_dir.holds_a_run()
+    assert [file["name"] for file in job_dir.files()] == ["checkpoints/last"]
+    job_dir.clear()
+    assert not job_dir.holds_a_run()
+
+
+# What manifests say
+
+
+def test_the_files_of_a_manifest_are_those_that_were_listed(tmp_path: Path) -> None:
+    job_dir = JobDir(tmp_path)
+    job_dir.write_text(METRICS, "å")
+    job_dir.write(SAVED_MODEL, lambda path: fill_folder(path, "weights"))
+    assert listed({"files": job_dir.files()}) == {
+        METRICS: (2, hashlib.sha256("å".encode()).hexdigest()),
+        f"{SAVED_MODEL}/inner/weights": (7, hashlib.sha256(b"weights").hexdigest()),
+    }
+
+
+PARTS = st.sampled_from(["", ".", "..", "a", "...", "..a", "C:", "~", " ", "a\\b", "..\\.."])
+NAMES = st.text() | st.lists(PARTS, max_size=5).map("/".join)
+
+
+def file_named(name: Any, size: Any = 1) -> dict[str, Any]:
+    return {"name": name, "size": size, "sha256": "0"}
+
+
+@given(name=NAMES)
+@example("..")
+@example("a/../../b")
+@example("/etc/passwd")
+@example("C:/windows")
+@example("..\\..\\b")
+@example("\\\\host\\share")
+def test_no_name_that_is_accepted_leaves_the_folder(name: str) -> None:
+    try:
+        (found,) = listed({"files": [file_named(name)]})
+    except ValueError as error:
+        assert str(error).endswith(f"but lists {name!r}.")
+        return
+    assert found == name and is_inside(name)
+    assert posixpath.normpath(posixpath.join("/job", name)) == f"/job/{name}"
+    windows = PureWindowsPath("J:/job") / name
+    assert windows.parts[:2] == ("J:\\", "job") and ".." not in windows.parts
+    assert len(windows.parts) == 2 + len(name.split("/"))
+
+
+@given(parts=st.lists(st.from_regex(r"[A-Za-z0-9_.-]{1,8}", fullmatch=True), min_size=1))
+def test_ordinary_names_are_accepted(parts: list[str]) -> None:
+    assume(not {".", ".."} & set(parts))
+    assert is_inside("/".join(parts))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+
+
+@given(manifest=st.dictionaries(st.sampled_from(["files", "state"]), JSON))
+@example({})
+@example({"files": {"a": 1}})
+@example({"files": ["a"]})
+@example({"files": [file_named("a", "many")]})
+@example({"files": [file_named("a", float("nan"))]})
+@example({"files": [file_named("a", float("inf"))]})
+@example({"files": [{"name": "a", "size": 1}]})
+def test_a_manifest_that_lists_no_files_is_refused(manifest: dict[str, Any]) -> None:
+    assume(manifest.get("files") not in ([], "", {}))
+    with pytest.raises(ValueError, match=f"^{MANIFEST} must list files"):
+        listed(manifest)

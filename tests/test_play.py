@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import imageio
+import keras
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
-from trainer import artifacts, play
+from trainer import artifacts, export, play
+from trainer.agents import Agents
+from trainer.artifacts import JobDir
+from trainer.config import Hyperparameters
+from trainer.networks import Architecture
+from trainer.randomness import Streams
+
+# Keras' variables do not know NumPy 2's `copy` keyword yet.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 Process = subprocess.CompletedProcess[str]
 
@@ -127,3 +142,145 @@ def test_a_bad_flag_is_refused(
     flag: str, sentence: str, tmp_path: Path, refusal: Callable[..., str]
 ) -> None:
     assert sentence in refusal(str(tmp_path), flag)
+
+
+# What a job dir may hold
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model and the settings of a run on CartPole."""
+    job_dir = JobDir(tmp_path_factory.mktemp("saved"))
+    agents = Agents(
+        "a2c", Architecture((4,), 2, 4, critic=True), [Hyperparameters()], Streams([(0, 0)])
+    )
+    model = export.keras_model(agents, 0)
+    job_dir.write(artifacts.MODEL, model.save)
+    job_dir.write_json(artifacts.SETTINGS, {"settings": {"environment": "CartPole-v1"}})
+    return job_dir.path
+
+
+@pytest.fixture
+def job(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "job"))
+
+
+def say_environment(job: Path, name: Any) -> None:
+    (job / artifacts.SETTINGS).write_text(json.dumps({"settings": {"environment": name}}))
+
+
+def test_a_policy_plays_in_this_process_too(
+    job: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "elsewhere.mp4"
+    assert play.main([str(job), "--output", str(output)]) == 0
+    assert re.fullmatch(rf"episode 1: \d+\nwatch {output}\n", capfd.readouterr().out)
+    assert output.is_file() and not (job / "play.mp4").exists()
+
+
+def test_a_model_of_another_environment_is_refused(job: Path, refusal: Callable[..., str]) -> None:
+    say_environment(job, "Acrobot-v1")
+    assert "Acrobot-v1" in refusal(str(job))
+    assert sorted(p.name for p in job.iterdir()) == [artifacts.SETTINGS, artifacts.MODEL]
+
+
+def test_a_model_of_somebody_else_is_refused(job: Path, refusal: Callable[..., str]) -> None:
+    inputs = keras.Input((4,))
+    keras.Model(inputs, keras.layers.Dense(2)(inputs)).save(job / artifacts.MODEL)
+    assert f"{artifacts.MODEL} must be" in refusal(str(job))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"config.json": b""},
+        {"config.json": b"{}"},
+        {"config.json": b"[]"},
+        {"config.json": b'{"module": "os", "class_name": "system", "config": {}}'},
+        {"metadata.json": b"{}", "config.json": b"{}", "model.weights.h5": b""},
+    ],
+    ids=str,
+)
+def test_an_archive_that_is_no_model_is_refused(
+    members: dict[str, bytes], job: Path, refusal: Callable[..., str]
+) -> None:
+    with zipfile.ZipFile(job / artifacts.MODEL, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert f"{artifacts.MODEL} must be a Keras model" in refusal(str(job))
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
+def test_half_a_model_is_refused(keep: float, job: Path, refusal: Callable[..., str]) -> None:
+    content = (job / artifacts.MODEL).read_bytes()
+    (job / artifacts.MODEL).write_bytes(content[: int(keep * len(content))])
+    assert f"{artifacts.MODEL} must be a Keras model" in refusal(str(job))
+
+
+@pytest.mark.parametrize("name", ["Pendulum-v1", ".:CartPole-v1", "gone:CartPole-v1", "", "-v0"])
+def test_an_environment_that_is_none_is_refused(
+    name: str, job: Path, refusal: Callable[..., str]
+) -> None:
+    say_environment(job, name)
+    assert "`environment`" in refusal(str(job))
+
+
+@pytest.mark.parametrize("address", ["gs://bucket", "s3://bucket/job"])
+def test_an_address_that_is_none_is_refused(address: str, refusal: Callable[..., str]) -> None:
+    assert f"got '{address}'" in refusal(address)
+
+
+def test_a_run_that_was_cut_short_is_told_what_makes_a_model(
+    job: Path, refusal: Callable[..., str]
+) -> None:
+    (job / artifacts.MODEL).unlink()
+    assert "`python -m trainer.recover` makes one" in refusal(str(job))
+
+
+def test_a_full_disk_is_an_error_and_not_the_models_fault(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert play.main([str(job)]) == 1
+    assert capfd.readouterr().err == (
+        "error: the model could not be read: No space left on device.\n"
+    )
+
+
+def test_a_video_that_cannot_be_written_is_an_error(
+    job: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert play.main([str(job), "--output", str(tmp_path / "file" / "play.mp4")]) == 1
+    assert re.fullmatch(r"error: [^\n]+ could not be written: [^\n]+\.\n", capfd.readouterr().err)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.binary()
+    | JSON.map(lambda x: json.dumps(x).encode())
+    | JSON.map(lambda x: json.dumps({"settings": x}).encode())
+    | JSON.map(lambda x: json.dumps({"settings": {"environment": x}}).encode())
+)
+@example(content=b'{"places": {"model.keras": "\\ud800"}}')
+@example(content=b'{"settings": {"environment": "\\ud800:\\ud800-v0"}}')
+@example(content=b'{"settings": {"environment": "a\\u0000:b-v0"}}')
+@example(content=b'{"settings": {"environment": "a\\nb"}}')
+@example(content=b"[" * 100_000)
+def test_whatever_the_settings_hold_they_are_refused(
+    content: bytes, saved: Path, tmp_path: Path, refusal: Callable[..., str]
+) -> None:
+    shutil.copy(saved / artifacts.MODEL, tmp_path)
+    (tmp_path / artifacts.SETTINGS).write_bytes(content)
+    refusal(str(tmp_path))

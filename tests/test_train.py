@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from trainer.agents import METRICS
+from trainer.checkpoint import CheckpointError
 from trainer.learners import Learned
 from trainer.train import Plan, Progress
 
@@ -95,3 +98,88 @@ def test_a_single_lucky_evaluation_stops_nobody() -> None:
         course.record(np.array([score], float))
         going_on.append(bool(course.training[0]))
     assert going_on == [True] * 5 + [False]
+
+
+def learned(course: Progress, steps: int, finite: np.ndarray | None = None) -> Learned:
+    """Some steps more for those who learn; agents' metrics tell them apart."""
+    metrics = np.arange(course.size * len(METRICS), dtype=np.float32).reshape(course.size, -1)
+    taken = course.steps + np.where(course.learning, steps, 0)
+    return Learned(taken, metrics, np.ones(course.size, bool) if finite is None else finite)
+
+
+def half_way() -> Progress:
+    """After two evaluations: one agent has solved, one has diverged, one has just gone on."""
+    course = Progress(Plan(1000, 300, 5, 100.0, 2), 3)
+    course.advance(learned(course, 301))
+    course.record(np.array([100.0, 3.0, 50.0]))
+    course.advance(learned(course, 300, np.array([True, True, False])))
+    course.record(np.array([100.0, 101.0, np.nan]))
+    course.advance(learned(course, 100))
+    return course
+
+
+def test_progress_that_is_taken_up_goes_on_as_the_first_would_have() -> None:
+    goes_on = half_way()
+    takes_up = Progress(goes_on.plan, 3)
+    takes_up.restore(goes_on.snapshot())
+    while goes_on.training.any():
+        seen = []
+        for course in (goes_on, takes_up):
+            course.advance(learned(course, 100))
+            if not course.learning.any():
+                seen.append(course.record(np.array([99.0, 99.0 + course.steps[1], 99.0])))
+            else:
+                seen.append(None)
+        if seen[0] is not None:
+            assert seen[0].steps == seen[1].steps
+            assert seen[0].losses == seen[1].losses
+            np.testing.assert_array_equal(seen[0].scores, seen[1].scores)
+            np.testing.assert_array_equal(seen[0].training, seen[1].training)
+        assert goes_on.summary() == takes_up.summary()
+        assert goes_on.next_evaluation == takes_up.next_evaluation
+        np.testing.assert_array_equal(goes_on.learning, takes_up.learning)
+        np.testing.assert_array_equal(goes_on.to_score, takes_up.to_score)
+    assert len(takes_up.evaluations) == len(goes_on.evaluations)
+    assert goes_on.best_agent == takes_up.best_agent
+
+
+@pytest.mark.parametrize("course", [progress(3), half_way()], ids=["fresh", "half way"])
+def test_progress_that_is_taken_up_is_saved_again_the_same(course: Progress) -> None:
+    again = Progress(course.plan, 3)
+    again.restore(course.snapshot())
+    for name, array in course.snapshot().items():
+        assert array.dtype == again.snapshot()[name].dtype
+        assert array.tobytes() == again.snapshot()[name].tobytes(), name
+
+
+def test_the_losses_of_the_last_updates_are_taken_up() -> None:
+    course, again = half_way(), progress(3)
+    again.restore(course.snapshot())
+    assert again.losses == course.losses
+    assert again.losses.keys() == set(METRICS)
+
+
+def test_a_snapshot_of_progress_is_one_of_that_moment() -> None:
+    course = half_way()
+    snapshot = course.snapshot()
+    kept = {name: array.copy() for name, array in snapshot.items()}
+    again = progress(3)
+    again.restore(snapshot)
+    for each in (course, again):
+        each.advance(learned(each, 500, np.zeros(3, bool)))
+        each.scores[:] = 7
+    assert all(
+        np.array_equal(snapshot[name], array, equal_nan=True) for name, array in kept.items()
+    )
+
+
+def test_progress_of_another_number_of_agents_is_refused() -> None:
+    with pytest.raises(CheckpointError, match=r"its steps must be int64 of shape \(2,\)"):
+        progress(2).restore(half_way().snapshot())
+
+
+def test_evaluations_that_do_not_agree_in_number_are_refused() -> None:
+    snapshot = half_way().snapshot()
+    for name in ("evaluation_scores", "evaluation_training"):
+        with pytest.raises(CheckpointError, match=f"its {name} must be"):
+            progress(3).restore({**snapshot, name: snapshot[name][1:]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -55,7 +56,7 @@ class JobDir:
                 target.rename(old)
             temporary.replace(target)
         except BaseException:
-            if old.exists():
+            if old.exists() and not target.exists():
                 old.rename(target)
             raise
         finally:
@@ -105,7 +106,8 @@ def remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
 
 
 def json_object(content: bytes | None) -> dict[str, Any] | None:
@@ -128,7 +130,7 @@ def listed(manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
         for file in manifest["files"]:
             name, size, sha256 = str(file["name"]), int(file["size"]), str(file["sha256"])
             found[name] = (size, sha256)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:  # an Infinity has no int
         raise ValueError(f"{MANIFEST} must list files with name, size and sha256.") from error
     for name in found:
         if not is_inside(name):

@@ -113,7 +113,7 @@ class Claim:
         try:
             owner = json.loads(self._remote.read(OWNER))
             pid, system = int(owner["pid"]), owner["system"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return False
         ours = self._record
         return (

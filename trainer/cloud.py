@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from trainer.artifacts import CHECKPOINT, EVENTS, SAVED_MODEL
+from trainer.artifacts import CHECKPOINT, EVENTS, SAVED_MODEL, is_inside
 
 # Vertex' directories, and what belongs there: a served model's files lie in its folder itself.
 DIRECTORIES = {
@@ -30,7 +30,7 @@ def service(environment: Mapping[str, str]) -> Service:
     """Reads the variables of AI Platform and Vertex.
 
     Raises:
-        ValueError: Vertex' directories do not lie side by side.
+        ValueError: Vertex' directories are none, or do not lie side by side.
     """
     trial = environment.get("CLOUD_ML_TRIAL_ID") or _trial_of(environment.get("TF_CONFIG", ""))
     tag = environment.get("CLOUD_ML_HP_METRIC_TAG") or None
@@ -59,7 +59,10 @@ def _directories(environment: Mapping[str, str]) -> tuple[str | None, dict[str, 
     if not given:
         return None, {}
     parents = {posixpath.dirname(path) for path in given.values()}
-    if len(parents) > 1:
+    # By name: what lies in a place of its own can be replaced, and nothing else with it.
+    names = {posixpath.basename(path) for path in given.values()}
+    apart = len(names) == len(given) and all(map(is_inside, names))
+    if len(parents) > 1 or not apart or any(parent.endswith(":") for parent in parents):
         raise ValueError(
             f"{', '.join(DIRECTORIES)} must lie side by side in one folder, but got "
             f"{', '.join(f'{name}={path}' for name, path in given.items())}; or give --job-dir."

@@ -52,12 +52,13 @@ def find(environment_id: str) -> Environment:
         raise ValueError(
             f"`environment` {environment_id} needs a package that is not installed: {error}"
         ) from error
-    except (gym.error.Error, ImportError, ValueError) as error:
+    except (gym.error.Error, ImportError, TypeError, ValueError) as error:  # ".:x" is a TypeError
         near = difflib.get_close_matches(environment_id, list(gym.registry), 3, 0.5)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        given = environment_id if environment_id.isprintable() else ascii(environment_id)
         raise ValueError(
             "`environment` must be the id of a Gymnasium environment, "
-            f"but got environment={environment_id}.{hint}"
+            f"but got environment={given}.{hint}"
         ) from error
     try:
         return _describe(environment_id, env)

@@ -114,6 +114,8 @@ class GymnasiumCollector:
         episodes = field(arrays, "episodes", np.int64, self._shape)
         if ages.min() < 0 or episodes.min() < 1 or ages.sum() != len(actions):
             raise CheckpointError("its episodes and actions do not agree")
+        if not np.isin(actions, np.arange(self._environment.num_actions)).all():
+            raise CheckpointError("its actions are none of the environment's")
         self._collected = field(arrays, "collected", np.int64, self._shape[:1]).copy()
         self._episodes = episodes - 1
         self._ages = ages.copy()
@@ -121,24 +123,24 @@ class GymnasiumCollector:
         self._actions = [
             [np.zeros((longest, self._shape[1]), np.int32)] for longest in ages.max(axis=1)
         ]
-        self._reset(np.arange(len(self._envs)))
+        first = self._reset(np.arange(len(self._envs)))
+        if self._steps is None:
+            return  # every rollout begins with fresh episodes
         ends = np.cumsum(ages.reshape(-1))
         for index, age in enumerate(ages.reshape(-1).tolist()):
-            if age:
-                self._replay(index, actions[ends[index] - age : ends[index]])
+            self._replay(index, first[index], actions[ends[index] - age : ends[index]])
 
-    def _replay(self, index: int, actions: NDArray[np.int32]) -> None:
+    def _replay(self, index: int, observed: NDArray[Any], actions: NDArray[np.int32]) -> None:
         """Leads an environment through the actions of its episode, to where it was observed."""
         agent, env = divmod(index, self._shape[1])
-        over, raw = False, None
+        over = False
         for action in actions.astype(np.int64) + self._environment.first_action:
             if not over:
                 raw, _, fell, late, _ = self._envs[index].step(action)
-                over = bool(fell or late)
-        self._actions[agent][0][-len(actions) :, env] = actions
-        if over or not np.array_equal(
-            self._environment.encode([raw])[0], self._observed[agent, env]
-        ):
+                observed, over = self._environment.encode([raw])[0], bool(fell or late)
+        block = self._actions[agent][0]
+        block[len(block) - len(actions) :, env] = actions
+        if over or not np.array_equal(observed, self._observed[agent, env], equal_nan=True):
             log.warning(
                 "%s does not repeat itself from a seed and actions: what it was in the middle of is"
                 " lost, and the run goes on with a fresh episode.",

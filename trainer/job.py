@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import tempfile
@@ -104,6 +105,8 @@ class Job:
             self._mirror.close()
             if self._delivered:
                 remove(self.job_dir.path)
+            with contextlib.suppress(OSError):  # of a run that ended before it wrote anything
+                self.job_dir.path.rmdir()
 
     def _kept(self) -> str:
         kept = self.job_dir.path
@@ -262,7 +265,7 @@ def artefacts(where: str, *names: str) -> list[bytes | None]:
 def _content(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except OSError:
+    except (OSError, ValueError):  # a name that no file can have is a ValueError
         return None
 
 

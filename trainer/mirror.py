@@ -46,6 +46,7 @@ class Mirror:
         self._connected = False
         self._sent: dict[str, Signature] = {}
         self._written: dict[str, float] = {}  # when an object was last written to, or tried to
+        self._failed: set[str] = set()  # paths whose last upload did not succeed
         self.error: Exception | None = None  # what went wrong in the last round
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -79,12 +80,11 @@ class Mirror:
         """
         until = time.monotonic() + deadline
         self._stop.set()
-        if not self._round.acquire(timeout=max(deadline, 0.01)):
-            return self._missing()
-        try:
-            return self._flush(until)
-        finally:
-            self._round.release()
+        # In a thread, for a request that hangs may do so for longer than the deadline.
+        last = threading.Thread(target=self._flush, args=(until,), name="flush", daemon=True)
+        last.start()
+        last.join(min(max(deadline, 1.0), threading.TIMEOUT_MAX))
+        return self._missing()
 
     def close(self) -> None:
         """Gives the folder in the bucket back, if it can be done at once."""
@@ -108,7 +108,11 @@ class Mirror:
             if self._stop.wait(min(max(self._every, 0.05), HEARTBEAT)):
                 return
 
-    def _flush(self, until: float) -> list[str]:
+    def _flush(self, until: float) -> None:
+        with self._round:
+            self._try_until(until)
+
+    def _try_until(self, until: float) -> None:
         pause, refusals = 1.0, 0
         while self.fault is None:
             error = self._try(upload=True)
@@ -124,7 +128,6 @@ class Mirror:
                 break
             time.sleep(min(left, pause if error else 0.1))
             pause = min(2 * pause, LONGEST_PAUSE) if error else 1.0
-        return self._missing()
 
     def _try(self, *, upload: bool, manifest: bool = False) -> Exception | None:
         """One round. The last thing that went wrong is logged once, and returned."""
@@ -141,6 +144,8 @@ class Mirror:
             self.fault = error = caught
         if isinstance(error, Conflict):
             self.fault = error
+        if error is None and self._failed:
+            return None  # nothing went wrong, for nothing was tried that had
         if self.fault is None and error is not None and self.error is None:
             log.warning("%s The run goes on; its files wait in %s.", error, self._folder)
         if self.error is not None and error is None:
@@ -152,7 +157,9 @@ class Mirror:
         """Uploads what has changed, several files at a time; the last error, if any."""
         now, error = time.monotonic(), None
         under_way: set[Future[None]] = set()
-        for path, signature in self._changed():
+        changed = list(self._changed())
+        self._failed &= {path for path, _ in changed}
+        for path, signature in changed:
             early = now - self._written.get(path, -BETWEEN_WRITES) < BETWEEN_WRITES
             if (path == MANIFEST) == manifest and not early:
                 under_way.add(self._pool.submit(self._send, path, signature))
@@ -172,10 +179,12 @@ class Mirror:
             # A file that grows goes as far as it had grown here.
             size = os.fstat(file.fileno()).st_size
             self._written[path] = time.monotonic()
+            self._failed.add(path)
             try:
                 self.remote.write(path, file, size)
             finally:
                 self._written[path] = time.monotonic()
+            self._failed.discard(path)
             self._sent[path] = signature
 
     def _missing(self) -> list[str]:

@@ -6,12 +6,15 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer import artifacts
 from trainer.console import quiet_standard_error
 from trainer.flags import Parser, whole_number
 from trainer.job import BadCommand, JobError, artefacts
+
+if TYPE_CHECKING:
+    from trainer.environments import Environment
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,16 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     try:
-        policy = _load_policy(saved_model)
-    except (OSError, ValueError):
-        parser.error(
-            f"{chosen.job_dir}/{artifacts.MODEL} must be a Keras model, but cannot be read as one."
-        )
+        policy = _load_policy(saved_model, environment)
+    except ValueError as error:
+        parser.error(f"{chosen.job_dir}/{artifacts.MODEL} must be {error}.")
+    except OSError as error:
+        print(f"error: the model could not be read: {error.strerror or error}.", file=sys.stderr)
+        return 1
     recording.without_a_screen()
     here = Path() if "://" in chosen.job_dir else Path(chosen.job_dir)
     output = chosen.output or here / "play.mp4"
     temporary = output.with_name(f".new-{output.name}")
     try:
+        temporary.touch()  # where that fails there is no need to play
         returns = recording.record_episodes(
             environment,
             policy,
@@ -85,15 +90,24 @@ def _environment_id(saved_settings: bytes | None) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _load_policy(content: bytes) -> Any:
+def _load_policy(content: bytes, environment: Environment) -> Any:
+    """The greedy policy of a saved model. Raises ValueError with what it must be."""
     with quiet_standard_error():
         import keras
         import tensorflow as tf
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, artifacts.MODEL)
         path.write_bytes(content)
-        model = keras.saving.load_model(path, safe_mode=True)
+        try:
+            model = keras.saving.load_model(path, safe_mode=True)
+        except Exception as error:  # Keras raises anything over arbitrary bytes
+            raise ValueError("a Keras model, but cannot be read as one") from error
     act = tf.function(lambda x: tf.argmax(model(x)["probabilities"], axis=-1))
+    shape, pixels = environment.observation_shape, environment.pixels
+    try:
+        act.get_concrete_function(tf.TensorSpec((1, *shape), "uint8" if pixels else "float32"))
+    except Exception as error:
+        raise ValueError(f"a policy for {environment.id}, but is none") from error
     return lambda observation: int(act(tf.constant(observation[None]))[0])
 
 

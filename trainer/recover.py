@@ -60,14 +60,23 @@ def command_of(header: Mapping[str, Any]) -> Command:
     settings = header.get("settings")
     if not isinstance(settings, dict):
         raise CheckpointError("it does not say what the run was set to")
-    parts = [
-        {f.name: settings[f.name] for f in dataclasses.fields(kind) if f.name in settings}
-        for kind in (Hyperparameters, RunOptions)
-    ]
+    parts: list[dict[str, Any]] = [{}, {}]
+    for part, kind in zip(parts, (Hyperparameters, RunOptions), strict=True):
+        for field in dataclasses.fields(kind):
+            if field.name in settings:
+                part[field.name] = settings[field.name]
+                if not _is_a_value(settings[field.name], field):
+                    raise CheckpointError(f"its settings are none: it has no {field.name}")
     try:
         return Command(Hyperparameters(**parts[0]), RunOptions(**parts[1]), {})
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise CheckpointError(f"its settings are none ({error})") from error
+
+
+def _is_a_value(value: Any, field: dataclasses.Field[Any]) -> bool:
+    """Whether a setting may be this, apart from its range: flags are read as such, JSON is not."""
+    choices = field.metadata["choices"]
+    return type(value).__name__ == field.type and (not choices or value in choices)
 
 
 def save(checkpoint: Checkpoint, command: Command, output: artifacts.JobDir) -> int:
@@ -75,7 +84,7 @@ def save(checkpoint: Checkpoint, command: Command, output: artifacts.JobDir) -> 
     try:
         environment = environments.find(command.options.environment)
     except ValueError as error:
-        raise CheckpointError(str(error)) from error
+        raise CheckpointError(f"its environment is none ({error})") from error
     with quiet_standard_error():
         from trainer.export import save_models
         from trainer.run import Run

@@ -27,6 +27,19 @@ class Report(NamedTuple):
     final: bool
     time: float  # seconds since the epoch
 
+    def is_sound(self) -> bool:
+        """Whether it is one: what comes from a file may be anything."""
+        if not isinstance(self.metrics, dict) or type(self.step) is not int:
+            return False
+        told = self.metrics.values()
+        numbers = [self.time, self.metrics.get("mean_score", 0)]
+        return (
+            0 <= self.step < 2**63
+            and isinstance(self.final, bool)
+            and all(isinstance(number, int | float) for number in numbers)
+            and all(math.isfinite(x) for x in (self.time, *told) if isinstance(x, int | float))
+        )
+
 
 class MetricReporter(Protocol):
     """Takes the metrics of one step; steps only rise."""
@@ -65,14 +78,14 @@ class HypertuneReporter:
         self._every = math.ceil(expected_reports / (MAX_TUNING_REPORTS - 1))
         self._seen = 0
         self._last_step = -1
-        self._reported: set[Any] = set()  # steps that an earlier process had told
+        self._reported: set[str] = set()  # steps that an earlier process had told
         self._hypertune: Any = None
         with self._or_warn():
             self._hypertune = _hypertune(trial)
             if restarted:  # the library would begin with an empty file
                 lines = _earlier_lines(self._hypertune)
                 self._hypertune.metrics_queue.extend(lines)
-                self._reported = {line.get("global_step") for line in lines if tag in line}
+                self._reported = {str(line.get("global_step")) for line in lines if tag in line}
 
     def report(self, step: int, metrics: Mapping[str, Any], *, final: bool = False) -> None:
         value = metrics.get("mean_score", math.nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 
@@ -87,16 +88,18 @@ class Run:
         """
         header, arrays = checkpoint
         try:
+            json.dumps(header["reports"], allow_nan=False)
             reports = [Report(**report) for report in header["reports"]]
-            self.restarts = int(header["restarts"]) + 1
+            restarts = int(header["restarts"]) + 1
             before = dict(header["versions"])
-            if not all(isinstance(x.metrics, dict) and isinstance(x.step, int) for x in reports):
+            if not all(report.is_sound() for report in reports):
                 raise TypeError
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError("its header lacks what a checkpoint says") from error
         self.agents.restore(without_prefix("agents", arrays))
         self.collector.restore(without_prefix("collector", arrays))
         self.progress.restore(without_prefix("progress", arrays))
+        self.restarts = restarts
         now = self._versions
         if different := [name for name in sorted(now) if before.get(name) != now[name]]:
             log.warning(

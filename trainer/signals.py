@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -85,16 +87,19 @@ def _raise() -> None:
 def _watch(wakeups: socket.socket) -> None:
     """Ends the process on the second signal, or a while after the first."""
     first: int | None = None
+    deadline = math.inf
     with wakeups:
         while True:
-            wakeups.settimeout(None if first is None else GRACE)
+            if first is not None:
+                wakeups.settimeout(max(deadline - time.monotonic(), 1e-3))
             try:
                 numbers = wakeups.recv(1)
             except TimeoutError:
-                numbers = b"\0"
+                numbers = bytes([first or 0])
             if not numbers:
                 return
+            if numbers[0] not in SIGNALS:
+                continue  # whoever handles others is told of them all the same
             if first is not None:
                 os._exit(128 + first)
-            if numbers[0] in SIGNALS:
-                first = numbers[0]
+            first, deadline = numbers[0], time.monotonic() + GRACE

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes of an answer
 READING = 20.0  # seconds that a listing or a download is tried for
+DOWNLOADS = 3  # times that a download may come down damaged
 RESUMABLE = 8 * 2**20  # bytes above which the client uploads in pieces
 LONGEST_NAME = 1024  # bytes
 _ROOM = 100  # of these bytes, for what a run adds to its prefix
@@ -135,15 +136,16 @@ class RemoteFolder:
         self.objects = {blob.name[skip:]: _stored(blob) for blob in blobs}
 
     def read(self, path: str) -> bytes:
-        """The content of an object that `list` saw, verified."""
+        """The content of an object that `list` saw, verified; tried again where it is damaged."""
         seen = self.objects[path]
-        with self._told("get"):
-            content: bytes = self._blob(path).download_as_bytes(
-                if_generation_match=seen.generation, timeout=TIMEOUT, retry=_retry(READING)
-            )
-        if Sum(len(content), checksum(io.BytesIO(content))) != seen.sum:
-            raise Unreachable(f"{self.address}/{path} came down damaged.")
-        return content
+        for _ in range(DOWNLOADS):
+            with self._told("get"), contextlib.suppress(_damaged()):
+                content: bytes = self._blob(path).download_as_bytes(
+                    if_generation_match=seen.generation, timeout=TIMEOUT, retry=_retry(READING)
+                )
+                if Sum(len(content), checksum(io.BytesIO(content))) == seen.sum:
+                    return content
+        raise Unreachable(f"{self.address}/{path} came down damaged.")
 
     def write(self, path: str, content: BinaryIO, size: int) -> None:
         """Writes the first `size` bytes of a file as an object, if nobody else has meanwhile.
@@ -152,9 +154,10 @@ class RemoteFolder:
             Conflict: somebody has.
         """
         sum_, seen = Sum(size, checksum(content, size)), self.objects.get(path)
-        if seen is not None and seen.sum == sum_:
+        tried = self._tried.setdefault(path, set())
+        if seen is not None and seen.sum == sum_ and not tried:
             return
-        self._tried.setdefault(path, set()).add(sum_)
+        tried.add(sum_)
         with self._told("create"):
             try:
                 written = self._upload(path, content, sum_, seen.generation if seen else 0)
@@ -163,14 +166,14 @@ class RemoteFolder:
                 blob = self._blob(path)
                 blob.reload(timeout=TIMEOUT, retry=_retry(READING))
                 written = _stored(blob)
-                if written.sum not in self._tried[path]:
+                if written.sum not in tried:
                     raise
                 if written.sum != sum_:
                     written = self._upload(path, content, sum_, written.generation)
         if written.sum != sum_:
             raise Unreachable(f"{self.address}/{path} was damaged on its way.")
         self.objects[path] = written
-        self._tried[path].clear()
+        tried.clear()
 
     def _upload(self, path: str, content: BinaryIO, sum_: Sum, generation: int) -> Stored:
         content.seek(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,15 +69,17 @@ def check(folder: Path) -> dict[str, object]:
     if (folder / MANIFEST).is_file():
         manifest = json_object((folder / MANIFEST).read_bytes())
         for name, (size, sha256) in listed(manifest or {}).items():
-            path = folder / name
-            content = path.read_bytes() if path.is_file() else None
+            try:
+                content = (folder / name).read_bytes()
+            except (OSError, ValueError):  # it may be no name that a file can have
+                content = None
             if content is None or (len(content), hashlib.sha256(content).hexdigest()) != (
                 size,
                 sha256,
             ):
                 raise Unfit(
-                    f"{folder} must hold the files that its {MANIFEST} lists, but {name} is not"
-                    " there, or not as it says."
+                    f"{folder} must hold the files that its {MANIFEST} lists, but {name!r} is"
+                    " not there, or not as it says."
                 )
     return settings
 
@@ -111,4 +114,6 @@ def _settings(content: bytes) -> dict[str, object] | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # an upload that hangs must not hold up the end

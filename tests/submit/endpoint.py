@@ -177,7 +177,8 @@ class Request(NamedTuple):
 class Endpoint:
     """Serves on a port of its own, keeps what was asked, and fails on demand.
 
-    `failures` are the statuses that the next posts get, first to last.
+    `failures` are the statuses that the next requests get, first to last; `job` is what it tells
+    of any job.
     """
 
     # What is posted where, and the least that gcloud wants to hear about it.
@@ -189,6 +190,7 @@ class Endpoint:
         self._sdk = sdk
         self.requests: list[Request] = []
         self.failures: list[int] = []
+        self.job: dict[str, Any] = {"state": "SUCCEEDED", "endTime": "2026-01-01T00:00:00Z"}
         self.uploaded: dict[str, bytes] = {}
         endpoint = self
 
@@ -236,7 +238,8 @@ class Endpoint:
 
     def answer(self, request: Request) -> tuple[int, Any]:
         if request.method == "GET":
-            return 200, {"state": "SUCCEEDED", "endTime": "2026-01-01T00:00:00Z"}
+            return (self._failure(self.failures.pop(0), "played back") if self.failures
+                    else (200, self.job))  # fmt: skip
         if request.path.startswith("/v2/entries:list"):
             return 200, {}
         if place := self.UPLOAD.fullmatch(request.path):
