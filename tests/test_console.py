@@ -9,6 +9,7 @@ import os
 import pty
 import select
 import shutil
+import subprocess
 import sys
 import termios
 from collections.abc import Iterator
@@ -211,3 +212,18 @@ def test_the_python_to_type_is_named_by_its_path_where_the_shell_would_find_anot
     monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
     monkeypatch.chdir(tmp_path)
     assert python_command() == ".venv/bin/python"
+
+
+def test_warnings_of_other_threads_get_through_while_libraries_are_quiet() -> None:
+    program = (
+        "import logging, os, threading\n"
+        "from trainer.console import log_to_console, quiet_standard_error\n"
+        "log_to_console()\n"
+        "warn = lambda: logging.getLogger('trainer').warning('the bucket is gone')\n"
+        "with quiet_standard_error():\n"
+        "    os.write(2, b'noise')\n"
+        "    thread = threading.Thread(target=warn); thread.start(); thread.join()\n"
+        "warn()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr == "WARNING: the bucket is gone\n" * 2

@@ -115,6 +115,8 @@ class Claim:
             pid, system = int(owner["pid"]), owner["system"]
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return False
+        except Conflict:  # it has given a sign of life just now
+            return False
         ours = self._record
         return (
             ours["system"] is not None

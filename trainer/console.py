@@ -45,7 +45,7 @@ def quiet_standard_error() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     real = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with tempfile.TemporaryFile() as held, _our_log_on(real):
         os.dup2(held.fileno(), 2)
         try:
             yield
@@ -56,6 +56,24 @@ def quiet_standard_error() -> Iterator[None]:
         finally:
             os.dup2(real, 2)
             os.close(real)
+
+
+@contextlib.contextmanager
+def _our_log_on(descriptor: int) -> Iterator[None]:
+    """Lets warnings of other threads through, whatever becomes of stderr meanwhile."""
+    ours = [
+        handler
+        for handler in log.handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.__stderr__
+    ]
+    with os.fdopen(os.dup(descriptor), "w", buffering=1) as real:
+        for handler in ours:
+            handler.setStream(real)
+        try:
+            yield
+        finally:
+            for handler in ours:
+                handler.setStream(sys.__stderr__)
 
 
 class ConsoleReporter:

@@ -17,9 +17,9 @@ from trainer.storage import Conflict, Refused, RemoteFolder, StorageError
 
 log = logging.getLogger("trainer")
 
-THREADS = 8
+THREADS = 10  # as many as the client keeps connections
 BETWEEN_WRITES = 1.05  # seconds; the service takes one write a second of an object
-LONGEST_PAUSE = 30.0  # seconds between two tries of a service that is down
+LONGEST_PAUSE = HEARTBEAT  # seconds between two tries of a service that is down
 ENOUGH = 3  # times that a service may say no before the last upload believes it
 
 Signature = tuple[int, int, int]  # of a file: inode, size, nanoseconds
