@@ -141,9 +141,11 @@ def test_pg_takes_whole_episodes_whatever_the_batch_size() -> None:
     assert (batching.num_envs, batching.steps, batching.batch_size) == (8, None, None)
 
 
-def test_every_preset_sets_real_hyperparameters_within_their_ranges() -> None:
+def test_every_preset_sets_real_settings_within_their_ranges() -> None:
     for values in presets.PRESETS.values():
-        Hyperparameters(**values)  # type: ignore[arg-type]
+        options = {f.name for f in dataclasses.fields(RunOptions)} & values.keys()
+        RunOptions(**{name: values[name] for name in options})  # type: ignore[arg-type]
+        Hyperparameters(**{n: v for n, v in values.items() if n not in options})  # type: ignore[arg-type]
 
 
 def test_the_preset_of_a_pair_beats_the_one_of_its_algorithm(

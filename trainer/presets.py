@@ -13,6 +13,18 @@ PRESETS: dict[tuple[str, str], dict[str, float | int | str]] = {
         "averaging": 0.9,
     },
     ("a2c", "Acrobot-v1"): {"num_envs": 16},
+    # Its rewards are hundreds, and so is what an entropy bonus has to hold its own against: with
+    # less of it the greedy policy hovers till the clock runs out where the sampled one lands.
+    ("a2c", "LunarLander-v3"): {
+        "hidden_neurons": 64,
+        "batch_size": 2048,
+        "num_envs": 8,
+        "entropy": 0.3,
+        "value_scale": 100.0,
+        "adam_epsilon": 1e-3,
+        "total_steps": 2_000_000,
+        "evaluation_every": 100_000,
+    },
 }
 
 
