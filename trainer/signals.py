@@ -32,7 +32,8 @@ class Stopped(BaseException):
 
 
 _held = 0  # how many `held` blocks the main thread is in
-_pending: int | None = None  # a signal that came while it was
+_first: int | None = None  # the signal that came first
+_raised = False  # whether it has been
 
 
 @contextlib.contextmanager
@@ -44,8 +45,7 @@ def held() -> Iterator[None]:
         yield
     finally:
         _held -= 1
-    if not _held and _pending is not None:
-        _raise()
+    _raise_if_due()
 
 
 @contextlib.contextmanager
@@ -55,6 +55,8 @@ def handled() -> Iterator[None]:
     It also ends `GRACE` seconds after the first. Both are seen to by a thread: the main one may
     be inside a compiled program, where Python hears no signal.
     """
+    global _first, _raised
+    _first, _raised = None, False
     before = {number: signal.signal(number, _on_signal) for number in SIGNALS}
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
@@ -70,22 +72,24 @@ def handled() -> Iterator[None]:
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
-    global _pending
-    if _pending is None:
-        _pending = number
-        if not _held:
-            _raise()
+    global _first
+    if _first is not None:
+        os._exit(128 + _first)  # as the thread would, which may not have come to it
+    _first = number
+    _raise_if_due()
 
 
-def _raise() -> None:
-    global _pending
-    assert _pending is not None
-    number, _pending = _pending, None
-    raise Stopped(number)
+def _raise_if_due() -> None:
+    global _raised
+    if _first is not None and not _raised and not _held:
+        _raised = True
+        raise Stopped(_first)
 
 
 def _watch(wakeups: socket.socket) -> None:
     """Ends the process on the second signal, or a while after the first."""
+    # Signals go to the main thread: one that came here would not wake it from a sleep.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     first: int | None = None
     deadline = math.inf
     with wakeups:
