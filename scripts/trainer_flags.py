@@ -21,6 +21,7 @@ def text() -> str:
     """The file as it must be."""
     sys.path.insert(0, str(ROOT))
     from trainer.config import UNUSED, Hyperparameters, RunOptions
+    from trainer.presets import PRESETS
 
     flags = []
     for field in (*dataclasses.fields(Hyperparameters), *dataclasses.fields(RunOptions)):
@@ -35,6 +36,11 @@ def text() -> str:
         unused_by = [name for name, unused in UNUSED.items() if field.name in unused]
         if unused_by:
             flag["unused_by"] = unused_by
+        presets = [
+            (*who, chosen[field.name]) for who, chosen in PRESETS.items() if field.name in chosen
+        ]
+        if presets:
+            flag["presets"] = presets
         flags.append(flag)
     return "[\n" + ",\n".join(f"  {json.dumps(flag)}" for flag in flags) + "\n]\n"
 

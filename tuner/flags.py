@@ -27,6 +27,13 @@ class Flag:
     high: float | None = None
     choices: tuple[str, ...] = ()
     unused_by: tuple[str, ...] = ()  # algorithms
+    presets: tuple[tuple[str, str, Any], ...] = ()  # algorithm, environment or *, their default
+
+    def default_for(self, algorithm: str, environment: str) -> Any:
+        """What the trainer takes where the flag is not given."""
+        chosen = {(a, e): default for a, e, default in self.presets}
+        general = chosen.get((algorithm, "*"), self.default)
+        return chosen.get((algorithm, environment), general)
 
     @property
     def takes_numbers(self) -> bool:
@@ -73,6 +80,7 @@ def trainer_flags() -> Flags:
     rows: list[dict[str, Any]] = json.loads(_FILE.read_text(encoding="utf-8"))
     for row in rows:
         row.update({name: tuple(row.get(name, ())) for name in ("choices", "unused_by")})
+        row["presets"] = tuple(tuple(preset) for preset in row.get("presets", ()))
     return {row["name"]: Flag(**row) for row in rows}
 
 

@@ -34,6 +34,14 @@ def trainer_takes(*words: str) -> bool:
     return True
 
 
+@pytest.mark.parametrize("algorithm", ["a2c", "pg"])
+@pytest.mark.parametrize("environment", ["CartPole-v1", "Acrobot-v1"])
+def test_defaults_are_those_of_the_trainer(algorithm: str, environment: str) -> None:
+    values = parse(["--algorithm", algorithm, "--environment", environment]).values
+    for name in values.keys() - {"algorithm", "environment"}:
+        assert FLAGS[name].default_for(algorithm, environment) == values[name]
+
+
 NUMBERS = ["0", "1", "-1", "0.5", "1.0", "1.5", "1e3", "1e30", "nan", "inf", "1e400", "7.0", " 7"]
 WORDS = ["", "a2c", "pg", "linear", "lineer", "auto", "true", "False", "yes", "threshold"]
 
