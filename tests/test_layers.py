@@ -28,6 +28,7 @@ TUNER = (
     {"lint", "vertex", "jobs", "fetch"},
     {"ai_platform", "vertex_ai", "service_rules", "trainer_rules", "advice"},
     {"dialects", "reading", "flags"},
+    {"space"},
     {"schema", "spec"},
     {"document"},
     {"findings"},
