@@ -1,0 +1,36 @@
+"""What a handful of scores tells, and how far to trust it.
+
+Interquartile means and bootstrap intervals after Agarwal et al., 2021 (arXiv:2108.13264).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+BOOTSTRAP_SAMPLES = 2_000
+
+
+def interquartile_mean(values: ArrayLike) -> NDArray[np.float64]:
+    """The mean of the middle half along the last axis; a quarter, rounded down, is cut at each."""
+    ordered = np.sort(np.asarray(values, np.float64), axis=-1)
+    cut = ordered.shape[-1] // 4
+    return np.asarray(ordered[..., cut : ordered.shape[-1] - cut].mean(axis=-1))
+
+
+def interval(values: ArrayLike, *, confidence: float = 0.95) -> tuple[float, float]:
+    """A percentile bootstrap interval of the interquartile mean.
+
+    The resampling has a fixed seed: the same values give the same interval.
+    """
+    values = np.asarray(values, np.float64)
+    draws = np.random.default_rng(0).integers(len(values), size=(BOOTSTRAP_SAMPLES, len(values)))
+    tails = (1 - confidence) / 2
+    low, high = np.quantile(interquartile_mean(values[draws]), [tails, 1 - tails])
+    return float(low), float(high)
+
+
+def probability_of_improvement(ours: ArrayLike, theirs: ArrayLike) -> float:
+    """How likely one of `ours` is to be above one of `theirs`; a tie counts half."""
+    difference = np.subtract.outer(np.asarray(ours, float), np.asarray(theirs, float))
+    return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
