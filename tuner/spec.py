@@ -13,6 +13,9 @@ LOG, REVERSE_LOG = "UNIT_LOG_SCALE", "UNIT_REVERSE_LOG_SCALE"
 GRID, RANDOM, POPULATION = "GRID_SEARCH", "RANDOM_SEARCH", "POPULATION_BASED_TRAINING"
 MAXIMIZE, MINIMIZE = "MAXIMIZE", "MINIMIZE"
 LAST, BEST = "LAST_MEASUREMENT", "BEST_MEASUREMENT"
+# What a study here makes best of the scores of a trial's agents.
+IQM, MEAN, LOWER_BOUND, STEPS_TO_SOLVE = "iqm", "mean", "lower_bound", "steps_to_solve"
+OBJECTIVES = (IQM, MEAN, LOWER_BOUND, STEPS_TO_SOLVE)
 MEDIAN, DECAY_CURVE, CONVEX = "median", "decay_curve", "convex"
 
 _NOWHERE = Place("", 1, 1)
