@@ -26,7 +26,7 @@ TRAINER = (
 TUNER = (
     {"__main__"},
     {"lint", "vertex", "jobs", "fetch"},
-    {"ai_platform", "vertex_ai", "service_rules", "trainer_rules", "advice", "engine"},
+    {"ai_platform", "vertex_ai", "service_rules", "trainer_rules", "advice", "engine", "study"},
     {"dialects", "reading", "flags", "trials"},
     {"command", "measurements", "objective", "space"},
     {"schema", "spec", "estimates", "orphans", "seeds", "display"},

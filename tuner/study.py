@@ -1,0 +1,258 @@
+"""The trials of a study, kept by Optuna in one SQLite file, and what to try next.
+
+SQLite, not Optuna's journal: a kill in the middle of a write leaves no half line and no lock that
+somebody has to wait for. The system lets go of its locks, and it rolls the write back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner import measurements, objective, space
+from tuner.findings import shown
+from tuner.measurements import Measurement
+from tuner.objective import Scores
+from tuner.space import Value
+from tuner.spec import GRID, MINIMIZE, RANDOM, Parameter
+from tuner.trials import STOPPED, SUCCEEDED, Outcome
+
+FILE = "study.db"
+RUNNING = "RUNNING"
+_NAME = "study"
+_STATES = {SUCCEEDED: TrialState.COMPLETE, STOPPED: TrialState.PRUNED}  # others: FAIL
+
+
+class StudyError(Exception):
+    """A study that cannot be gone on with; the message is a sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial, as far as it has come."""
+
+    number: int  # from 1
+    values: Mapping[str, Value]
+    state: str
+    reason: str = ""
+    value: float | None = None  # the objective, as it is shown
+    scores: Scores = field(default_factory=Scores)
+    measurements: Sequence[Measurement] = ()
+    seconds: float = 0.0
+    started: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state != RUNNING
+
+
+class Study:
+    """Asks Optuna for trials and tells it how they ended. Close it in the end."""
+
+    def __init__(
+        self,
+        folder: Path,
+        parameters: Sequence[Parameter],
+        algorithm: str,
+        direction: str,
+        identity: Mapping[str, Any],
+        first: Mapping[str, Value],
+    ) -> None:
+        """Opens the study in a folder, or begins it with a trial of the values `first`.
+
+        Args:
+            identity: what makes it this study, as JSON. Another one's folder is refused.
+
+        Raises:
+            StudyError: the folder holds another study, or a file that is none.
+        """
+        self._parameters, self._algorithm, self._first = parameters, algorithm, dict(first)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with spoken(folder / FILE):
+            self._storage = RDBStorage(f"sqlite:///{(folder / FILE).absolute()}")
+            self._study = optuna.create_study(
+                storage=self._storage,
+                study_name=_NAME,
+                direction="minimize" if direction == MINIMIZE else "maximize",
+                load_if_exists=True,
+            )
+            ours = json.loads(json.dumps(identity))
+            theirs = self._study.user_attrs.get("identity")
+            if theirs is None:  # new, or killed before this very line
+                self._study.set_user_attr("identity", ours)
+                theirs = ours
+        if theirs != ours:
+            self.close()
+            raise StudyError(
+                f"{folder} must hold this study or none, but holds one with"
+                f" {', '.join(differences(theirs, ours))}. Take another folder."
+            )
+
+    def close(self) -> None:
+        self._storage.engine.dispose()
+
+    @property
+    def records(self) -> list[Record]:
+        return [
+            self._record(trial)
+            for trial in self._study.get_trials(deepcopy=False)
+            if trial.state != TrialState.WAITING
+        ]
+
+    @property
+    def unfinished(self) -> list[Record]:
+        """Trials that have begun and not ended; a tuner that has just started runs them first."""
+        running = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+        found = []
+        for trial in running:
+            # Killed in the middle of `ask` a trial may lack values: they are asked for here.
+            self._study.sampler = _sampler(self._algorithm, trial.number)
+            found.append(self._asked(optuna.Trial(self._study, trial._trial_id)))
+        return found
+
+    def ask(self) -> Record | None:
+        """The next trial; None where a grid has no more points."""
+        trials = self._study.get_trials(deepcopy=False)
+        number = sum(trial.state != TrialState.WAITING for trial in trials)
+        if self._algorithm == GRID and number >= space.grid_size(self._parameters):
+            return None
+        if number == len(trials) and (number == 0 or self._algorithm == GRID):
+            self._study.enqueue_trial(self._planned(number))
+        # The same history and number give the same trial, whether somebody was killed or not.
+        self._study.sampler = _sampler(self._algorithm, number)
+        return self._asked(self._study.ask())
+
+    def tell(self, number: int, outcome: Outcome, scores: Scores, value: float | None) -> Record:
+        """Keeps how a trial ended."""
+        kept = {
+            "state": outcome.state,
+            "reason": outcome.reason,
+            "exit_code": outcome.exit_code,
+            "measurements": measurements.as_json(outcome.measurements),
+            "seconds": outcome.seconds,
+            "cpu_seconds": outcome.cpu_seconds,
+            "scores": objective.as_json(scores),
+            "value": value,
+        }
+        self._storage.set_trial_user_attr(self._frozen(number)._trial_id, "outcome", kept)
+        state = _STATES.get(outcome.state, TrialState.FAIL)
+        if state == TrialState.COMPLETE and value is None:
+            state = TrialState.FAIL
+        self._study.tell(number - 1, value if state == TrialState.COMPLETE else None, state)
+        return self._record(self._frozen(number))
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """Purpose -> seed, as `remember_seeds` kept it."""
+        return dict(self._study.user_attrs.get("seeds", {}))
+
+    def remember_seeds(self, used: Mapping[str, int]) -> None:
+        self._study.set_user_attr("seeds", dict(used))
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all processes of all trials so far, those that were interrupted left out."""
+        return float(self._study.user_attrs.get("cpu_seconds", 0.0))
+
+    def add_cpu_seconds(self, seconds: float) -> None:
+        self._study.set_user_attr("cpu_seconds", self.cpu_seconds + seconds)
+
+    def _planned(self, number: int) -> dict[str, Any]:
+        values = self._first
+        if self._algorithm == GRID:
+            values = space.grid_point(self._parameters, number, self._first)
+        return {
+            parameter.name: space.point(parameter, values[parameter.name])
+            for parameter in self._parameters
+            if parameter.name in values
+        }
+
+    def _asked(self, trial: optuna.Trial) -> Record:
+        for parameter in self._parameters:
+            space.suggest(trial, parameter)
+        return self._record(self._frozen(trial.number + 1))
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self._study.get_trials(deepcopy=False)[number - 1]
+
+    def _record(self, trial: FrozenTrial) -> Record:
+        values = {
+            parameter.name: space.value(parameter, trial.params[parameter.name])
+            for parameter in self._parameters
+            if parameter.name in trial.params
+        }
+        if not trial.state.is_finished():
+            return Record(trial.number + 1, values, RUNNING)
+        kept = trial.user_attrs["outcome"]
+        return Record(
+            trial.number + 1,
+            values,
+            kept["state"],
+            kept["reason"],
+            kept["value"],
+            objective.from_json(kept["scores"]),
+            measurements.from_json(kept["measurements"]),
+            kept["seconds"],
+            _utc(trial.datetime_start),
+            _utc(trial.datetime_complete),
+        )
+
+
+def differences(theirs: Any, ours: Any, name: str = "") -> list[str]:
+    """What differs between two JSON objects: `goal MINIMIZE (now MAXIMIZE)`."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        return [
+            found
+            for key in sorted(theirs.keys() | ours.keys())
+            for found in differences(theirs.get(key), ours.get(key), f"{name} {key}".strip())
+        ]
+    if theirs == ours:
+        return []
+    was, now = (
+        "none" if found is None else shown(json.dumps(found).strip('"')) for found in (theirs, ours)
+    )
+    return [f"{name} {was} (now {now})"]
+
+
+def _sampler(algorithm: str, number: int) -> BaseSampler:
+    """TPE where nothing else is asked for.
+
+    It ranks trials and fits no surface through their scores, which suits scores that are noisy and
+    end at a ceiling; it takes words as parameters, counts running trials, and needs no PyTorch.
+    """
+    if algorithm in (RANDOM, GRID):  # whatever a grid has not planned is not asked for
+        return RandomSampler(seed=number)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return TPESampler(multivariate=True, constant_liar=True, seed=number)
+
+
+@contextlib.contextmanager
+def spoken(file: Path) -> Iterator[None]:
+    """Turns what a database says into a sentence."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise StudyError(
+            f"{file} must be a study's file that can be read and written, but is not: {reason}."
+        ) from error
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """Optuna keeps the machine's own time, without its zone."""
+    return None if moment is None else moment.astimezone(UTC)
