@@ -25,9 +25,11 @@ TRAINER = (
 )
 TUNER = (
     {"__main__"},
-    {"lint", "vertex", "jobs", "fetch"},
+    {"run"},
+    {"protocol"},
+    {"lint", "vertex", "jobs", "fetch", "results", "services"},
     {"ai_platform", "vertex_ai", "service_rules", "trainer_rules", "advice", "engine", "study"},
-    {"dialects", "reading", "flags", "trials"},
+    {"dialects", "reading", "flags", "trials", "plan"},
     {"command", "measurements", "objective", "space"},
     {"schema", "spec", "estimates", "orphans", "seeds", "display"},
     {"document"},

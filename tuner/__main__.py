@@ -1,4 +1,4 @@
-"""The command `python -m tuner`: lint, vertex, status and fetch."""
+"""The command `python -m tuner`: run, lint, vertex, status and fetch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tuner import fetch, jobs, lint, vertex
+from tuner import fetch, jobs, lint, run, vertex
 from tuner.findings import Finding, Refused, errors, shown
 
-GOOD, FAILED, BAD_COMMAND = 0, 1, 2
+GOOD, FAILED, BAD_COMMAND, INTERRUPTED = 0, 1, 2, 130
 
 
 class BadCommand(Exception):
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadCommand as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_COMMAND
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,10 +49,19 @@ def _parser() -> _Parser:
         prog="python -m tuner",
         description="Searches for good hyperparameters of the trainer.",
         epilog="Exit codes: 0 success, 1 a file with errors or a job that cannot be had, 2 a bad"
-        " command line.",
+        " command line; 130, 143 a signal.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    command = commands.add_parser(
+        "run",
+        help="search on this machine, and find out how lucky the best trial was",
+        description="Runs a study here: searches, trains the best trials again on fresh seeds, and"
+        " tests the winner on others still. The same command goes on with a study.",
+        allow_abbrev=False,
+    )
+    run.add_flags(command)
+    command.set_defaults(command=_run)
     command = commands.add_parser(
         "lint",
         help="find what is wrong with a search space",
@@ -101,6 +112,17 @@ def _add_job(command: argparse.ArgumentParser, name: str, help: str) -> None:
     command.add_argument("--project", default="", help="default: gcloud's own")
 
 
+def _run(options: argparse.Namespace) -> int:
+    try:
+        return run.run(lint.load(_read(options.file), options.file), options)
+    except Refused as refused:
+        return _refused(refused)
+    except run.RunError as error:
+        return _failed(error)
+    except ValueError as error:
+        raise BadCommand(str(error)) from None
+
+
 def _lint(options: argparse.Namespace) -> int:
     findings: list[Finding] = []
     for file in options.files:
@@ -126,9 +148,7 @@ def _vertex(options: argparse.Namespace) -> int:
             spot=options.spot,
         )
     except Refused as refused:
-        for finding in errors(refused.findings):
-            print(finding, file=sys.stderr)
-        return FAILED
+        return _refused(refused)
     except ValueError as error:
         raise BadCommand(str(error)) from None
     text = vertex.as_yaml(job)
@@ -164,6 +184,12 @@ def _fetch(options: argparse.Namespace) -> int:
         return _failed(error)
     print(f"{folder} holds {len(files)} files of {trial.job_dir}, mean_score {trial.score:g}")
     return GOOD
+
+
+def _refused(refused: Refused) -> int:
+    for finding in errors(refused.findings):
+        print(finding, file=sys.stderr)
+    return FAILED
 
 
 def _failed(error: Exception) -> int:

@@ -1,0 +1,111 @@
+"""What a study tells at its end."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tuner import results
+from tuner.measurements import Measurement
+from tuner.objective import Scores
+from tuner.results import Findings, best_json, told
+from tuner.spec import IQM, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
+from tuner.study import RUNNING, Record
+from tuner.trials import STOPPED, SUCCEEDED
+
+WINNER = Scores((500.0,) * 4, (9000,) * 4, (100, 200, 400, 300), (True,) * 4, 499.0)
+DEFAULTS = Scores((500.0, 400.0, 300.0, 200.0), (9000,) * 4, (900, None, None, None),
+                  (False, None, None, None), 250.0)  # fmt: skip
+FINDINGS = Findings(
+    metric="mean_score",
+    goal=MAXIMIZE,
+    objective=IQM,
+    winner=Record(7, {"gamma": 0.95}, SUCCEEDED, value=499.0),
+    flags=["--gamma=0.95"],
+    args=["--algorithm=a2c"],
+    claimed=510.0,
+    tested={"winner": WINNER, "defaults": DEFAULTS},
+    seeds={"tuning": 0, "testing": 2},
+    environment_steps=1234567,
+    cpu_seconds=89.6,
+)
+
+
+def test_the_end_of_a_study() -> None:
+    lines = told(FINDINGS)
+    assert lines[0] == "winner   trial 7: --gamma=0.95"
+    assert lines[1] == "         500.0 [500.0, 500.0] greedy, 499.0 sampled; worst of 4 seeds 500.0"
+    assert lines[2] == "         solved 100%, stayed solved 100%, median steps to solve 250"
+    assert lines[3] == "defaults the trainer's own, on the same seeds"
+    assert lines[4].startswith("         350.0 [")
+    assert lines[5] == "         solved 25%, stayed solved 0%, median steps to solve 900"
+    # The winner beats 3 of 4 seeds and ties with the fourth.
+    assert lines[6] == "better   than the defaults with probability 0.88"
+    assert lines[7] == (
+        "optimism 10: the search claimed 510 for its best (iqm), the test shows 500"
+    )
+    assert lines[8] == "cost     1,234,567 environment steps, 90 CPU s"
+
+
+@pytest.mark.parametrize(
+    "goal, objective, claimed, gap",
+    [(MAXIMIZE, IQM, 510, 10), (MINIMIZE, IQM, 490, 10), (MAXIMIZE, STEPS_TO_SOLVE, 200, 50)],
+)
+def test_the_gap_is_positive_where_the_search_flattered(
+    goal: str, objective: str, claimed: float, gap: float
+) -> None:
+    findings = dataclasses.replace(FINDINGS, goal=goal, objective=objective, claimed=claimed)
+    assert findings.optimism_gap == gap
+
+
+def test_without_defaults_nothing_is_compared() -> None:
+    findings = dataclasses.replace(FINDINGS, tested={"winner": WINNER})
+    assert findings.probability_of_improvement is None
+    assert not any(line.startswith(("defaults", "better")) for line in told(findings))
+
+
+def test_the_winner_as_json() -> None:
+    found = json.loads(json.dumps(best_json(FINDINGS), allow_nan=False))
+    assert found["flags"] == ["--gamma=0.95"]
+    assert found["test"]["defaults"]["share_solved"] == 0.25
+    assert found["test"]["winner"]["median_steps_to_solve"] == 250
+    assert found["optimism_gap"] == 10
+
+
+def test_a_trial_in_one_line() -> None:
+    line = results.trial_line(FINDINGS.winner, ["--gamma=0.95000001", "--algorithm=pg"], 499.0)
+    assert line == "trial 7: gamma 0.95, algorithm pg: 499 (best so far) after 0 s"
+    stopped = Record(8, {"gamma": 0.9}, STOPPED, "the median rule stopped it", seconds=3.4)
+    assert results.trial_line(stopped, ["--gamma=0.9"], None) == (
+        "trial 8: gamma 0.9: STOPPED (the median rule stopped it) after 3 s"
+    )
+
+
+def test_the_table_of_running_trials() -> None:
+    running: Any = SimpleNamespace(
+        task=SimpleNamespace(name="trial 2"),
+        measurements=[Measurement(5000, 123.4)],
+        started=time.monotonic(),
+    )
+    records = [dataclasses.replace(FINDINGS.winner, seconds=10.0), Record(2, {}, RUNNING)]
+    assert results.table([running], records, FINDINGS.winner, 5, 2) == [
+        "",
+        "trial 2  0 s  123.4 at 5,000 steps",
+        "best     trial 7: 499",
+        "left     4 trials, about 20 s; then confirm and test",
+    ]
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "best.json"
+    results.write_json(file, {"a": 1})
+    with pytest.raises(ValueError, match="Out of range"):
+        results.write_json(file, {"a": float("nan")})
+    assert json.loads(file.read_text()) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [file]

@@ -1,0 +1,286 @@
+"""Tune, confirm, test: each on seeds of its own, so that luck is found out and not reported.
+
+What is chosen by a score looks better than it is. So the search only proposes: its best trials
+are trained again on fresh seeds, and the one that is chosen by those on others still.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tuner import estimates, measurements, objective, results, services
+from tuner.command import Task
+from tuner.display import Display
+from tuner.engine import Engine
+from tuner.objective import Scores
+from tuner.plan import Plan, as_flags
+from tuner.results import Findings
+from tuner.seeds import SeedLedger
+from tuner.spec import MINIMIZE
+from tuner.study import Record, Study
+from tuner.trials import BAD_COMMAND, FAILED, INFEASIBLE, LOG, LOST, SUCCEEDED, Outcome, Trial
+
+
+class StudyFailed(Exception):
+    """A study that came to no result; the message says why."""
+
+
+@dataclass
+class Protocol:
+    """Carries out a plan. What has been done before is not done again."""
+
+    plan: Plan
+    study: Study
+    engine: Engine
+    display: Display
+    ledger: SeedLedger = field(init=False)
+    steps: int = 0  # environment steps of confirming and testing
+
+    def __post_init__(self) -> None:
+        self.ledger = SeedLedger(self.study.seeds)
+
+    def run(self) -> Findings:
+        """All three.
+
+        Raises:
+            StudyFailed: too many trials failed, or none has a score.
+            Interrupted: somebody asked for an end; the same again goes on.
+        """
+        try:
+            self.tune()
+            winner = self.confirm()
+            return self.test(winner)
+        except StudyFailed:
+            self._write_study("FAILED")
+            raise
+
+    def tune(self) -> None:
+        """Searches until the trials or the time are used up."""
+        seed = self._claim("tuning", self.plan.seed)
+        again = self.study.unfinished
+        succeeded = [record for record in self.study.records if record.state == SUCCEEDED]
+        completed = [record.measurements for record in succeeded]
+        failures = 0
+
+        def supply() -> Task | None:
+            if again:
+                record = again.pop(0)
+            elif (
+                len(self.study.records) >= self.plan.max_trials
+                or time.monotonic() > self.plan.deadline
+                or (asked := self.study.ask()) is None
+            ):
+                return None
+            else:
+                record = asked
+            self._write_study("RUNNING")
+            return self.plan.task(
+                f"trial {record.number}",
+                record.number,
+                self.plan.job_dir / str(record.number),
+                (seed, self.plan.seeds),
+                self.plan.flags(record.values),
+                may_stop_early=bool(self.plan.spec.early_stopping),
+            )
+
+        def done(task: Task, outcome: Outcome) -> None:
+            nonlocal failures
+            if outcome.exit_code == BAD_COMMAND and not succeeded:
+                raise StudyFailed(_refusal(task, outcome))
+            scores = self._scores(task, outcome)
+            value = objective.value(scores, self.plan.objective, self.plan.spec.goal)
+            record = self.study.tell(task.trial, outcome, scores, value)
+            self.study.add_cpu_seconds(outcome.cpu_seconds)
+            self._tell(record, task, outcome)
+            self._write_study("RUNNING")
+            if record.state == SUCCEEDED:
+                succeeded.append(record)
+                completed.append(record.measurements)
+            failures += record.state in (FAILED, INFEASIBLE)
+            if failures >= self.plan.max_failed:
+                raise StudyFailed(
+                    f"Of {self.plan.max_trials} trials fewer than {self.plan.max_failed} may fail,"
+                    f" but {failures} have. Mend what their logs say; the same command goes on."
+                )
+
+        def watch(trial: Trial) -> None:
+            if trial.task.may_stop_early and measurements.has_lost(
+                trial.measurements, completed, self.plan.spec.goal
+            ):
+                trial.stop(LOST)
+
+        self.engine.run(supply, done, watch)
+        self._write_study("SUCCEEDED")
+
+    def confirm(self) -> Record:
+        """Trains the best trials again, on fresh seeds, and chooses by the lower bound."""
+        agents = self.plan.confirm_seeds
+        candidates = self._ranked()[: self.plan.candidates]
+        if not candidates:
+            raise StudyFailed(
+                f"A study must have a trial with a score to go on with, but {self.plan.job_dir} has"
+                " none. Look at the logs, or give more trials or time."
+            )
+        seed = self._claim(f"confirming with {agents} seeds")
+        self.display.line(f"confirm: the best {len(candidates)}, each on {agents} fresh seeds")
+        folder = self.plan.job_dir / f"confirm-{seed}"
+        tasks = [
+            self.plan.task(
+                f"trial {record.number} again",
+                record.number,
+                folder / str(record.number),
+                (seed, agents),
+                self.plan.flags(record.values),
+            )
+            for record in candidates
+        ]
+        found = self._run_all(tasks)
+        ranks = {}
+        for record, task in zip(candidates, tasks, strict=True):
+            scores = found.get(task.name, Scores())
+            values = objective.utilities(scores, self.plan.objective, self.plan.spec.goal)
+            if values:
+                bound = estimates.interval(values)[0]
+                ranks[record.number] = (bound, scores.sampled_mean or 0.0, -record.number)
+        if not ranks:
+            raise StudyFailed(
+                f"One of the best trials must succeed on fresh seeds, but none of {len(tasks)} did."
+                f" Their logs lie in {folder}."
+            )
+        return max(
+            (record for record in candidates if record.number in ranks),
+            key=lambda record: ranks[record.number],
+        )
+
+    def test(self, winner: Record) -> Findings:
+        """Measures the winner and the defaults on seeds that nobody has used."""
+        agents = self.plan.test_seeds
+        seed = self._claim(f"testing trial {winner.number} with {agents} seeds")
+        self.display.line(
+            f"test: trial {winner.number} and the defaults, on {agents} seeds that nobody has used"
+        )
+        folder = self.plan.job_dir / f"test-{seed}"
+        runs = {"winner": (winner.number, self.plan.flags(winner.values)), "defaults": (1, {})}
+        tasks = [
+            self.plan.task(who, number, folder / who, (seed, agents), tuned)
+            for who, (number, tuned) in runs.items()
+        ]
+        found = self._run_all(tasks)
+        if "winner" not in found:
+            raise StudyFailed(
+                f"Trial {winner.number} must succeed in the test, but did not. Its log is"
+                f" {folder / 'winner' / LOG}; the same command tries again."
+            )
+        values = [record.value for record in self._ranked() if record.value is not None]
+        tuned = [self._steps_of(r.scores, r.measurements, self.plan.seeds)
+                 for r in self.study.records]  # fmt: skip
+        return Findings(
+            metric=self.plan.spec.metric,
+            goal=self.plan.spec.goal,
+            objective=self.plan.objective,
+            winner=winner,
+            flags=as_flags(self.plan.flags(winner.values)),
+            args=self.plan.spec.job.args,
+            claimed=values[0],
+            tested=found,
+            seeds=self.ledger.used,
+            environment_steps=sum(tuned) + self.steps,
+            cpu_seconds=self.study.cpu_seconds,
+        )
+
+    def table(self, running: Sequence[Trial]) -> list[str]:
+        """What stands under the lines while trials run."""
+        return results.table(
+            running,
+            self.study.records,
+            next(iter(self._ranked()), None),
+            self.plan.max_trials,
+            self.plan.parallel,
+        )
+
+    def _claim(self, purpose: str, seed: int | None = None) -> int:
+        """A seed for one purpose, known as such also after a kill, before anything uses it."""
+        found = self.ledger.claim(purpose, seed)
+        self.study.remember_seeds(self.ledger.used)
+        return found
+
+    def _ranked(self) -> list[Record]:
+        """Trials with a score, best first, one of each that are alike."""
+        down = objective.direction(self.plan.objective, self.plan.spec.goal) == MINIMIZE
+        found = [r for r in self.study.records if r.state == SUCCEEDED and r.value is not None]
+        found.sort(key=lambda record: (record.value or 0.0) * (1 if down else -1))
+        first: dict[tuple[str, ...], Record] = {}
+        for record in found:
+            first.setdefault(tuple(self.plan.flags(record.values).values()), record)
+        return list(first.values())
+
+    def _run_all(self, tasks: Sequence[Task]) -> dict[str, Scores]:
+        """Runs tasks that are finished or not, and gives the scores of those that succeed."""
+        left, found = list(tasks), {}
+
+        def done(task: Task, outcome: Outcome) -> None:
+            scores = self._scores(task, outcome)
+            self.study.add_cpu_seconds(outcome.cpu_seconds)
+            self.steps += self._steps_of(scores, outcome.measurements, 1)
+            line = f"{task.name}: {outcome.state}"
+            if outcome.state == SUCCEEDED:
+                found[task.name] = scores
+                mean, (low, high) = _interval(scores)
+                line = f"{task.name}: {mean:.5g} [{low:.5g}, {high:.5g}]"
+            self.display.line(f"{line} after {outcome.seconds:.0f} s")
+            self._tell_why(task, outcome)
+
+        self.engine.run(lambda: left.pop(0) if left else None, done)
+        return found
+
+    def _scores(self, task: Task, outcome: Outcome) -> Scores:
+        spec = self.plan.spec
+        final = measurements.counted(outcome.measurements, spec.measurement, spec.goal)
+        reported = None if final is None else final.value
+        if outcome.state != SUCCEEDED:
+            return Scores(reported=reported)
+        return objective.read_scores(task.job_dir, reported)
+
+    def _steps_of(
+        self, scores: Scores, reports: Sequence[measurements.Measurement], agents: int
+    ) -> int:
+        """Environment steps of all agents: counted, or as far as the last report came."""
+        return sum(scores.steps) or (reports[-1].step * agents if reports else 0)
+
+    def _tell(self, record: Record, task: Task, outcome: Outcome) -> None:
+        best = self._ranked()[:1]
+        flags = as_flags(self.plan.flags(record.values))
+        self.display.line(results.trial_line(record, flags, best[0].value if best else None))
+        self._tell_why(task, outcome)
+
+    def _tell_why(self, task: Task, outcome: Outcome) -> None:
+        """The last words of a trial that failed, and where the others stand."""
+        if outcome.state in (FAILED, INFEASIBLE):
+            for line in outcome.last_lines:
+                self.display.line(f"    {line}")
+            self.display.line(f"    log: {task.job_dir / LOG}")
+
+    def _write_study(self, state: str) -> None:
+        results.write_json(
+            self.plan.job_dir / services.STUDY,
+            services.study_json(
+                self.plan.spec,
+                self.study.records,
+                self.plan.name,
+                str(self.plan.job_dir),
+                state,
+            ),
+        )
+
+
+def _refusal(task: Task, outcome: Outcome) -> str:
+    """The trainer's own sentence about its command."""
+    said = outcome.last_lines[-1] if outcome.last_lines else "it said nothing"
+    return f"The trainer refuses the command of {task.name}: {said} (log: {task.job_dir / LOG})"
+
+
+def _interval(scores: Scores) -> tuple[float, tuple[float, float]]:
+    values = scores.scores or (scores.reported or 0.0,)
+    return float(estimates.interquartile_mean(values)), estimates.interval(values)

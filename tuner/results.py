@@ -1,0 +1,211 @@
+"""What a study found, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner import estimates, objective
+from tuner.findings import shown
+from tuner.objective import Scores
+from tuner.spec import MINIMIZE
+from tuner.study import Record
+from tuner.trials import SUCCEEDED, Trial
+
+BEST = "best.json"
+_WIDTH = 9  # of the words that lines begin with
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The outcome of tune, confirm and test."""
+
+    metric: str
+    goal: str
+    objective: str
+    winner: Record
+    flags: Sequence[str]  # the winner's
+    args: Sequence[str]  # the study's
+    claimed: float  # the best value that the search saw
+    tested: Mapping[str, Scores]  # "winner" and "defaults"
+    seeds: Mapping[str, int]
+    environment_steps: int
+    cpu_seconds: float
+
+    @property
+    def shown(self) -> float | None:
+        """The winner's value in the test."""
+        return objective.value(self.tested["winner"], self.objective, self.goal)
+
+    @property
+    def optimism_gap(self) -> float | None:
+        """By how much the search flattered; negative where the test was better still."""
+        if self.shown is None:
+            return None
+        sign = -1 if objective.direction(self.objective, self.goal) == MINIMIZE else 1
+        return sign * (self.claimed - self.shown)
+
+    @property
+    def probability_of_improvement(self) -> float | None:
+        """That a fresh run of the winner beats one of the defaults."""
+        ours, theirs = (
+            objective.utilities(self.tested.get(who, Scores()), self.objective, self.goal)
+            for who in ("winner", "defaults")
+        )
+        return estimates.probability_of_improvement(ours, theirs) if ours and theirs else None
+
+
+def summary(scores: Scores) -> dict[str, Any]:
+    """A run's agents in a few numbers; None where they cannot be known."""
+    values = scores.scores or (() if scores.reported is None else (scores.reported,))
+    if not values:
+        return {}
+    solved = [steps for steps in scores.steps_to_solve if steps is not None]
+    known = len(scores.steps_to_solve)
+    return {
+        "agents": len(values),
+        "interquartile_mean": float(estimates.interquartile_mean(values)),
+        "interval": list(estimates.interval(values)),
+        "mean": statistics.fmean(values),
+        "worst": min(values),
+        "best": max(values),
+        "sampled_mean": scores.sampled_mean,
+        "share_solved": len(solved) / known if known else None,
+        "share_stayed_solved": sum(map(bool, scores.stayed_solved)) / known if known else None,
+        "median_steps_to_solve": statistics.median(solved) if solved else None,
+    }
+
+
+def told(findings: Findings) -> list[str]:
+    """The findings for a person."""
+    lines = [
+        _begun("winner", f"trial {findings.winner.number}: {' '.join(findings.flags)}"),
+        *_described(findings.tested["winner"], findings.goal),
+    ]
+    if "defaults" in findings.tested:
+        lines += [
+            _begun("defaults", "the trainer's own, on the same seeds"),
+            *_described(findings.tested["defaults"], findings.goal),
+        ]
+    better = findings.probability_of_improvement
+    if better is not None:
+        lines.append(_begun("better", f"than the defaults with probability {better:.2f}"))
+    gap = findings.optimism_gap
+    if gap is not None:
+        lines.append(
+            _begun(
+                "optimism",
+                f"{gap:.4g}: the search claimed {findings.claimed:.5g} for its best"
+                f" ({findings.objective}), the test shows {findings.shown:.5g}",
+            )
+        )
+    cost = f"{findings.environment_steps:,} environment steps, {findings.cpu_seconds:,.0f} CPU s"
+    return [*lines, _begun("cost", cost)]
+
+
+def _described(scores: Scores, goal: str) -> list[str]:
+    found = summary(scores)
+    if not found:
+        return [_begun("", "no score")]
+    low, high = found["interval"]
+    worst = found["best"] if goal == MINIMIZE else found["worst"]
+    line = f"{found['interquartile_mean']:.1f} [{low:.1f}, {high:.1f}] greedy"
+    if found["sampled_mean"] is not None:
+        line += f", {found['sampled_mean']:.1f} sampled"
+    lines = [f"{line}; worst of {found['agents']} seeds {worst:.1f}"]
+    if found["share_solved"] is not None:
+        line = f"solved {found['share_solved']:.0%}, stayed solved"
+        line += f" {found['share_stayed_solved']:.0%}"
+        if found["median_steps_to_solve"] is not None:
+            line += f", median steps to solve {found['median_steps_to_solve']:,.0f}"
+        lines.append(line)
+    return [_begun("", line) for line in lines]
+
+
+def _begun(word: str, text: str) -> str:
+    return f"{word:<{_WIDTH}}{text}".rstrip()
+
+
+def best_json(findings: Findings) -> dict[str, Any]:
+    """The winner: flags to paste, and what is known of it."""
+    return {
+        "trial": findings.winner.number,
+        "parameters": dict(findings.winner.values),
+        "flags": list(findings.flags),
+        "args": list(findings.args),
+        "metric": findings.metric,
+        "objective": findings.objective,
+        "tuning": {"claimed": findings.claimed, "winner": findings.winner.value},
+        "test": {who: summary(scores) for who, scores in findings.tested.items()},
+        "optimism_gap": findings.optimism_gap,
+        "probability_of_improvement": findings.probability_of_improvement,
+        "seeds": dict(findings.seeds),
+        "environment_steps": findings.environment_steps,
+        "cpu_seconds": round(findings.cpu_seconds, 1),
+    }
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a file that is whole or not there."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def trial_line(record: Record, flags: Sequence[str], best: float | None) -> str:
+    """A trial that has ended, in one line."""
+    value = "" if record.value is None else f"{record.value:.5g}"
+    if record.value is not None and record.scores.scores:
+        low, high = estimates.interval(record.scores.scores)
+        value += f" [{low:.5g}, {high:.5g}]"
+    star = " (best so far)" if record.value is not None and record.value == best else ""
+    reason = f" ({record.reason})" if record.reason else ""
+    end = f"{value}{star}" if record.state == SUCCEEDED else f"{record.state}{reason}"
+    head = f"trial {record.number}: {shown_flags(flags)}"
+    return f"{head}: {end} after {record.seconds:.0f} s"
+
+
+def shown_flags(flags: Sequence[str]) -> str:
+    """Flags with numbers in short, for reading, not for pasting."""
+    words = []
+    for flag in flags:
+        name, _, value = flag.removeprefix("--").partition("=")
+        try:
+            value = f"{float(value):.4g}"
+        except ValueError:
+            value = shown(value)
+        words.append(f"{name} {value}")
+    return ", ".join(words)
+
+
+def table(
+    running: Sequence[Trial],
+    records: Sequence[Record],
+    best: Record | None,
+    max_trials: int,
+    parallel: int,
+) -> list[str]:
+    """The running trials, the best so far, and about how much time is left."""
+    lines = [""]
+    for trial in running:
+        last = trial.measurements[-1:]
+        news = "".join(f"  {value:.5g} at {step:,} steps" for step, value in last)
+        seconds = time.monotonic() - trial.started
+        lines.append(f"{trial.task.name}  {seconds:.0f} s{news}")
+    if best is not None:
+        lines.append(_begun("best", f"trial {best.number}: {best.value:.5g}"))
+    seconds_each = [record.seconds for record in records if record.over]
+    left = max_trials - len(seconds_each)
+    if seconds_each and left > 0:
+        seconds = statistics.fmean(seconds_each) * left / parallel
+        lines.append(_begun("left", f"{left} trials, about {seconds:.0f} s; then confirm and test"))
+    return lines

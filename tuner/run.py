@@ -1,0 +1,275 @@
+"""The command `python -m tuner run`: a search space in, a study on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import fcntl
+import math
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuner import trainer_rules
+from tuner.findings import shown
+from tuner.flags import find, given, trainer_flags
+from tuner.spec import (
+    DISCRETE,
+    DOUBLE,
+    INTEGER,
+    MEDIAN,
+    OBJECTIVES,
+    POPULATION,
+    StudySpec,
+)
+
+if TYPE_CHECKING:
+    from tuner.plan import Plan
+    from tuner.space import Value
+
+SEEDS = 5  # agents of a trial, where neither the command nor the file says
+LEAST_CONFIRM_SEEDS, LEAST_TEST_SEEDS = 10, 20
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+class RunError(Exception):
+    """A study that came to no result; the message is a sentence for the user."""
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """The flags of `run`."""
+    add = command.add_argument
+    add("file", metavar="FILE", help="a yaml file, of either dialect")
+    add("--job-dir", required=True, metavar="DIR", help="a folder; each trial gets a part")
+    add("--max-trials", type=_count(1), metavar="N", help="default: as the file says")
+    add("--timeout", type=_duration, default=math.inf, metavar="TIME",
+        help="begin no trial of the search after so long: 90, 15m, 2h")  # fmt: skip
+    add("--trainer-args", default="", metavar="WORDS", help="more args, after those of the file")
+    add("--parallel", type=_count(1), metavar="N",
+        help="trials at a time; default: as the file says, at most one a core")  # fmt: skip
+    add("--seeds", type=_count(1), metavar="N",
+        help=f"agents of each trial; default: as the file's args say, else {SEEDS}")  # fmt: skip
+    add("--objective", choices=OBJECTIVES, default=OBJECTIVES[0],
+        help="what is made best of a trial's agents: interquartile mean (default), mean, lower"
+        " bound of the interval, or steps to solve")  # fmt: skip
+    add("--candidates", type=_count(1), default=5, metavar="N",
+        help="trials that are trained again on fresh seeds (default: 5)")  # fmt: skip
+    add("--confirm-seeds", type=_count(LEAST_CONFIRM_SEEDS), default=LEAST_CONFIRM_SEEDS,
+        metavar="N", help=f"fresh seeds of each (default: {LEAST_CONFIRM_SEEDS})")  # fmt: skip
+    add("--test-seeds", type=_count(LEAST_TEST_SEEDS), default=LEAST_TEST_SEEDS, metavar="N",
+        help=f"fresh seeds of the final test (default: {LEAST_TEST_SEEDS})")  # fmt: skip
+    add("--hostile", action="store_true",
+        help="send flags as the worst of services has: --name 32.0")  # fmt: skip
+    add("--program", default="", help=argparse.SUPPRESS)  # in place of the trainer, for tests
+
+
+def run(spec: StudySpec, options: argparse.Namespace) -> int:
+    """Carries the study out; 0, or 128 + n where signal n ended it.
+
+    Raises:
+        ValueError: the command cannot be carried out as it is given.
+        RunError: the study came to no result.
+    """
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise ValueError("a study must have Optuna. Install it: pip install '.[tuner]'") from None
+    plan = make_plan(spec, options)
+    program = shlex.split(options.program) or [sys.executable, "-m", "trainer.task"]
+    try:
+        with _claimed(plan.job_dir):
+            return _study(plan, program)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise RunError(
+            f"The study must be able to read and write its files, but: {error.strerror or error}"
+            f"{where}. The same command goes on."
+        ) from error
+
+
+def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
+    """What the file and the command ask for together. Raises ValueError."""
+    from tuner.plan import Plan
+
+    if "://" in options.job_dir:
+        raise ValueError(f"the job dir of a study must be a folder, but is {options.job_dir}.")
+    if spec.algorithm == POPULATION:
+        raise ValueError(
+            f"{POPULATION} runs on AI Platform only. Delete the file's algorithm, or write another."
+        )
+    spec = with_args(spec, options.trainer_args)
+    fixed = given(spec.job.args, trainer_flags())
+    for parameter in spec.parameters:
+        if parameter.name.replace("-", "_") in ("seed", "seeds"):
+            raise ValueError(
+                f"{parameter.name} must not be tuned: a lucky seed is no finding. Delete the"
+                " parameter; --seeds gives each trial several."
+            )
+    max_trials = options.max_trials or spec.max_trials
+    return Plan(
+        spec=spec,
+        job_dir=Path(options.job_dir).expanduser(),
+        objective=options.objective,
+        max_trials=max_trials,
+        max_failed=spec.max_failed_trials or math.ceil(max_trials / 3),
+        parallel=options.parallel or min(spec.max_parallel_trials, os.cpu_count() or 1),
+        seed=int(float(fixed.get("seed", 0))),
+        seeds=options.seeds or int(float(fixed.get("seeds", SEEDS))),
+        candidates=options.candidates,
+        confirm_seeds=options.confirm_seeds,
+        test_seeds=options.test_seeds,
+        deadline=time.monotonic() + options.timeout,
+        hostile=options.hostile,
+    )
+
+
+def with_args(spec: StudySpec, more: str) -> StudySpec:
+    """The study with more args for its trainer. Raises ValueError for what that would refuse."""
+    try:
+        args = (*spec.job.args, *shlex.split(more))
+    except ValueError as error:
+        raise ValueError(f"--trainer-args must be words of a shell, but: {error}.") from None
+    longer = dataclasses.replace(spec, job=dataclasses.replace(spec.job, args=args))
+    before = {finding.message for finding in trainer_rules.check(spec, trainer_flags())}
+    for finding in trainer_rules.check(longer, trainer_flags()):
+        if finding.message not in before:
+            raise ValueError(f"--trainer-args: {finding.message}")
+    return longer
+
+
+def defaults(spec: StudySpec) -> dict[str, Value]:
+    """The trainer's defaults as a trial, each as near as its parameter's range comes to it.
+
+    Words that the file does not offer are left out.
+    """
+    from tuner import space
+
+    flags = trainer_flags()
+    fixed = given(spec.job.args, flags)
+    task = [fixed.get(name, flags[name].default) for name in ("algorithm", "environment")]
+    found: dict[str, Value] = {}
+    for parameter in spec.parameters:
+        flag = find(parameter.name, flags)
+        assert flag is not None, "lint lets no other through"
+        wanted = fixed.get(flag.name, flag.default_for(*task))
+        if parameter.type in (DOUBLE, INTEGER, DISCRETE):
+            with contextlib.suppress(ValueError):
+                found[parameter.name] = space.nearest(parameter, float(wanted))
+        elif str(wanted) in parameter.words:
+            found[parameter.name] = str(wanted)
+    return found
+
+
+def _study(plan: Plan, program: list[str]) -> int:
+    from tuner import objective, results
+    from tuner.display import Display
+    from tuner.engine import Engine, Interrupted, Interrupts
+    from tuner.orphans import StillRunning
+    from tuner.plan import identity
+    from tuner.protocol import Protocol, StudyFailed
+    from tuner.study import FILE, Study, StudyError, spoken
+    from tuner.trials import Setting, Trial
+
+    spec, display, interrupts = plan.spec, Display(), Interrupts()
+    setting = Setting(program, os.environ, spec.metric, plan.name, _seconds(spec.job.timeout))
+
+    def look(running: list[Trial]) -> None:
+        if display.due:
+            display.table(protocol.table(running))
+
+    engine = Engine(lambda task: Trial(task, setting), plan.parallel, interrupts, look)
+    try:
+        note = "Ctrl-C: no new trials; the running ones end first. Again: at once."
+        with (
+            interrupts.heard(lambda: display.line(note)),
+            contextlib.closing(
+                Study(
+                    plan.job_dir,
+                    spec.parameters,
+                    spec.algorithm,
+                    objective.direction(plan.objective, spec.goal),
+                    identity(plan),
+                    defaults(spec),
+                )
+            ) as study,
+        ):
+            protocol = Protocol(plan, study, engine, display)
+            for line in _announcement(plan, sum(record.over for record in study.records)):
+                display.line(line)
+            with spoken(plan.job_dir / FILE):
+                findings = protocol.run()
+    except Interrupted as interrupted:
+        display.line("The study was stopped; the same command goes on.")
+        return 128 + interrupted.number
+    except (StudyError, StudyFailed, StillRunning) as error:
+        raise RunError(str(error)) from error
+    finally:
+        display.clear()
+    for line in results.told(findings):
+        display.line(line)
+    results.write_json(plan.job_dir / results.BEST, results.best_json(findings))
+    display.line(f"{plan.job_dir / results.BEST} has the flags to paste.")
+    return 0
+
+
+def _announcement(plan: Plan, over: int) -> Iterator[str]:
+    spec = plan.spec
+    yield (
+        f"tune: {plan.max_trials} trials of {plan.seeds} seeds, {plan.parallel} at a time, the best"
+        f" {plan.objective} of {spec.metric}; everything goes to {plan.job_dir}"
+    )
+    if plan.parallel < spec.max_parallel_trials:
+        yield (
+            f"      The file allows {spec.max_parallel_trials} at a time, but a trainer keeps more"
+            " than one core busy; --parallel sets it."
+        )
+    if spec.early_stopping not in ("", MEDIAN):
+        yield f"      {spec.early_stopping} stopping runs on Vertex AI only: the median rule here."
+    if spec.resume:
+        yield "      resumePreviousJobId is the service's; here the same --job-dir goes on."
+    if over:
+        yield f"      {over} trials have ended before."
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Keeps a second tuner out of the folder. Raises RunError where there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "study.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"{folder} must have one tuner at a time, but another works there. Wait for it, or"
+                " take another folder."
+            ) from None
+        yield
+
+
+def _count(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
+            wrong = f"must be a whole number, {least} or more, but is {shown(text)}"
+            raise argparse.ArgumentTypeError(wrong)
+        return int(text)
+
+    return read
+
+
+def _duration(text: str) -> float:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f"must be a time such as 90, 15m, 2h, but is {shown(text)}"
+        )
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _seconds(timeout: str) -> float:
+    return float(timeout.removesuffix("s")) if timeout else math.inf
