@@ -27,7 +27,7 @@ TUNER = (
     {"__main__"},
     {"run"},
     {"protocol"},
-    {"lint", "vertex", "jobs", "fetch", "results", "services"},
+    {"lint", "vertex", "jobs", "fetch", "choosing", "results", "services"},
     {"ai_platform", "vertex_ai", "service_rules", "trainer_rules", "advice", "engine", "study"},
     {"dialects", "reading", "flags", "trials", "plan"},
     {"command", "measurements", "objective", "space"},

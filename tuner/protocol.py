@@ -10,15 +10,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tuner import estimates, measurements, objective, results, services
+from tuner import choosing, estimates, measurements, objective, results, services
 from tuner.command import Task
 from tuner.display import Display
 from tuner.engine import Engine
+from tuner.measurements import Measurement
 from tuner.objective import Scores
 from tuner.plan import Plan, as_flags
 from tuner.results import Findings
 from tuner.seeds import SeedLedger
-from tuner.spec import MINIMIZE
 from tuner.study import Record, Study
 from tuner.trials import BAD_COMMAND, FAILED, INFEASIBLE, LOG, LOST, SUCCEEDED, Outcome, Trial
 
@@ -136,23 +136,16 @@ class Protocol:
             )
             for record in candidates
         ]
-        found = self._run_all(tasks)
-        ranks = {}
-        for record, task in zip(candidates, tasks, strict=True):
-            scores = found.get(task.name, Scores())
-            values = objective.utilities(scores, self.plan.objective, self.plan.spec.goal)
-            if values:
-                bound = estimates.interval(values)[0]
-                ranks[record.number] = (bound, scores.sampled_mean or 0.0, -record.number)
-        if not ranks:
+        found = self._run_all(tasks, agents)
+        confirmed = {task.trial: found[task.name] for task in tasks if task.name in found}
+        spec = self.plan.spec
+        winner = choosing.chosen(candidates, confirmed, self.plan.objective, spec.goal)
+        if winner is None:
             raise StudyFailed(
                 f"One of the best trials must succeed on fresh seeds, but none of {len(tasks)} did."
-                f" Their logs lie in {folder}."
+                f" Their logs lie in {folder}; the same command tries again."
             )
-        return max(
-            (record for record in candidates if record.number in ranks),
-            key=lambda record: ranks[record.number],
-        )
+        return winner
 
     def test(self, winner: Record) -> Findings:
         """Measures the winner and the defaults on seeds that nobody has used."""
@@ -167,14 +160,14 @@ class Protocol:
             self.plan.task(who, number, folder / who, (seed, agents), tuned)
             for who, (number, tuned) in runs.items()
         ]
-        found = self._run_all(tasks)
+        found = self._run_all(tasks, agents)
         if "winner" not in found:
             raise StudyFailed(
                 f"Trial {winner.number} must succeed in the test, but did not. Its log is"
                 f" {folder / 'winner' / LOG}; the same command tries again."
             )
         values = [record.value for record in self._ranked() if record.value is not None]
-        tuned = [self._steps_of(r.scores, r.measurements, self.plan.seeds)
+        tuned = [_steps(r.scores, r.measurements, self.plan.seeds)
                  for r in self.study.records]  # fmt: skip
         return Findings(
             metric=self.plan.spec.metric,
@@ -207,23 +200,16 @@ class Protocol:
         return found
 
     def _ranked(self) -> list[Record]:
-        """Trials with a score, best first, one of each that are alike."""
-        down = objective.direction(self.plan.objective, self.plan.spec.goal) == MINIMIZE
-        found = [r for r in self.study.records if r.state == SUCCEEDED and r.value is not None]
-        found.sort(key=lambda record: (record.value or 0.0) * (1 if down else -1))
-        first: dict[tuple[str, ...], Record] = {}
-        for record in found:
-            first.setdefault(tuple(self.plan.flags(record.values).values()), record)
-        return list(first.values())
+        return choosing.ranked(self.study.records, self.plan.objective, self.plan.spec.goal)
 
-    def _run_all(self, tasks: Sequence[Task]) -> dict[str, Scores]:
+    def _run_all(self, tasks: Sequence[Task], agents: int) -> dict[str, Scores]:
         """Runs tasks that are finished or not, and gives the scores of those that succeed."""
         left, found = list(tasks), {}
 
         def done(task: Task, outcome: Outcome) -> None:
             scores = self._scores(task, outcome)
             self.study.add_cpu_seconds(outcome.cpu_seconds)
-            self.steps += self._steps_of(scores, outcome.measurements, 1)
+            self.steps += _steps(scores, outcome.measurements, agents)
             line = f"{task.name}: {outcome.state}"
             if outcome.state == SUCCEEDED:
                 found[task.name] = scores
@@ -243,16 +229,10 @@ class Protocol:
             return Scores(reported=reported)
         return objective.read_scores(task.job_dir, reported)
 
-    def _steps_of(
-        self, scores: Scores, reports: Sequence[measurements.Measurement], agents: int
-    ) -> int:
-        """Environment steps of all agents: counted, or as far as the last report came."""
-        return sum(scores.steps) or (reports[-1].step * agents if reports else 0)
-
     def _tell(self, record: Record, task: Task, outcome: Outcome) -> None:
-        best = self._ranked()[:1]
+        is_best = [best.number for best in self._ranked()[:1]] == [record.number]
         flags = as_flags(self.plan.flags(record.values))
-        self.display.line(results.trial_line(record, flags, best[0].value if best else None))
+        self.display.line(results.trial_line(record, flags, is_best))
         self._tell_why(task, outcome)
 
     def _tell_why(self, task: Task, outcome: Outcome) -> None:
@@ -284,3 +264,8 @@ def _refusal(task: Task, outcome: Outcome) -> str:
 def _interval(scores: Scores) -> tuple[float, tuple[float, float]]:
     values = scores.scores or (scores.reported or 0.0,)
     return float(estimates.interquartile_mean(values)), estimates.interval(values)
+
+
+def _steps(scores: Scores, reports: Sequence[Measurement], agents: int) -> int:
+    """Environment steps of all agents: counted, or as far as the last report came."""
+    return sum(scores.steps) or (reports[-1].step * agents if reports else 0)

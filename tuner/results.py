@@ -16,7 +16,7 @@ from tuner.findings import shown
 from tuner.objective import Scores
 from tuner.spec import MINIMIZE
 from tuner.study import Record
-from tuner.trials import SUCCEEDED, Trial
+from tuner.trials import Trial
 
 BEST = "best.json"
 _WIDTH = 9  # of the words that lines begin with
@@ -161,17 +161,18 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def trial_line(record: Record, flags: Sequence[str], best: float | None) -> str:
+def trial_line(record: Record, flags: Sequence[str], is_best: bool) -> str:
     """A trial that has ended, in one line."""
-    value = "" if record.value is None else f"{record.value:.5g}"
-    if record.value is not None and record.scores.scores:
-        low, high = estimates.interval(record.scores.scores)
-        value += f" [{low:.5g}, {high:.5g}]"
-    star = " (best so far)" if record.value is not None and record.value == best else ""
-    reason = f" ({record.reason})" if record.reason else ""
-    end = f"{value}{star}" if record.state == SUCCEEDED else f"{record.state}{reason}"
-    head = f"trial {record.number}: {shown_flags(flags)}"
-    return f"{head}: {end} after {record.seconds:.0f} s"
+    end = record.state
+    if record.reason:
+        end += f" ({record.reason})"
+    elif record.value is not None:
+        end = f"{record.value:.5g}"
+        if record.scores.scores:
+            low, high = estimates.interval(record.scores.scores)
+            end += f" [{low:.5g}, {high:.5g}]"
+    star = ", best so far" if is_best else ""
+    return f"trial {record.number}: {end} after {record.seconds:.0f} s{star}: {shown_flags(flags)}"
 
 
 def shown_flags(flags: Sequence[str]) -> str:

@@ -79,11 +79,11 @@ def test_the_winner_as_json() -> None:
 
 
 def test_a_trial_in_one_line() -> None:
-    line = results.trial_line(FINDINGS.winner, ["--gamma=0.95000001", "--algorithm=pg"], 499.0)
-    assert line == "trial 7: gamma 0.95, algorithm pg: 499 (best so far) after 0 s"
+    line = results.trial_line(FINDINGS.winner, ["--gamma=0.95000001", "--algorithm=pg"], True)
+    assert line == "trial 7: 499 after 0 s, best so far: gamma 0.95, algorithm pg"
     stopped = Record(8, {"gamma": 0.9}, STOPPED, "the median rule stopped it", seconds=3.4)
-    assert results.trial_line(stopped, ["--gamma=0.9"], None) == (
-        "trial 8: gamma 0.9: STOPPED (the median rule stopped it) after 3 s"
+    assert results.trial_line(stopped, ["--gamma=0.9"], False) == (
+        "trial 8: STOPPED (the median rule stopped it) after 3 s: gamma 0.9"
     )
 
 

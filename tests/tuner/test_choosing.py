@@ -1,0 +1,65 @@
+"""Which trials are confirmed, and which of those wins."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.choosing import chosen, ranked
+from tuner.objective import Scores
+from tuner.spec import IQM, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
+from tuner.study import RUNNING, Record
+from tuner.trials import FAILED, STOPPED, SUCCEEDED
+
+
+def trial(number: int, value: float | None, state: str = SUCCEEDED, sampled: float = 0.0) -> Record:
+    scores = Scores(sampled_mean=sampled)
+    return Record(number, {"gamma": number / 100}, state, value=value, scores=scores)
+
+
+def numbers(records: list[Record]) -> list[int]:
+    return [record.number for record in records]
+
+
+def test_the_best_trials_that_ended_well_come_first() -> None:
+    records = [
+        trial(1, 10.0), trial(2, 30.0), trial(3, 20.0),
+        trial(4, 99.0, STOPPED), trial(5, None, FAILED), trial(6, None, RUNNING), trial(7, None),
+    ]  # fmt: skip
+    assert numbers(ranked(records, IQM, MAXIMIZE)) == [2, 3, 1]
+    assert numbers(ranked(records, IQM, MINIMIZE)) == [1, 3, 2]
+    assert numbers(ranked(records, STEPS_TO_SOLVE, MAXIMIZE)) == [1, 3, 2]
+
+
+def test_at_the_ceiling_sampled_policies_decide_and_then_who_was_first() -> None:
+    records = [trial(1, 500, sampled=490), trial(2, 500, sampled=499), trial(3, 500, sampled=490)]
+    assert numbers(ranked(records, IQM, MAXIMIZE)) == [2, 1, 3]
+
+
+def test_trials_that_are_alike_are_confirmed_once() -> None:
+    twice = [trial(1, 10.0), Record(2, {"gamma": 0.01}, SUCCEEDED, value=11.0)]
+    assert numbers(ranked(twice, IQM, MAXIMIZE)) == [2]
+
+
+STEADY = Scores((480.0,) * 10)
+WILD = Scores((500.0,) * 7 + (100.0,) * 3)
+
+
+def test_the_lower_bound_prefers_the_steady_one() -> None:
+    candidates = [trial(1, 500.0), trial(2, 480.0)]
+    winner = chosen(candidates, {1: WILD, 2: STEADY}, IQM, MAXIMIZE)
+    assert winner is not None and winner.number == 2
+
+
+def test_who_failed_on_fresh_seeds_does_not_win() -> None:
+    candidates = [trial(1, 500.0), trial(2, 480.0)]
+    winner = chosen(candidates, {2: WILD}, IQM, MAXIMIZE)
+    assert winner is not None and winner.number == 2
+    assert chosen(candidates, {}, IQM, MAXIMIZE) is None
+
+
+@given(st.lists(st.floats(0, 500), min_size=1, max_size=8))
+def test_more_is_better_or_less_by_the_goal_alone(values: list[float]) -> None:
+    up = [trial(i, value) for i, value in enumerate(values)]
+    down = [trial(i, -value) for i, value in enumerate(values)]
+    assert numbers(ranked(up, IQM, MAXIMIZE)) == numbers(ranked(down, IQM, MINIMIZE))
