@@ -71,7 +71,9 @@ def pg_targets(
 ) -> Targets:
     """REINFORCE (Williams, 1992): returns-to-go, standardised over the batch of whole episodes."""
     rewards = rollout.rewards * rollout.mask
-    to_go = returns.rewards_to_go(rewards, rollout.terminated, rollout.truncated, c.gamma)
+    to_go = returns.rewards_to_go(
+        rewards, rollout.terminated, rollout.truncated, c.gamma, rollout.longest
+    )
     weights = tf.cast(rollout.mask, to_go.dtype)
     count = tf.maximum(tf.reduce_sum(weights, axis=(0, 2), keepdims=True), 1)
     centred = to_go - tf.reduce_sum(to_go * weights, axis=(0, 2), keepdims=True) / count
@@ -92,6 +94,7 @@ def a2c_targets(
     rollout: Rollout, values: tf.Tensor, next_values: tf.Tensor, c: Coefficients
 ) -> Targets:
     """Advantage actor-critic (Mnih et al., 2016, https://arxiv.org/abs/1602.01783) with GAE."""
+    values, next_values = values * rollout.mask, next_values * rollout.mask
     advantages = returns.generalised_advantages(
         rollout.rewards,
         values,
@@ -100,6 +103,7 @@ def a2c_targets(
         rollout.truncated,
         c.gamma,
         c.gae_lambda,
+        rollout.longest,
     )
     return Targets(advantages, advantages + values)
 

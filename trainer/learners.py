@@ -8,9 +8,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.agents import METRICS, Agents, State
+from trainer.agents import Agents
 from trainer.collectors import Collector
-from trainer.compiled_collector import CartPoleState, CompiledCollector, Draws
+from trainer.compiled_collector import CompiledCollector
+from trainer.programs import Program, Rounds, Schedule
+from trainer.simulation import Tape
 
 MAX_ROUNDS = 32  # in one program
 MAX_DRAWS = 2**22  # random numbers handed to one program
@@ -46,17 +48,6 @@ class SteppedLearner:
         return Learned(steps + taken, update.metrics.numpy(), update.finite.numpy())
 
 
-class Rounds(NamedTuple):
-    """Where a fused program stands between two rounds."""
-
-    agents: State
-    environments: CartPoleState
-    steps: tf.Tensor  # [P] int64
-    taken: tf.Tensor  # [P] int64, rounds of each agent in this program
-    metrics: tf.Tensor  # [P, len(METRICS)] float32
-    finite: tf.Tensor  # [P] bool
-
-
 class CompiledLearner:
     """Many rounds a call: collector and update fused by XLA.
 
@@ -66,62 +57,40 @@ class CompiledLearner:
 
     def __init__(self, agents: Agents, collector: CompiledCollector, total_steps: int) -> None:
         self._agents, self._collector, self._total_steps = agents, collector, total_steps
-        self._max_rounds = max(1, min(MAX_ROUNDS, MAX_DRAWS // collector.draws_per_rollout))
-        self._program = tf.function(self._compute_rounds, jit_compile=True, autograph=False)
+        draws = len(agents.hyperparameters) * collector.draws_per_rollout
+        self._rounds = max(1, min(MAX_ROUNDS, MAX_DRAWS // draws))
+        self._program = Program(agents.rule, collector.simulation)
+        settings = agents.settings  # a constant of this program
+
+        def rounds(start: Rounds, tape: Tape, schedule: Schedule) -> Rounds:
+            return self._program.rounds(settings, start, tape, schedule)
+
+        self._compiled = tf.function(rounds, jit_compile=True, autograph=False)
 
     def learn(self, steps: NDArray[np.int64], training: NDArray[np.bool_], until: int) -> Learned:
-        rounds = self._program(*self._inputs(steps, training, until))
+        rounds = self._compiled(*self._inputs(steps, training, until))
         self._agents.state, self._collector.state = rounds.agents, rounds.environments
         self._collector.collected += rounds.taken.numpy()
         return Learned(rounds.steps.numpy(), rounds.metrics.numpy(), rounds.finite.numpy())
 
     def trace(self, steps: NDArray[np.int64], training: NDArray[np.bool_], until: int) -> None:
         """Builds the program's graph and runs nothing: what comes before compiling."""
-        self._program.get_concrete_function(*self._inputs(steps, training, until))
+        self._compiled.get_concrete_function(*self._inputs(steps, training, until))
 
     def _inputs(
         self, steps: NDArray[np.int64], training: NDArray[np.bool_], until: int
-    ) -> tuple[Rounds, Draws, tf.Tensor, tf.Tensor]:
-        start = Rounds(
-            self._agents.state,
-            self._collector.state,
-            tf.constant(steps),
-            tf.zeros(len(steps), tf.int64),
-            tf.zeros((len(steps), len(METRICS))),
-            tf.ones(len(steps), tf.bool),
+    ) -> tuple[Rounds, Tape, Schedule]:
+        agents, collector = len(steps), self._collector
+        tape = collector.blank(agents, self._rounds)
+        collector.fill(tape, training & (steps < until), self._rounds)
+        schedule = Schedule(
+            tf.constant(training),
+            tf.fill([agents], tf.constant(until, tf.int64)),
+            tf.fill([agents], tf.constant(self._total_steps, tf.int64)),
+            tf.fill([agents], collector.simulation.steps),
         )
-        draws = self._collector.draw(self._max_rounds)
-        return start, draws, tf.constant(training), tf.constant(until, tf.int64)
-
-    def _compute_rounds(
-        self, start: Rounds, draws: Draws, training: tf.Tensor, until: tf.Tensor
-    ) -> Rounds:
-        def active(now: Rounds) -> tf.Tensor:
-            return training & now.finite & (now.steps < until)
-
-        def goes_on(index: tf.Tensor, now: Rounds) -> tf.Tensor:
-            return (index < self._max_rounds) & tf.reduce_any(active(now))
-
-        def next_round(index: tf.Tensor, now: Rounds) -> tuple[tf.Tensor, Rounds]:
-            learning = active(now)
-            environments, rollout = self._collector.compute_rollout(
-                now.agents.weights,
-                now.environments,
-                Draws(draws.uniforms[index], draws.fresh[index]),
-                learning,
-            )
-            remaining = tf.cast(tf.maximum(1 - now.steps / self._total_steps, 0), tf.float32)
-            agents, update = self._agents.compute_update(now.agents, rollout, remaining, learning)
-            return index + 1, Rounds(
-                agents,
-                environments,
-                now.steps + tf.cast(tf.reduce_sum(rollout.mask, axis=(0, 2)), tf.int64),
-                now.taken + tf.cast(learning, tf.int64),
-                tf.where(learning[:, tf.newaxis], update.metrics, now.metrics),
-                now.finite & update.finite,
-            )
-
-        return tf.while_loop(goes_on, next_round, (tf.constant(0), start))[1]
+        start = Rounds.begin(self._agents.state, collector.state, steps)
+        return start, Tape(*map(tf.constant, tape)), schedule
 
 
 if TYPE_CHECKING:

@@ -5,21 +5,39 @@ Everything is elementwise over the axes behind time, so agents and environments 
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 
-def discounted_sum(terms: tf.Tensor, decay: tf.Tensor) -> tf.Tensor:
-    """`y[t] = terms[t] + decay[t] * y[t + 1]`, with `y[T] = 0`; both `[T, ...]`, same type."""
-    return tf.scan(
-        lambda later, now: now[0] + now[1] * later,
-        (terms, tf.broadcast_to(decay, tf.shape(terms))),
-        initializer=tf.zeros_like(terms[0]),
-        reverse=True,
-    )
+def discounted_sum(
+    terms: tf.Tensor, decay: tf.Tensor, longest: tf.Tensor | None = None
+) -> tf.Tensor:
+    """`y[t] = terms[t] + decay[t] * y[t + 1]`, with `y[T] = 0`; both `[T, ...]`, same type.
+
+    From `longest` on, where it is given, all is padding: nothing is summed up there, and y is 0.
+    """
+    decay = tf.broadcast_to(decay, tf.shape(terms))
+    last = terms.shape[0] - 1 if longest is None else tf.cast(longest, tf.int32) - 1
+    sums = tf.TensorArray(terms.dtype, terms.shape[0], element_shape=terms.shape[1:])
+
+    def earlier(t: tf.Tensor, later: tf.Tensor, sums: tf.TensorArray) -> Any:
+        now = terms[t] + decay[t] * later
+        return t - 1, now, sums.write(t, now)
+
+    return tf.while_loop(
+        lambda t, later, sums: t >= 0,
+        earlier,
+        (tf.convert_to_tensor(last), tf.zeros_like(terms[0]), sums),
+    )[2].stack()
 
 
 def rewards_to_go(
-    rewards: tf.Tensor, terminated: tf.Tensor, truncated: tf.Tensor, gamma: tf.Tensor
+    rewards: tf.Tensor,
+    terminated: tf.Tensor,
+    truncated: tf.Tensor,
+    gamma: tf.Tensor,
+    longest: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """The discounted rewards from each step to the end of its episode, `[T, P, N]` float64.
 
@@ -38,7 +56,7 @@ def rewards_to_go(
     horizon = tf.where(gamma < 1, 1 / tf.maximum(1 - gamma, 1e-12), steps)
     future = cut * (1 - ended) * gamma * mean_reward * horizon
     goes_on = (1 - ended) * (1 - cut)
-    return discounted_sum(rewards + future, gamma * goes_on)
+    return discounted_sum(rewards + future, gamma * goes_on, longest)
 
 
 def generalised_advantages(
@@ -49,11 +67,14 @@ def generalised_advantages(
     truncated: tf.Tensor,
     gamma: tf.Tensor,
     gae_lambda: tf.Tensor,
+    longest: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Advantages by GAE (Schulman et al., 2016, https://arxiv.org/abs/1506.02438), `[T, P, N]`.
 
     `delta[t] = r[t] + gamma * V(s[t+1]) - V(s[t])`; `A[t] = delta[t] + gamma * lambda * A[t+1]`.
-    A fall makes `V(s[t+1])` zero, a time limit does not; both end the sum.
+    A fall makes `V(s[t+1])` zero, a time limit does not; both end the sum. Padding must hold zero
+    rewards and values.
     """
     delta = rewards + gamma * (1 - terminated) * next_values - values
-    return discounted_sum(delta, gamma * gae_lambda * (1 - terminated) * (1 - truncated))
+    decay = gamma * gae_lambda * (1 - terminated) * (1 - truncated)
+    return discounted_sum(delta, decay, longest)

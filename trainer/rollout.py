@@ -22,3 +22,8 @@ class Rollout(NamedTuple):
     terminated: tf.Tensor  # [T, P, N] float32, 1 where the episode truly ended
     truncated: tf.Tensor  # [T, P, N] float32, 1 where a time limit cut it
     mask: tf.Tensor  # [T, P, N] float32, 0 where the row is padding
+
+    @property
+    def longest(self) -> tf.Tensor:
+        """How many time steps hold a live row, float32: all later ones are padding."""
+        return tf.reduce_max(tf.reduce_sum(self.mask, axis=0))

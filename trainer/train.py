@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer import signals
-from trainer.agents import METRICS, Agents
+from trainer.agents import Agents
 from trainer.checkpoint import Arrays, field
 from trainer.collectors import Collector
 from trainer.learners import Learned, Learner
 from trainer.randomness import Purpose
+from trainer.updates import METRICS
 
 NEVER = -1  # in place of a number of steps
 
