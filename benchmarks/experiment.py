@@ -58,7 +58,7 @@ class Result:
 
 def run(*flags: str) -> Result:
     """Trains with the trainer's own parts and defaults; `flags` as on the command line."""
-    from trainer import task
+    from trainer import preparation
     from trainer.console import quiet_standard_error
     from trainer.flags import parse
 
@@ -68,8 +68,8 @@ def run(*flags: str) -> Result:
 
     started = time.monotonic()
     command = parse(flags)
-    environment = task.find_environment(command)
-    goal = task.solved_at_score(command, environment)
+    environment = preparation.find_environment(command)
+    goal = preparation.solved_at_score(command, environment)
     assert goal is not None, f"{environment.id} has no threshold"
     parts = Run(command, environment, goal)
     parts.train()

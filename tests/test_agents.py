@@ -142,13 +142,14 @@ def test_long_rounds_in_chunks_give_the_gradient_of_the_whole() -> None:
         tf.constant(mask, tf.float32),
     )
     weights = agents.state.weights
-    chunked, losses = agents._gradients(weights, rollout)
-    targets = agents._algorithm.targets(rollout, None, None, agents._coefficients)
+    coefficients = agents.settings.coefficients
+    chunked, losses = agents.rule.gradients(coefficients, weights, rollout)
+    targets = agents.rule.algorithm.targets(rollout, None, None, coefficients)
     with tf.GradientTape() as tape:
         tape.watch(weights)
         actor = agents.architecture.unpack(weights)["actor"]
         rows = [tf.reshape(x, (1, -1)) for x in (rollout.actions, targets.advantages)]
-        logits = agents._forward(actor, tf.reshape(observations, (1, -1, 4)))
+        logits = forward(actor, tf.reshape(observations, (1, -1, 4)), ())
         chosen = tf.gather(tf.nn.log_softmax(logits), rows[0], axis=2, batch_dims=2)
         loss = -tf.reduce_mean((chosen * rows[1])[tf.reshape(rollout.mask, (1, -1)) > 0])
     np.testing.assert_allclose(losses.policy[0, 0], loss, rtol=1e-4, atol=1e-6)
@@ -170,7 +171,7 @@ def test_adam_takes_the_steps_that_keras_adam_takes() -> None:
     generator = np.random.default_rng(0)
     for _ in range(5):
         gradients = tf.constant(generator.normal(size=state.weights.shape), tf.float32)
-        state = agents._optimiser.step(state, gradients, tf.constant([[1.0]]), tf.constant([[1.0]]))
+        state = agents.settings.optimiser.step(state, gradients, tf.constant([[1.0]]), tf.constant([[1.0]]))
         keras_adam.apply([gradients], [variable])
     np.testing.assert_allclose(state.weights, variable, rtol=1e-4, atol=1e-6)
 
@@ -179,7 +180,7 @@ def test_a_long_gradient_is_cut_to_the_limit() -> None:
     agents, _ = make("a2c", 1, replace(SMALL, max_gradient_norm=0.5, adam_beta_1=0.8))
     gradients = tf.ones_like(agents.state.weights)
     norm = tf.norm(gradients, axis=1, keepdims=True)
-    state = agents._optimiser.step(agents.state, gradients, norm, tf.constant([[0.0]]))
+    state = agents.settings.optimiser.step(agents.state, gradients, norm, tf.constant([[0.0]]))
     np.testing.assert_allclose(tf.norm(state.first_moments), 0.5 * (1 - 0.8), rtol=1e-4)
 
 
@@ -188,7 +189,7 @@ def test_the_scored_weights_are_the_moving_average_that_the_flag_asks_for() -> N
     state, seen = agents.state, []
     one = tf.constant([[1.0]])
     for _ in range(6):
-        state = agents._optimiser.step(state, tf.ones_like(state.weights), one, one)
+        state = agents.settings.optimiser.step(state, tf.ones_like(state.weights), one, one)
         seen.append(state.weights.numpy())
         shares = 0.75 ** np.arange(len(seen))[::-1]
         expected = np.average(seen, axis=0, weights=shares)

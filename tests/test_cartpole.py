@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer import cartpole, environments, task
+from trainer import cartpole, environments, preparation
 
 ENVIRONMENTS = ["CartPole-v0", "CartPole-v1"]
 
@@ -56,4 +56,4 @@ def test_a_mirrored_state_and_action_give_the_mirrored_successor(
 @pytest.mark.parametrize("environment_id", [*cartpole.VERSIONS, "Acrobot-v1"])
 def test_the_command_knows_which_tasks_are_compiled(environment_id: str) -> None:
     environment = environments.find(environment_id)
-    assert task.can_be_compiled(environment) == (environment_id in cartpole.VERSIONS)
+    assert preparation.can_be_compiled(environment) == (environment_id in cartpole.VERSIONS)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trainer import task
+from trainer import preparation
 from trainer.artifacts import CHECKPOINT, EVENTS, MANIFEST, METRICS, MODEL, SAVED_MODEL, SETTINGS
 from trainer.checkpoint import Checkpoint, write
 from trainer.cloud import Service, service
@@ -362,7 +362,7 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 
 
 def test_the_services_tag_is_taken() -> None:
-    taken = task.with_metric_tag(command(), "return")
+    taken = preparation.with_metric_tag(command(), "return")
     assert taken.options.metric_tag == taken.values["metric_tag"] == "return"
     assert taken.sources["metric_tag"] == "service"
     assert dataclasses.replace(taken.options, metric_tag="mean_score") == command().options
@@ -371,12 +371,12 @@ def test_the_services_tag_is_taken() -> None:
 @pytest.mark.parametrize("wanted", [None, "mean_score"])
 def test_without_a_tag_of_its_own_a_service_changes_nothing(wanted: str | None) -> None:
     ours = command("--metric_tag", "mean_score")
-    assert task.with_metric_tag(ours, wanted) is ours
+    assert preparation.with_metric_tag(ours, wanted) is ours
 
 
 def test_a_flag_that_names_another_tag_is_refused_with_both() -> None:
     with pytest.raises(BadCommand) as refusal:
-        task.with_metric_tag(command("--metric_tag", "return"), "reward")
+        preparation.with_metric_tag(command("--metric_tag", "return"), "reward")
     assert "waits for, reward, but got metric_tag=return" in str(refusal.value)
     assert_a_sentence(str(refusal.value))
 
@@ -384,4 +384,4 @@ def test_a_flag_that_names_another_tag_is_refused_with_both() -> None:
 @pytest.mark.parametrize("tag", ["trial", "global_step", " "])
 def test_a_tag_that_is_none_is_refused(tag: str) -> None:
     with pytest.raises(BadCommand, match="`metric_tag` must be a name"):
-        task.with_metric_tag(command(), tag)
+        preparation.with_metric_tag(command(), tag)

@@ -26,7 +26,16 @@ import keras
 import numpy as np
 import pytest
 
-from trainer import artifacts, checkpoint, environments, export, recording, task
+from trainer import (
+    artifacts,
+    checkpoint,
+    environments,
+    export,
+    preparation,
+    recording,
+    session,
+    task,
+)
 from trainer.agents import Agents
 from trainer.artifacts import JobDir
 from trainer.config import Batching, Hyperparameters
@@ -393,7 +402,7 @@ def test_flags_without_use_are_told_on_stderr(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     command = parse(["--algorithm", "pg", "--batch_size", "64", "--gae_lambda", "0.9"])
-    task.describe(
+    preparation.describe(
         command, environments.find("CartPole-v1"), Job(JobDir(tmp_path), "job", Earlier())
     )
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
@@ -458,7 +467,7 @@ def test_a_broken_renderer_is_an_error_line_and_a_reason_to_write_down(
     job_dir = JobDir(tmp_path)
     job_dir.write_text(artifacts.MODEL, "the model")
     environment = environments.find("CartPole-v1")
-    problems = task.record(job_dir, environment, agents, 0, Streams([(0, 0)]))
+    problems = session.record(job_dir, environment, agents, 0, Streams([(0, 0)]))
     assert problems == {artifacts.RECORDING: "RuntimeError: no screen"}
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         ("ERROR", "No video: no screen")

@@ -69,7 +69,7 @@ class CompiledCollector:
 
     def fill(self, tape: Tape, active: NDArray[np.bool_], rollouts: int) -> None:
         """Writes onto a tape the numbers for the next rollouts of the agents that are `active`."""
-        for agent in np.flatnonzero(active):
+        for agent in np.flatnonzero(active).tolist():
             for ahead in range(rollouts):
                 counter = int(self.collected[agent]) + ahead
                 for purpose, numbers, length in (

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from trainer.reporting import MetricReporter, Report
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("trainer")
 
 
-def log_to_console() -> None:
+def log_to_console(news_to: TextIO | None = None) -> None:
     """Sends news to stdout, warnings and errors to stderr: cloud logs file stderr as errors."""
-    news = logging.StreamHandler(sys.stdout)
+    news = logging.StreamHandler(news_to or sys.stdout)
     news.addFilter(lambda record: record.levelno < logging.WARNING)
     trouble = logging.StreamHandler(sys.stderr)
     trouble.setLevel(logging.WARNING)
@@ -29,6 +29,21 @@ def log_to_console() -> None:
     log.handlers = [news, trouble]
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+def log_handler(file: TextIO) -> logging.Handler:
+    """Writes all that is logged into one file, as a terminal would show it."""
+    handler = logging.StreamHandler(file)
+    handler.setFormatter(_Labelled())
+    return handler
+
+
+class _Labelled(logging.Formatter):
+    """Says of warnings and errors that they are some."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        label = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
+        return f"{label}{super().format(record)}"
 
 
 def python_command() -> str:

@@ -50,9 +50,7 @@ class Program(NamedTuple):
     rule: Rule
     simulation: Simulation
 
-    def rounds(
-        self, settings: Settings, start: Rounds, tape: Tape, schedule: Schedule
-    ) -> Rounds:
+    def rounds(self, settings: Settings, start: Rounds, tape: Tape, schedule: Schedule) -> Rounds:
         """Rounds until every agent is done or at the tape's end; an agent does whole ones only."""
         room = tape.acting.shape[1]
 

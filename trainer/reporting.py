@@ -80,6 +80,7 @@ class HypertuneReporter:
         self._last_step = -1
         self._reported: set[str] = set()  # steps that an earlier process had told
         self._hypertune: Any = None
+        self._in_trial = in_tuning_trial()
         with self._or_warn():
             self._hypertune = _hypertune(trial)
             if restarted:  # the library would begin with an empty file
@@ -119,7 +120,7 @@ class HypertuneReporter:
         try:
             yield
         except OSError as error:
-            if in_tuning_trial():
+            if self._in_trial:
                 raise
             log.warning("The tuning metric cannot be written to %s; the run goes on without.",
                         error.filename or error)  # fmt: skip

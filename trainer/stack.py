@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.algorithms import ALGORITHMS
 from trainer.cartpole import CartPole
 from trainer.compiled_collector import CompiledCollector
 from trainer.learners import Learned
@@ -79,7 +78,7 @@ class Stack:
         for (shape, count), together in _groups(runs, kind):
             size = sum(map(agents_of, together))
             key = ("play", shape.task, shape.architecture, count, greedy)
-            play, room = self._compiled(key, size, lambda shape=shape: shape.program.simulation.play)
+            play, room = self._compiled(key, size, shape.program.simulation.play)
             weights = np.zeros((room, shape.architecture.size), np.float32)
             resets = np.zeros((room, count, 4), np.float32)
             steps = 1 if greedy else shape.task.max_episode_steps
@@ -96,7 +95,7 @@ class Stack:
 
     def _learn(self, shape: Shape, runs: Sequence[Run]) -> None:
         rounds, room = self._compiled(
-            ("learn", shape), sum(map(agents_of, runs)), lambda: shape.program.rounds
+            ("learn", shape), sum(map(agents_of, runs)), shape.program.rounds
         )
         state = [np.zeros((room, shape.architecture.size), np.float32) for _ in range(4)]
         state.append(np.zeros((room, 1), np.float32))
@@ -153,7 +152,7 @@ class Stack:
             run.progress.advance(Learned(learned_steps[rows], metrics[rows], finite[rows]))
 
     def _compiled(
-        self, key: tuple[Any, ...], agents: int, make: Callable[[], Callable[..., Any]]
+        self, key: tuple[Any, ...], agents: int, function: Callable[..., Any]
     ) -> tuple[Callable[..., Any], int]:
         """A compiled function with room for so many agents, and the room it has.
 
@@ -164,7 +163,7 @@ class Stack:
         fitting = [room for room in sorted(known) if agents <= room <= 4 * max(agents, 8)]
         room = fitting[0] if fitting else max(8, _power_of_two(agents))
         if room not in known:
-            known[room] = tf.function(make(), jit_compile=True, autograph=False)
+            known[room] = tf.function(function, jit_compile=True, autograph=False)
         return known[room], room
 
 
@@ -177,15 +176,16 @@ def common_shape(run: Run) -> Shape:
     """The shape of the program that a run has part in."""
     algorithm, architecture = run.command.options.algorithm, run.agents.architecture
     collector = collector_of(run)
-    neurons = max(16, _power_of_two(architecture.hidden_neurons))
-    steps = collector.simulation.steps
+    steps: int | None = None
+    if not collector.simulation.whole_episodes:
+        # Few shapes, for compiling takes seconds: a shorter rollout in it costs only what it fills.
+        steps = max(128, 2 * _power_of_four(-(-collector.simulation.steps // 2)))
     return Shape(
         algorithm,
         collector.simulation.task,
-        architecture._replace(hidden_neurons=neurons),
+        architecture._replace(hidden_neurons=max(16, _power_of_two(architecture.hidden_neurons))),
         collector.num_envs,
-        # Powers of four: shorter rollouts cost a program little, more programs much.
-        None if ALGORITHMS[algorithm].whole_episodes else max(128, 2 * _power_of_four(-(-steps // 2))),
+        steps,
     )
 
 

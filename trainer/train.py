@@ -107,6 +107,10 @@ class Progress:
         self.evaluations.append(evaluation)
         return evaluation
 
+    def settle(self, scores: NDArray[np.float64]) -> None:
+        """Takes in validation scores `[P]` of those `to_score`, when nobody learns any more."""
+        self.scores = np.where(self.to_score, scores, self.scores)
+
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """All of it, by name."""
         return {
@@ -180,8 +184,7 @@ def train(
             with signals.held():
                 on_evaluation(progress.record(scores))
     if progress.to_score.any():
-        scores = validate(agents, collector, progress)
-        progress.scores = np.where(progress.to_score, scores, progress.scores)
+        progress.settle(validate(agents, collector, progress))
 
 
 def mean_metrics(learned: Learned, agents: NDArray[np.bool_]) -> dict[str, float]:
