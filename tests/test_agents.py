@@ -12,7 +12,7 @@ from trainer.agents import Agents
 from trainer.checkpoint import CheckpointError
 from trainer.compiled_collector import CompiledCollector
 from trainer.config import Batching, Hyperparameters
-from trainer.networks import Architecture
+from trainer.networks import Architecture, forward
 from trainer.randomness import Streams
 from trainer.rollout import Rollout
 
@@ -171,7 +171,9 @@ def test_adam_takes_the_steps_that_keras_adam_takes() -> None:
     generator = np.random.default_rng(0)
     for _ in range(5):
         gradients = tf.constant(generator.normal(size=state.weights.shape), tf.float32)
-        state = agents.settings.optimiser.step(state, gradients, tf.constant([[1.0]]), tf.constant([[1.0]]))
+        state = agents.settings.optimiser.step(
+            state, gradients, tf.constant([[1.0]]), tf.constant([[1.0]])
+        )
         keras_adam.apply([gradients], [variable])
     np.testing.assert_allclose(state.weights, variable, rtol=1e-4, atol=1e-6)
 

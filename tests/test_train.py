@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.agents import METRICS
 from trainer.checkpoint import CheckpointError
 from trainer.learners import Learned
 from trainer.train import Plan, Progress
+from trainer.updates import METRICS
 
 
 def progress(

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file may hold any character
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
         code: int = options.command(options)
         return code
     except BadCommand as error:
@@ -33,6 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_COMMAND
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--trainer-args WORDS` in one: argparse would take words that begin with -- for flags."""
+    words: list[str] = []
+    for word in arguments:
+        if words and words[-1] == "--trainer-args":
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 class _Parser(argparse.ArgumentParser):

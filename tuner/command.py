@@ -50,17 +50,21 @@ def environment(
     base: Mapping[str, str], *, trial: int, metric_file: Path, metric: str, job: str
 ) -> dict[str, str]:
     """`base` without what a service may have put there, and with what one puts there."""
-    kept = {name: value for name, value in base.items() if not name.startswith(_SERVICES)}
     config = {
         "cluster": {},
         "task": {"type": "master", "index": 0, "trial": str(trial)},
         "job": {"job_name": job},
         "environment": "cloud",
     }
-    return kept | {
+    return outside_services(base) | {
         "CLOUD_ML_TRIAL_ID": str(trial),
         "CLOUD_ML_HP_METRIC_FILE": str(metric_file.absolute()),
         "CLOUD_ML_HP_METRIC_TAG": metric,
         "CLOUD_ML_JOB_ID": job,
         "TF_CONFIG": json.dumps(config),
     }
+
+
+def outside_services(base: Mapping[str, str]) -> dict[str, str]:
+    """`base` without what a service may have put there."""
+    return {name: value for name, value in base.items() if not name.startswith(_SERVICES)}

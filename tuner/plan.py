@@ -21,6 +21,7 @@ class Plan:
     spec: StudySpec
     job_dir: Path
     objective: str
+    engine: str
     max_trials: int
     max_failed: int
     parallel: int

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SEEDS = 5  # agents of a trial, where neither the command nor the file says
 LEAST_CONFIRM_SEEDS, LEAST_TEST_SEEDS = 10, 20
+COMPILED = ("CartPole-v0", "CartPole-v1")  # environments that the trainer can compile
+STACKED, PROCESS = ENGINES = ("stacked", "process")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -52,7 +54,10 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         help="begin no trial of the search after so long: 90, 15m, 2h")  # fmt: skip
     add("--trainer-args", default="", metavar="WORDS", help="more args, after those of the file")
     add("--parallel", type=_count(1), metavar="N",
-        help="trials at a time; default: as the file says, at most one a core")  # fmt: skip
+        help="trials at a time; default: as the file says, as processes at most one a core")  # fmt: skip
+    add("--engine", choices=ENGINES,
+        help="train trials together in few processes, or each in its own; default: stacked where"
+        " environments can be compiled")  # fmt: skip
     add("--seeds", type=_count(1), metavar="N",
         help=f"agents of each trial; default: as the file's args say, else {SEEDS}")  # fmt: skip
     add("--objective", choices=OBJECTIVES, default=OBJECTIVES[0],
@@ -111,14 +116,19 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
                 f"{parameter.name} must not be tuned: a lucky seed is no finding. Delete the"
                 " parameter; --seeds gives each trial several."
             )
-    max_trials = options.max_trials or spec.max_trials
+    max_trials, cores = options.max_trials or spec.max_trials, os.cpu_count() or 1
+    engine = options.engine or (STACKED if can_be_stacked(spec, options) else PROCESS)
     return Plan(
         spec=spec,
         job_dir=Path(options.job_dir).expanduser(),
         objective=options.objective,
         max_trials=max_trials,
         max_failed=spec.max_failed_trials or math.ceil(max_trials / 3),
-        parallel=options.parallel or min(spec.max_parallel_trials, os.cpu_count() or 1),
+        engine=engine,
+        parallel=options.parallel
+        or (
+            spec.max_parallel_trials if engine == STACKED else min(spec.max_parallel_trials, cores)
+        ),
         seed=int(float(fixed.get("seed", 0))),
         seeds=options.seeds or int(float(fixed.get("seeds", SEEDS))),
         candidates=options.candidates,
@@ -126,6 +136,20 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
         test_seeds=options.test_seeds,
         deadline=time.monotonic() + options.timeout,
         hostile=options.hostile,
+    )
+
+
+def can_be_stacked(spec: StudySpec, options: argparse.Namespace) -> bool:
+    """Whether a process that trains several trials at once gains anything."""
+    flags = trainer_flags()
+    fixed = given(spec.job.args, flags)
+    environment = fixed.get("environment", flags["environment"].default)
+    tuned = {parameter.name.replace("-", "_") for parameter in spec.parameters}
+    return (
+        not options.program
+        and environment in COMPILED
+        and fixed.get("collector") != "gymnasium"
+        and not tuned & {"environment", "collector"}
     )
 
 
@@ -175,6 +199,7 @@ def _study(plan: Plan, program: list[str]) -> int:
     from tuner.protocol import Protocol, StudyFailed
     from tuner.study import FILE, Study, StudyError, spoken
     from tuner.trials import Setting, Trial
+    from tuner.workers import Workers
 
     spec, display, interrupts = plan.spec, Display(), Interrupts()
     setting = Setting(program, os.environ, spec.metric, plan.name, _seconds(spec.job.timeout))
@@ -183,7 +208,9 @@ def _study(plan: Plan, program: list[str]) -> int:
         if display.due:
             display.table(protocol.table(running))
 
-    engine = Engine(lambda task: Trial(task, setting), plan.parallel, interrupts, look)
+    workers = Workers(min(os.cpu_count() or 1, plan.parallel), setting, plan.job_dir)
+    launch = workers.launch if plan.engine == STACKED else lambda task: Trial(task, setting)
+    engine = Engine(launch, plan.parallel, interrupts, look)
     try:
         note = "Ctrl-C: no new trials; the running ones end first. Again: at once."
         with (
@@ -211,6 +238,7 @@ def _study(plan: Plan, program: list[str]) -> int:
         raise RunError(str(error)) from error
     finally:
         display.clear()
+        workers.close()
     for line in results.told(findings):
         display.line(line)
     results.write_json(plan.job_dir / results.BEST, results.best_json(findings))

@@ -58,15 +58,19 @@ class Trial:
         self._kill_at = float("inf")
         task.job_dir.mkdir(parents=True, exist_ok=True)
         self._metric_file = task.job_dir / METRIC
-        lock = orphans.lock(task.job_dir / LOCK)
+        self._start(setting)
+        self.started = time.monotonic()
+
+    def _start(self, setting: Setting) -> None:
+        lock = orphans.lock(self.task.job_dir / LOCK)
         try:
-            with (task.job_dir / LOG).open("ab") as log:
+            with (self.task.job_dir / LOG).open("ab") as log:
                 self._log_start = log.tell()
                 self._process = subprocess.Popen(
-                    [*setting.program, *task.words],
+                    [*setting.program, *self.task.words],
                     env=command.environment(
                         setting.environment,
-                        trial=task.trial,
+                        trial=self.task.trial,
                         metric_file=self._metric_file,
                         metric=setting.metric,
                         job=setting.job,
@@ -80,7 +84,6 @@ class Trial:
             orphans.name_holder(lock, self._process.pid)
         finally:
             os.close(lock)
-        self.started = time.monotonic()
 
     def poll(self) -> Outcome | None:
         """Reads its reports; how it ended, once it has."""
