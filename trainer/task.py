@@ -108,6 +108,7 @@ def work(
     """Trains, scores, saves and records; in this order, so that a late fault costs little."""
     from trainer.checkpoint import CheckpointError
     from trainer.export import save_models
+    from trainer.policy import save_policy
     from trainer.run import Run
 
     try:
@@ -140,6 +141,7 @@ def work(
         best = parts.progress.best_agent
         with quiet_standard_error():
             save_models(job.job_dir, parts.agents, best, pixels=environment.pixels)
+        save_policy(job.job_dir, environment, parts.policy(best))
         problems = record(job.job_dir, environment, parts.agents, best, parts.streams)
         job.job_dir.write_json(
             artifacts.MANIFEST,
