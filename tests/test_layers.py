@@ -33,7 +33,7 @@ TUNER = (
     {"command", "measurements", "objective", "space"},
     {"schema", "spec", "estimates", "orphans", "seeds", "display"},
     {"document"},
-    {"findings"},
+    {"findings", "play_it"},
     {"__init__"},
 )
 # Importer and imported of one layer.
