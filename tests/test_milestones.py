@@ -64,6 +64,23 @@ def test_a_policy_that_was_evaluated_at_its_end_only_has_no_middle() -> None:
     assert [milestone.label for milestone in found] == ["start", "end"]
 
 
+@pytest.mark.parametrize(
+    "length, kept",
+    [
+        (6, [1, 2, 3, 4, 5, 6]),
+        (7, [2, 4, 6]),
+        (13, [2, 4, 6, 8, 10, 12]),
+        (14, [4, 8, 12]),
+        (28, [8, 16, 24]),
+    ],
+)
+def test_every_other_evaluation_goes_when_there_are_too_many(length: int, kept: list[int]) -> None:
+    """Of the agent that stopped after 3 all stay."""
+    scores = course([length, 3]).snapshot()["scores"]
+    assert scores[scores[:, 0] > 0, 0].tolist() == kept
+    assert scores[:4, 1].tolist() == [1, 2, 3, 0]
+
+
 @given(lengths=st.lists(st.integers(1, 200), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=50)
 def test_the_middle_is_near_the_middle_and_memory_is_bounded(lengths: list[int]) -> None:
