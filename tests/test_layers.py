@@ -11,12 +11,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # A module may import modules of lower layers only. A new module fails here until it has a place.
 TRAINER = (
-    {"task", "play", "recover", "sync"},
-    {"run", "job"},
-    {"train", "mirror"},
-    {"learners", "console", "export", "flags", "provenance", "recording", "reporting"},
-    {"compiled_collector", "gymnasium_collector", "claims", "cloud"},
-    {"agents", "collectors", "scores", "artifacts", "storage"},
+    {"task", "batch", "play", "recover", "sync"},
+    {"session", "stack"},
+    {"preparation", "run"},
+    {"train", "job"},
+    {"learners", "mirror", "console", "export", "flags", "policy", "provenance", "recording"},
+    {"compiled_collector", "gymnasium_collector", "claims", "cloud", "programs", "reporting"},
+    {"agents", "simulation", "milestones", "scores", "artifacts", "storage"},
+    {"collectors", "updates"},
     {"algorithms", "networks"},
     {"cartpole", "environments", "randomness", "returns", "rollout", "checkpoint"},
     {"config"},
@@ -26,14 +28,14 @@ TRAINER = (
 TUNER = (
     {"__main__"},
     {"run"},
-    {"protocol"},
+    {"protocol", "workers"},
     {"lint", "vertex", "jobs", "fetch", "choosing", "results", "services"},
     {"ai_platform", "vertex_ai", "service_rules", "trainer_rules", "advice", "engine", "study"},
     {"dialects", "reading", "flags", "trials", "plan"},
     {"command", "measurements", "objective", "space"},
     {"schema", "spec", "estimates", "orphans", "seeds", "display"},
     {"document"},
-    {"findings"},
+    {"findings", "play_it"},
     {"__init__"},
 )
 # Importer and imported of one layer.
@@ -41,7 +43,7 @@ ALLOWED = {("trainer.console", "trainer.reporting")}
 
 # What a run depends on is in its flags; the environment says only where it runs. Settings for
 # libraries that are loaded later (`os.environ.setdefault`) may be made anywhere.
-READ_THE_ENVIRONMENT = {"task", "reporting"}
+READ_THE_ENVIRONMENT = {"task", "batch", "reporting"}
 
 
 class Package(NamedTuple):

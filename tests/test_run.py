@@ -16,6 +16,7 @@ from trainer import environments, provenance
 from trainer.artifacts import CHECKPOINT, JobDir
 from trainer.checkpoint import Checkpoint, CheckpointError, read
 from trainer.flags import parse
+from trainer.policy import policy_text
 from trainer.reporting import HypertuneReporter, JsonLinesReporter, Reporters, TensorBoardReporter
 from trainer.run import Run
 from trainer.train import Evaluation
@@ -78,12 +79,21 @@ def course_of(
 
 def state_of(run: Run) -> dict[str, bytes]:
     """Every number of it."""
-    parts = {"agents": run.agents, "collector": run.collector, "progress": run.progress}
+    parts = {
+        **{"agents": run.agents, "collector": run.collector},
+        **{"progress": run.progress, "milestones": run.milestones},
+    }
     return {
         f"{part}.{name}": array.tobytes()
         for part, holder in parts.items()
         for name, array in holder.snapshot().items()
     }
+
+
+def policies_of(run: Run) -> list[str]:
+    """What `policy.json` would say of each agent."""
+    agents = range(run.progress.size)
+    return [policy_text(run.environment, run.policy(agent)) for agent in agents]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,6 +115,7 @@ def test_a_run_that_is_taken_up_at_any_round_ends_as_if_it_had_never_been_cut(
             np.testing.assert_array_equal(ours.scores, theirs.scores)
             np.testing.assert_array_equal(ours.training, theirs.training)
         assert again.progress.summary() == whole.run.progress.summary()
+        assert policies_of(again) == policies_of(whole.run)
 
 
 def test_a_run_that_is_cut_again_and_again_ends_as_if_it_had_never_been(tmp_path: Path) -> None:
@@ -124,6 +135,7 @@ def test_a_run_that_is_cut_again_and_again_ends_as_if_it_had_never_been(tmp_path
     assert cuts >= 2
     assert run.restarts == cuts
     assert state_of(run) == state_of(whole.run)
+    assert policies_of(run) == policies_of(whole.run)
     assert rest.reports == whole.reports
 
 
@@ -195,7 +207,7 @@ def test_a_checkpoint_of_another_run_is_refused(flags: tuple[str, ...], saved: S
         other.restore(saved.checkpoint)
 
 
-@pytest.mark.parametrize("part", ["agents", "collector", "progress"])
+@pytest.mark.parametrize("part", ["agents", "collector", "progress", "milestones"])
 def test_a_checkpoint_that_lacks_a_part_is_refused(part: str, saved: Saved) -> None:
     header, arrays = saved.checkpoint
     rest = {name: array for name, array in arrays.items() if not name.startswith(part)}

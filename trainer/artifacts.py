@@ -18,10 +18,14 @@ SETTINGS = "hyperparameters.json"
 METRICS = "metrics.jsonl"
 MODEL = "model.keras"
 SAVED_MODEL = "saved_model"
+POLICY = "policy.json"
 RECORDING = "recording.mp4"
 EVENTS = "events.out.tfevents.trainer"
 CHECKPOINT = "checkpoint"
-ARTEFACTS = (MANIFEST, SETTINGS, METRICS, MODEL, SAVED_MODEL, RECORDING, EVENTS, CHECKPOINT)
+ARTEFACTS = (
+    *(MANIFEST, SETTINGS, METRICS, MODEL, SAVED_MODEL, POLICY),
+    *(RECORDING, EVENTS, CHECKPOINT),
+)
 
 _TEMPORARY = re.compile(rf"\.[0-9a-f]{{8}}-({'|'.join(map(re.escape, ARTEFACTS))})")
 

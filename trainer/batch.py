@@ -238,6 +238,7 @@ class Batch:
         for member, scores in zip(members, self._validation(members), strict=True):
             with signals.held():
                 evaluation = member.run.progress.record(scores)
+                member.run.keep(evaluation)
                 member.attempt(partial(member.session.on_evaluation, evaluation))
 
     def _complete(self, members: list[Member]) -> None:

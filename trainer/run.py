@@ -21,6 +21,7 @@ from trainer.config import Batching, Command
 from trainer.environments import Environment
 from trainer.gymnasium_collector import GymnasiumCollector
 from trainer.learners import CompiledLearner, Learner, SteppedLearner
+from trainer.milestones import Milestone, Milestones
 from trainer.networks import Architecture
 from trainer.randomness import Purpose, Streams
 from trainer.reporting import Report
@@ -47,6 +48,8 @@ class Run:
         )
         self.learner = make_learner(self.agents, self.collector, options.total_steps)
         self.progress = Progress(make_plan(command, goal), options.seeds)
+        initial = self.agents.state.averaged.numpy()
+        self.milestones = Milestones(self.agents.architecture, initial)
         self.restarts = 0
         self._versions = provenance.versions()
 
@@ -56,7 +59,24 @@ class Run:
         on_round: Callable[[], None] = lambda: None,
     ) -> None:
         """Trains until every agent has stopped; `on_round` is called where a run can be saved."""
-        train(self.agents, self.collector, self.learner, self.progress, on_evaluation, on_round)
+
+        def evaluated(evaluation: Evaluation) -> None:
+            self.keep(evaluation)
+            on_evaluation(evaluation)
+
+        train(self.agents, self.collector, self.learner, self.progress, evaluated, on_round)
+
+    def keep(self, evaluation: Evaluation) -> None:
+        """Remembers the policies as they were at an evaluation, or some of them."""
+        count, weights = len(self.progress.evaluations), self.agents.state.averaged.numpy()
+        self.milestones.keep(
+            count, evaluation.training, self.progress.steps, evaluation.scores, weights
+        )
+
+    def policy(self, agent: int) -> list[Milestone]:
+        """An agent's policy at the start, half way and as it stands."""
+        steps, score = int(self.progress.steps[agent]), self.progress.score_of(agent)
+        return self.milestones.of(agent, steps, score, self.agents.state.averaged.numpy())
 
     def returns(self, *, greedy: bool) -> NDArray[np.float64]:
         """Returns `[P, episodes]` of the policies as they stand, over fresh episodes."""
@@ -70,6 +90,7 @@ class Run:
             **prefixed("agents", self.agents.snapshot()),
             **prefixed("collector", self.collector.snapshot()),
             **prefixed("progress", self.progress.snapshot()),
+            **prefixed("milestones", self.milestones.snapshot()),
         }
         header = {
             "settings": self.command.values,
@@ -99,6 +120,7 @@ class Run:
         self.agents.restore(without_prefix("agents", arrays))
         self.collector.restore(without_prefix("collector", arrays))
         self.progress.restore(without_prefix("progress", arrays))
+        self.milestones.restore(without_prefix("milestones", arrays))
         self.restarts = restarts
         now = self._versions
         if different := [name for name in sorted(now) if before.get(name) != now[name]]:

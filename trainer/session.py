@@ -146,11 +146,13 @@ class Session:
     def finish(self) -> None:
         """Saves models and video, then says that all is there. Raises OSError, JobError."""
         from trainer.export import save_models
+        from trainer.policy import save_policy
 
         job, run = self.job, self.run
         best = run.progress.best_agent
         with quiet_standard_error():
             save_models(job.job_dir, run.agents, best, pixels=self.environment.pixels)
+        save_policy(job.job_dir, self.environment, run.policy(best))
         problems = record(job.job_dir, self.environment, run.agents, best, run.streams)
         wall_seconds = time.monotonic() - self._started
         job.job_dir.write_json(

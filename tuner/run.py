@@ -54,7 +54,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         help="begin no trial of the search after so long: 90, 15m, 2h")  # fmt: skip
     add("--trainer-args", default="", metavar="WORDS", help="more args, after those of the file")
     add("--parallel", type=_count(1), metavar="N",
-        help="trials at a time; default: as the file says, as processes at most one a core")  # fmt: skip
+        help="trials at a time; default: as the file says, of processes one a core")  # fmt: skip
     add("--engine", choices=ENGINES,
         help="train trials together in few processes, or each in its own; default: stacked where"
         " environments can be compiled")  # fmt: skip

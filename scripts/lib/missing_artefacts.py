@@ -21,6 +21,12 @@ def metric(file: Path) -> bool:
     return last["trial"] == "1" and math.isfinite(float(last["mean_score"]))
 
 
+def policy(file: Path) -> bool:
+    """Whether it has a policy at the start and one at the end."""
+    snapshots = json.loads(file.read_text(encoding="utf-8"))["snapshots"]
+    return snapshots[0]["label"] == "start" and snapshots[-1]["label"] == "end"
+
+
 def manifest(job: Path) -> bool:
     """Whether the run ended well, and every file is as the manifest says."""
     content = json.loads((job / "manifest.json").read_text(encoding="utf-8"))
@@ -42,6 +48,7 @@ def missing(job: Path, metric_file: Path) -> list[str]:
         "the model for serving, saved_model": lambda: (
             (job / "saved_model" / "saved_model.pb").stat().st_size > 0
         ),
+        "the policy, policy.json": lambda: policy(job / "policy.json"),
         "the video, recording.mp4": lambda: (job / "recording.mp4").read_bytes()[4:8] == b"ftyp",
         "the manifest, manifest.json: state, files and their sums": lambda: manifest(job),
     }

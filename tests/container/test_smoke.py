@@ -41,7 +41,9 @@ def test_a_finished_trial_has_it_all(job: Path, tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["model.keras", "saved_model", "recording.mp4", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["model.keras", "saved_model", "policy.json", "recording.mp4", "manifest.json"]
+)
 def test_what_is_missing_is_named(job: Path, tmp_path: Path, name: str) -> None:
     (job / name).rename(tmp_path / "elsewhere")
     ended = check(job, tmp_path / "metrics")
