@@ -14,12 +14,13 @@ if [[ $# -gt 0 && $1 != -* ]]; then
     file=$1
     shift
 fi
-job_dir=(--job-dir "runs/tune-$(date +%Y%m%d-%H%M%S)")
+given=''
 for word; do
-    [[ $word != --job-dir && $word != --job-dir=* ]] || job_dir=()
+    [[ $word != --job-dir && $word != --job-dir=* ]] || given=yes
 done
+[[ -n $given ]] || set -- --job-dir "runs/tune-$(date +%Y%m%d-%H%M%S)" "$@"
 
 # No cd, because paths mean relative to where the user is; and by variable, so that neither the tuner
 # nor its trials take a directory named `tuner` or `trainer` there for ours.
 export PYTHONSAFEPATH=1 PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
-exec "$python" -m tuner run "$file" "${job_dir[@]}" "$@"
+exec "$python" -m tuner run "$file" "$@"
