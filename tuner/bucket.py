@@ -100,7 +100,7 @@ class Folder:
             self._upload(blob, content, self.generations.get(path, 0), patience)
         except Conflict:
             # Ours, if what had been lost of an earlier try was only the answer.
-            with self._told():
+            with self._told(), contextlib.suppress(_api().NotFound):
                 blob.reload(timeout=TIMEOUT, retry=_retry())
             if blob.crc32c not in tried:
                 raise
@@ -179,7 +179,7 @@ def _checksum(content: bytes) -> str:
 def _retry(seconds: float = PATIENCE) -> Any:
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_timeout(seconds)
+    return DEFAULT_RETRY.with_delay(initial=0.5, maximum=8.0).with_timeout(seconds)
 
 
 def _api() -> Any:

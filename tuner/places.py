@@ -23,10 +23,11 @@ def remote(plan: Plan, say: Callable[[str], None]) -> Iterator[RemoteStudy | Non
     if not plan.bucket:
         yield None
         return
-    folder = bucket.Folder(plan.bucket, bucket.connect())
-    study = RemoteStudy(folder, plan.job_dir, (FILE, services.STUDY, results.BEST), say)
-    with study.kept():
-        yield study
+    with contextlib.closing(bucket.connect()) as client:
+        folder = bucket.Folder(plan.bucket, client)
+        study = RemoteStudy(folder, plan.job_dir, (FILE, services.STUDY, results.BEST), say)
+        with study.kept():
+            yield study
 
 
 def containers(plan: Plan) -> Containers | None:

@@ -73,18 +73,10 @@ class RemoteStudy:
         if self._fatal is not None:
             raise self._fatal
 
-    def push(self, patience: float = _LAST_WORDS) -> None:
+    def push(self) -> None:
         """Uploads every file that has changed. Raises BucketError."""
         with self._turn:
-            for name in self._files:
-                content = _content(self._local / name)
-                if content is None:
-                    continue
-                sum_ = hashlib.sha256(content).hexdigest()
-                if self._sums.get(name) != sum_:
-                    self._remote.write(name, content, patience)
-                    self._sums[name] = sum_
-                    self._remember()
+            self._push(_LAST_WORDS)
 
     def prepare(self, task: Task, metric_file: Path, tag: str) -> None:
         """Before a trial starts: the bucket knows of it, and this machine what it has reported.
@@ -105,9 +97,19 @@ class RemoteStudy:
             _write(job_dir / _MANIFEST, manifest)
         return objective.read_scores(job_dir, reported)
 
+    def _push(self, patience: float) -> None:
+        for name in self._files:
+            content = _content(self._local / name)
+            if content is None:
+                continue
+            sum_ = hashlib.sha256(content).hexdigest()
+            if self._sums.get(name) != sum_:
+                self._remote.write(name, content, patience)
+                self._sums[name] = sum_
+                self._remember()
+
     def _read(self, job_dir: Path, name: str) -> bytes | None:
-        with self._turn:
-            return self._remote.read(f"{job_dir.relative_to(self._local).as_posix()}/{name}")
+        return self._remote.read(f"{job_dir.relative_to(self._local).as_posix()}/{name}")
 
     def _bring(self) -> None:
         """Downloads what others have written since this folder was last in step with the bucket."""
@@ -142,9 +144,13 @@ class RemoteStudy:
         silent = False
         while not self._over.wait(HEARTBEAT):
             try:
-                with self._turn:
-                    self._claim.renew()
-                self.push(HEARTBEAT)
+                # Never behind an upload, which may be tried for longer than a claim bears.
+                self._claim.renew()
+                if self._turn.acquire(blocking=False):
+                    try:
+                        self._push(HEARTBEAT)
+                    finally:
+                        self._turn.release()
             except Unreachable as error:
                 if not silent:
                     self._notes.append(f"{error} The study goes on; its files follow later.")

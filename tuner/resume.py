@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,7 +81,8 @@ def known(where: str, identity: Mapping[str, Any]) -> Known:
 
 def _read(where: str) -> bytes:
     if "://" in where:
-        found = bucket.Folder(where, bucket.connect()).read(FILE)
+        with contextlib.closing(bucket.connect()) as client:
+            found = bucket.Folder(where, client).read(FILE)
         if found is None:
             raise _no_study(where)
         return found
