@@ -252,10 +252,20 @@ def differences(theirs: Any, ours: Any, name: str = "") -> list[str]:
         ]
     if theirs == ours:
         return []
+    if isinstance(theirs, str) and isinstance(ours, str):
+        theirs, ours = _apart(theirs.split(), ours.split())
     was, now = (
         "none" if found is None else shown(json.dumps(found).strip('"')) for found in (theirs, ours)
     )
     return [f"{name} {was} (now {now})"]
+
+
+def _apart(theirs: list[str], ours: list[str]) -> tuple[str | None, str | None]:
+    """Two commands without the words with which both begin and end."""
+    for at in (0, -1):
+        while theirs and ours and theirs[at] == ours[at]:
+            del theirs[at], ours[at]
+    return " ".join(theirs) or None, " ".join(ours) or None
 
 
 def _sampler(algorithm: str, number: int) -> BaseSampler:
