@@ -197,5 +197,7 @@ def _damaged() -> type[Exception]:
 def _short(error: BaseException) -> str:
     """The gist of an error of the client: the cause of a retry that gave up, one line of it."""
     cause = getattr(error, "cause", None) or error
+    if (status := getattr(getattr(cause, "response", None), "status_code", None)) is not None:
+        return f"status {status}"
     lines = str(cause).splitlines() or [type(cause).__name__]
     return lines[0][:200].rstrip(".")

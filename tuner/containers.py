@@ -69,7 +69,7 @@ class Containers:
         environment = {name: text for name, text in service.items() if name.startswith(names)}
         mounts = [f"{path}:{path}"]
         if self.bucket:  # what it works on stays there if it cannot be handed over
-            environment["TMPDIR"] = path
+            environment |= {"TMPDIR": path, "PYTHONDONTWRITEBYTECODE": "1"}
         key = _credentials(service) if self.bucket else None
         if key is not None:
             environment[_CREDENTIALS] = str(key)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, cloudless_environment
 from tuner.__main__ import main
 from tuner.study import FILE
 
@@ -51,6 +53,23 @@ def run(
     return Runs(capsys)
 
 
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of one trial; tests copy it."""
+    folder = tmp_path_factory.mktemp("before")
+    (folder / "fake.json").write_text("{}")
+    (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+    subprocess.run(
+        [sys.executable, "-m", "tuner", "run", "space.yaml", "--job-dir", "before",
+         "--max-trials", "1", "--candidates", "1", "--program", PROGRAM],
+        cwd=folder,
+        env=cloudless_environment() | {"FAKE": str(folder / "fake.json")},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    return folder / "before"
+
+
 def read(name: str) -> Any:
     return json.loads(Path(name).read_text(encoding="utf-8"))
 
@@ -88,8 +107,8 @@ def test_the_same_command_goes_on_and_learns_once(run: Runs) -> None:
     assert (code, "resumed before (now none)" in err) == (1, True)
 
 
-def test_nothing_is_tested_on_seeds_that_the_other_has_used(run: Runs) -> None:
-    run("before")
+def test_nothing_is_tested_on_seeds_that_the_other_has_used(run: Runs, before: Path) -> None:
+    shutil.copytree(before, "before")
     assert list(read("before/best.json")["seeds"].values()) == [0, 1, 2]
     run("after", "--resume-from", "before")
     seeds = read("after/best.json")["seeds"]
@@ -102,8 +121,8 @@ def test_nothing_is_tested_on_seeds_that_the_other_has_used(run: Runs) -> None:
     }
 
 
-def test_a_job_id_is_a_folder_beside_and_the_flag_names_any(run: Runs) -> None:
-    run("runs/before")
+def test_a_job_id_is_a_folder_beside_and_the_flag_names_any(run: Runs, before: Path) -> None:
+    shutil.copytree(before, "runs/before")
     assert run("runs/after", space=RESUMED)[0] == 0
     code, out, err = run("elsewhere", space=RESUMED)
     assert (code, out) == (1, "")
@@ -132,9 +151,9 @@ def test_a_job_id_is_a_folder_beside_and_the_flag_names_any(run: Runs) -> None:
     ],
 )
 def test_scores_that_mean_something_else_are_refused(
-    run: Runs, change: tuple[str, str], flags: tuple[str, ...], difference: str
+    run: Runs, before: Path, change: tuple[str, str], flags: tuple[str, ...], difference: str
 ) -> None:
-    run("before")
+    shutil.copytree(before, "before")
     code, out, err = run("after", "--resume-from", "before", *flags, space=SPACE.replace(*change))
     assert (code, out) == (1, "")
     assert err.startswith("error: A study may go on from one like itself, but before has ")
@@ -143,8 +162,8 @@ def test_scores_that_mean_something_else_are_refused(
     assert not Path("after", FILE).exists()
 
 
-def test_another_algorithm_may_go_on(run: Runs) -> None:
-    run("before")
+def test_another_algorithm_may_go_on(run: Runs, before: Path) -> None:
+    shutil.copytree(before, "before")
     space = SPACE.replace("maxTrials: 4", "maxTrials: 4\n    algorithm: RANDOM_SEARCH")
     assert run("after", "--resume-from", "before", space=space)[0] == 0
 
@@ -168,8 +187,8 @@ def test_a_file_that_is_no_study_is_named(run: Runs) -> None:
 
 
 @pytest.mark.parametrize("words", ["--seed 2", "--seed=2", "--seed 2.0"])
-def test_a_seed_of_the_test_is_refused_for_the_tuning(run: Runs, words: str) -> None:
-    run("study")
+def test_a_seed_of_the_test_is_refused_for_the_tuning(run: Runs, before: Path, words: str) -> None:
+    shutil.copytree(before, "study")
     assert read("study/best.json")["seeds"]["testing trial 1 with 20 seeds"] == 2
     code, out, err = run("study", f"--trainer-args={words}", trials=2)
     assert (code, out) == (1, "")
