@@ -32,7 +32,7 @@ TUNER = (
     {"dialects", "reading", "flags", "trials", "plan", "remote"},
     {"command", "measurements", "objective", "space", "containers", "claim"},
     {"schema", "spec", "estimates", "orphans", "seeds", "display", "bucket"},
-    {"document"},
+    {"document", "differences"},
     {"findings"},
     {"__init__"},
 )

@@ -176,10 +176,10 @@ def _checksum(content: bytes) -> str:
     return base64.b64encode(crc.digest()).decode()
 
 
-def _retry(seconds: float = PATIENCE) -> Any:
+def _retry(seconds: float | None = None) -> Any:
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_delay(initial=0.5, maximum=8.0).with_timeout(seconds)
+    return DEFAULT_RETRY.with_delay(initial=0.5, maximum=8.0).with_timeout(seconds or PATIENCE)
 
 
 def _api() -> Any:

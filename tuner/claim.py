@@ -69,8 +69,8 @@ class Claim:
     def _was_in_this_folder(self) -> bool:
         """Whether the owner worked in the folder whose lock is ours now: then it has died."""
         try:
-            owner = json.loads(self._remote.read(OWNER) or b"")
-            return bool(owner["folder"] == self._record["folder"])
+            theirs = json.loads(self._remote.read(OWNER) or b"")["folder"]
+            return bool(theirs["boot"]) and theirs == self._record["folder"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return False
 

@@ -52,6 +52,9 @@ class RemoteStudy:
         self._thread.start()
         try:
             yield
+        except Unreachable as error:  # tried for long enough
+            self._stop()
+            raise self._kept(error) from error
         except BaseException as ended:
             try:
                 self._end()
@@ -62,9 +65,7 @@ class RemoteStudy:
         try:
             self._end()
         except BucketError as error:
-            raise BucketError(
-                f"{error} All is kept in {self._local}; the same command goes on."
-            ) from error
+            raise self._kept(error) from error
 
     def check(self) -> None:
         """Hands over what the thread has to say. Raises BucketError where the study is lost."""
@@ -163,10 +164,16 @@ class RemoteStudy:
                     self._notes.append(f"{self._remote.address} has the study's files again.")
                 silent = False
 
-    def _end(self) -> None:
-        """The last upload, and the study is free for others."""
+    def _kept(self, error: BucketError) -> BucketError:
+        return BucketError(f"{error} All is kept in {self._local}; the same command goes on.")
+
+    def _stop(self) -> None:
         self._over.set()
         self._thread.join()
+
+    def _end(self) -> None:
+        """The last upload, and the study is free for others."""
+        self._stop()
         self.check()
         self.push()
         self._claim.release()

@@ -12,8 +12,9 @@ import optuna
 from optuna.storages import RDBStorage
 
 from tuner import bucket, remote
+from tuner.differences import differences
 from tuner.spec import GRID, StudySpec
-from tuner.study import FILE, NAME, Known, StudyError, differences, spoken
+from tuner.study import FILE, NAME, Known, StudyError, spoken
 
 # How a study searched is no part of what its scores mean.
 _FREE = ("algorithm", "resumed")

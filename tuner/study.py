@@ -21,7 +21,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner import measurements, objective, space
-from tuner.findings import shown
+from tuner.differences import differences
 from tuner.measurements import Measurement
 from tuner.objective import Scores
 from tuner.space import Value
@@ -240,32 +240,6 @@ class Study:
             _utc(trial.datetime_start),
             _utc(trial.datetime_complete),
         )
-
-
-def differences(theirs: Any, ours: Any, name: str = "") -> list[str]:
-    """What differs between two JSON objects: `goal MINIMIZE (now MAXIMIZE)`."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        return [
-            found
-            for key in sorted(theirs.keys() | ours.keys())
-            for found in differences(theirs.get(key), ours.get(key), f"{name} {key}".strip())
-        ]
-    if theirs == ours:
-        return []
-    if isinstance(theirs, str) and isinstance(ours, str):
-        theirs, ours = _apart(theirs.split(), ours.split())
-    was, now = (
-        "none" if found is None else shown(json.dumps(found).strip('"')) for found in (theirs, ours)
-    )
-    return [f"{name} {was} (now {now})"]
-
-
-def _apart(theirs: list[str], ours: list[str]) -> tuple[str | None, str | None]:
-    """Two commands without the words with which both begin and end."""
-    for at in (0, -1):
-        while theirs and ours and theirs[at] == ours[at]:
-            del theirs[at], ours[at]
-    return " ".join(theirs) or None, " ".join(ours) or None
 
 
 def _sampler(algorithm: str, number: int) -> BaseSampler:

@@ -198,16 +198,19 @@ def lives(engine: Engine) -> bool:
     return False
 
 
+@pytest.mark.parametrize("client_too", [False, True])
 def test_a_container_that_was_left_behind_is_ended_first(
-    start: Callable[..., Trial], engine: Engine
+    start: Callable[..., Trial], engine: Engine, client_too: bool
 ) -> None:
     left = start("hang")
     reached(left.task.job_dir / "hangs")
-    left._process.kill()  # and with the tuner gone nobody would have looked after it
-    left._process.wait()
+    if client_too:  # and with the tuner gone nobody would have looked after the container
+        left._process.kill()
+        left._process.wait()
     assert lives(engine)
     assert ended(start("succeed")).state == SUCCEEDED
     assert engine.made("stop") == 1 and not lives(engine)
+    assert left._process.wait(10) == (-signal.SIGKILL if client_too else 143)
 
 
 def tune(*flags: str) -> int:

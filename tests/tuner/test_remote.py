@@ -283,6 +283,37 @@ def test_bursts_of_faults_lose_nothing(
     assert json.loads(storage.objects()[f"{STUDY}/best.json"])["test"]["winner"]["agents"] == 20
 
 
+def test_a_bucket_that_stays_away_ends_the_study_and_the_same_command_goes_on(
+    machine: Callable[[str], Machine], storage: FaultyStorage, tmp_path: Path
+) -> None:
+    storage.add(Fault("insert", "study.db", skip=1, status=503))
+    here = machine("here")
+    impatient = "from tuner import remote; remote._LAST_WORDS = 1.0" + QUICK
+    ended = here.run("--max-trials", "2", script=impatient)
+    assert (ended.code, ended.err) == (
+        1,
+        "error: Bucket bucket cannot be reached (status 503). All is kept in"
+        f" runs/bucket/{STUDY}; the same command goes on.\n",
+    )
+    storage.clear()
+    assert here.run("--max-trials", "2").code == 0
+    assert states(storage, tmp_path) == ["COMPLETE"] * 2
+    assert [here.starts(number) for number in "12"] == [1, 1]
+
+
+def test_a_study_goes_on_from_another_in_the_bucket(
+    machine: Callable[[str], Machine], storage: FaultyStorage
+) -> None:
+    here, there = machine("here"), machine("there")
+    assert here.run("--max-trials", "2", where="gs://bucket/rl/before").code == 0
+    resumed = SPACE.replace("maxTrials: 4", "maxTrials: 4\n    resumePreviousJobId: before")
+    (there.path / "space.yaml").write_text(resumed, encoding="utf-8")
+    ended = there.run("--max-trials", "1")
+    assert (ended.code, ended.err) == (0, "")
+    assert "      The search knows 2 trials of gs://bucket/rl/before" in ended.out
+    assert len(study_json(storage)["trainingOutput"]["trials"]) == 1
+
+
 def test_a_study_that_was_taken_out_of_the_bucket_is_asked_about(
     machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
