@@ -28,13 +28,13 @@ TRAINER = (
 TUNER = (
     {"__main__"},
     {"run"},
-    {"protocol", "workers"},
+    {"protocol", "resume", "places", "workers"},
     {"lint", "vertex", "jobs", "fetch", "choosing", "results", "services"},
     {"ai_platform", "vertex_ai", "service_rules", "trainer_rules", "advice", "engine", "study"},
-    {"dialects", "reading", "flags", "trials", "plan"},
-    {"command", "measurements", "objective", "space"},
-    {"schema", "spec", "estimates", "orphans", "seeds", "display"},
-    {"document"},
+    {"dialects", "reading", "flags", "trials", "plan", "remote"},
+    {"command", "measurements", "objective", "space", "containers", "claim"},
+    {"schema", "spec", "estimates", "orphans", "seeds", "display", "bucket"},
+    {"document", "differences"},
     {"findings", "play_it"},
     {"__init__"},
 )

@@ -25,7 +25,7 @@ class Task:
 
 def words(
     args: Sequence[str],
-    job_dir: Path,
+    job_dir: Path | str,
     fixed: Mapping[str, object],
     tuned: Mapping[str, str],
     hostile: Sequence[Parameter] = (),

@@ -32,6 +32,14 @@ class Plan:
     test_seeds: int
     deadline: float = math.inf  # time.monotonic() after which no trial is begun
     hostile: bool = False
+    bucket: str = ""  # gs://..., where `job_dir` is only the folder that the study works in
+    image: str = ""  # trials run in containers of it
+    resume_from: str = ""  # the study whose trials are known to this one: a folder or gs://...
+
+    @property
+    def where(self) -> str:
+        """What the user calls the job dir."""
+        return self.bucket or str(self.job_dir)
 
     @property
     def name(self) -> str:
@@ -56,7 +64,10 @@ class Plan:
     ) -> Task:
         fixed = {"seed": seeds[0], "seeds": seeds[1]}
         hostile = self.spec.parameters if self.hostile else ()
-        words = command.words(self.spec.job.args, job_dir, fixed, tuned, hostile)
+        theirs = str(job_dir)
+        if self.bucket:
+            theirs = f"{self.bucket}/{job_dir.relative_to(self.job_dir).as_posix()}"
+        words = command.words(self.spec.job.args, theirs, fixed, tuned, hostile)
         return Task(name, trial, job_dir, words, may_stop_early)
 
 
@@ -67,6 +78,7 @@ def as_flags(tuned: Mapping[str, str]) -> list[str]:
 def identity(plan: Plan) -> dict[str, Any]:
     """What makes a study this one, as JSON; how long it goes on is no part of it."""
     spec = plan.spec
+    resumed = {"resumed": Path(plan.resume_from).name} if plan.resume_from else {}
     return {
         "parameters": {
             parameter.name: {
@@ -86,4 +98,5 @@ def identity(plan: Plan) -> dict[str, Any]:
         "objective": plan.objective,
         "seed": plan.seed,
         "seeds": plan.seeds,
+        **resumed,
     }

@@ -7,8 +7,9 @@ are trained again on fresh seeds, and the one that is chosen by those on others 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tuner import choosing, estimates, measurements, objective, results, services
 from tuner.command import Task
@@ -35,6 +36,7 @@ class Protocol:
     study: Study
     engine: Engine
     display: Display
+    read_scores: Callable[[Path, float | None], Scores] = objective.read_scores
     ledger: SeedLedger = field(init=False)
     steps: int = 0  # environment steps of confirming and testing
 
@@ -227,7 +229,7 @@ class Protocol:
         reported = None if final is None else final.value
         if outcome.state != SUCCEEDED:
             return Scores(reported=reported)
-        return objective.read_scores(task.job_dir, reported)
+        return self.read_scores(task.job_dir, reported)
 
     def _tell(self, record: Record, task: Task, outcome: Outcome) -> None:
         is_best = [best.number for best in self._ranked()[:1]] == [record.number]
@@ -249,7 +251,7 @@ class Protocol:
                 self.plan.spec,
                 self.study.records,
                 self.plan.name,
-                str(self.plan.job_dir),
+                self.plan.where,
                 state,
             ),
         )

@@ -105,7 +105,9 @@ def told(findings: Findings) -> list[str]:
                 f" ({findings.objective}), the test shows {findings.shown:.5g}",
             )
         )
-    cost = f"{findings.environment_steps:,} environment steps, {findings.cpu_seconds:,.0f} CPU s"
+    cost = f"{findings.environment_steps:,} environment steps"
+    if findings.cpu_seconds:  # of trials in containers nobody knows
+        cost += f", {findings.cpu_seconds:,.0f} CPU s"
     return [*lines, _begun("cost", cost)]
 
 

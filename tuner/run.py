@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import math
 import os
 import re
@@ -30,7 +31,10 @@ from tuner.spec import (
 )
 
 if TYPE_CHECKING:
+    from tuner.command import Task
+    from tuner.display import Display
     from tuner.plan import Plan
+    from tuner.remote import RemoteStudy
     from tuner.space import Value
 
 SEEDS = 5  # agents of a trial, where neither the command nor the file says
@@ -48,7 +52,8 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     """The flags of `run`."""
     add = command.add_argument
     add("file", metavar="FILE", help="a yaml file, of either dialect")
-    add("--job-dir", required=True, metavar="DIR", help="a folder; each trial gets a part")
+    add("--job-dir", required=True, metavar="DIR",
+        help="a folder, or gs://BUCKET/PATH; each trial gets a part")  # fmt: skip
     add("--max-trials", type=_count(1), metavar="N", help="default: as the file says")
     add("--timeout", type=_duration, default=math.inf, metavar="TIME",
         help="begin no trial of the search after so long: 90, 15m, 2h")  # fmt: skip
@@ -71,6 +76,11 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         help=f"fresh seeds of the final test (default: {LEAST_TEST_SEEDS})")  # fmt: skip
     add("--hostile", action="store_true",
         help="send flags as the worst of services has: --name 32.0")  # fmt: skip
+    add("--image", default="", metavar="IMAGE",
+        help="run trials in containers of it, by CONTAINER_ENGINE or docker")  # fmt: skip
+    add("--resume-from", default="", metavar="DIR",
+        help="a study whose trials the search knows of; default: the resumePreviousJobId of the"
+        " file, beside the job dir")  # fmt: skip
     add("--program", default="", help=argparse.SUPPRESS)  # in place of the trainer, for tests
 
 
@@ -85,11 +95,18 @@ def run(spec: StudySpec, options: argparse.Namespace) -> int:
         import optuna  # noqa: F401
     except ImportError:
         raise ValueError("a study must have Optuna. Install it: pip install '.[tuner]'") from None
-    plan = make_plan(spec, options)
+    from tuner import places
+    from tuner.bucket import BucketError
+    from tuner.containers import ContainerError
+    from tuner.display import Display
+
+    plan, display = make_plan(spec, options), Display()
     program = shlex.split(options.program) or [sys.executable, "-m", "trainer.task"]
     try:
-        with _claimed(plan.job_dir):
-            return _study(plan, program)
+        with _claimed(plan.job_dir), places.remote(plan, display.line) as remote:
+            return _study(plan, program, display, remote)
+    except (BucketError, ContainerError) as error:
+        raise RunError(str(error)) from error
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise RunError(
@@ -100,10 +117,16 @@ def run(spec: StudySpec, options: argparse.Namespace) -> int:
 
 def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
     """What the file and the command ask for together. Raises ValueError."""
+    from tuner import resume
+    from tuner.bucket import parse
     from tuner.plan import Plan
 
+    bucket, job_dir = "", Path(options.job_dir).expanduser()
     if "://" in options.job_dir:
-        raise ValueError(f"the job dir of a study must be a folder, but is {options.job_dir}.")
+        name, path = parse(options.job_dir)
+        bucket, job_dir = f"gs://{name}/{path}", Path("runs") / name / path
+    if options.image:  # a folder has the same path inside
+        job_dir = job_dir.absolute()
     if spec.algorithm == POPULATION:
         raise ValueError(
             f"{POPULATION} runs on AI Platform only. Delete the file's algorithm, or write another."
@@ -117,10 +140,12 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
                 " parameter; --seeds gives each trial several."
             )
     max_trials, cores = options.max_trials or spec.max_trials, os.cpu_count() or 1
+    if options.engine == STACKED and (options.image or options.program):
+        raise ValueError("--image runs each trial in a container of its own: --engine process.")
     engine = options.engine or (STACKED if can_be_stacked(spec, options) else PROCESS)
     return Plan(
         spec=spec,
-        job_dir=Path(options.job_dir).expanduser(),
+        job_dir=job_dir,
         objective=options.objective,
         max_trials=max_trials,
         max_failed=spec.max_failed_trials or math.ceil(max_trials / 3),
@@ -136,6 +161,9 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
         test_seeds=options.test_seeds,
         deadline=time.monotonic() + options.timeout,
         hostile=options.hostile,
+        bucket=bucket,
+        image=options.image,
+        resume_from=resume.place(spec, options.resume_from, bucket or str(job_dir)),
     )
 
 
@@ -147,6 +175,7 @@ def can_be_stacked(spec: StudySpec, options: argparse.Namespace) -> bool:
     tuned = {parameter.name.replace("-", "_") for parameter in spec.parameters}
     return (
         not options.program
+        and not options.image
         and environment in COMPILED
         and fixed.get("collector") != "gymnasium"
         and not tuned & {"environment", "collector"}
@@ -190,28 +219,44 @@ def defaults(spec: StudySpec) -> dict[str, Value]:
     return found
 
 
-def _study(plan: Plan, program: list[str]) -> int:
-    from tuner import objective, results
-    from tuner.display import Display
+def _study(plan: Plan, program: list[str], display: Display, remote: RemoteStudy | None) -> int:
+    from tuner import objective, places, results, resume
     from tuner.engine import Engine, Interrupted, Interrupts
     from tuner.orphans import StillRunning
     from tuner.plan import identity
     from tuner.protocol import Protocol, StudyFailed
-    from tuner.study import FILE, Study, StudyError, spoken
-    from tuner.trials import Setting, Trial
+    from tuner.study import FILE, Known, Study, StudyError, spoken
+    from tuner.trials import METRIC, Setting, Trial
     from tuner.workers import Workers
 
-    spec, display, interrupts = plan.spec, Display(), Interrupts()
-    setting = Setting(program, os.environ, spec.metric, plan.name, _seconds(spec.job.timeout))
+    spec, interrupts = plan.spec, Interrupts()
+    setting = Setting(
+        *(program, os.environ, spec.metric, plan.name, _seconds(spec.job.timeout)),
+        containers=places.containers(plan),
+    )
+    read_scores = objective.read_scores if remote is None else remote.read_scores
+
+    def launch(task: Task) -> Trial:
+        if remote is not None:
+            remote.prepare(task, task.job_dir / METRIC, spec.metric)
+        return workers.launch(task) if plan.engine == STACKED else Trial(task, setting)
 
     def look(running: list[Trial]) -> None:
+        if remote is not None:
+            remote.check()
         if display.due:
             display.table(protocol.table(running))
 
     workers = Workers(min(os.cpu_count() or 1, plan.parallel), setting, plan.job_dir)
-    launch = workers.launch if plan.engine == STACKED else lambda task: Trial(task, setting)
+
+    @functools.cache
+    def learn() -> Known:
+        return resume.known(plan.resume_from, identity(plan))
+
     engine = Engine(launch, plan.parallel, interrupts, look)
     try:
+        if plan.resume_from and not (plan.job_dir / FILE).exists():
+            learn()  # before there is a study that could not go on
         note = "Ctrl-C: no new trials; the running ones end first. Again: at once."
         with (
             interrupts.heard(lambda: display.line(note)),
@@ -223,11 +268,13 @@ def _study(plan: Plan, program: list[str]) -> int:
                     objective.direction(plan.objective, spec.goal),
                     identity(plan),
                     defaults(spec),
+                    learn if plan.resume_from else None,
                 )
             ) as study,
         ):
-            protocol = Protocol(plan, study, engine, display)
-            for line in _announcement(plan, sum(record.over for record in study.records)):
+            protocol = Protocol(plan, study, engine, display, read_scores)
+            over = sum(record.over for record in study.records)
+            for line in _announcement(plan, over, study.known):
                 display.line(line)
             with spoken(plan.job_dir / FILE):
                 findings = protocol.run()
@@ -242,16 +289,20 @@ def _study(plan: Plan, program: list[str]) -> int:
     for line in results.told(findings):
         display.line(line)
     results.write_json(plan.job_dir / results.BEST, results.best_json(findings))
-    display.line(f"{plan.job_dir / results.BEST} has the flags to paste.")
+    display.line(f"{plan.where}/{results.BEST} has the flags to paste.")
     return 0
 
 
-def _announcement(plan: Plan, over: int) -> Iterator[str]:
+def _announcement(plan: Plan, over: int, known: int) -> Iterator[str]:
+    from tuner import places
+
     spec = plan.spec
     yield (
         f"tune: {plan.max_trials} trials of {plan.seeds} seeds, {plan.parallel} at a time, the best"
-        f" {plan.objective} of {spec.metric}; everything goes to {plan.job_dir}"
+        f" {plan.objective} of {spec.metric}; everything goes to {plan.where}"
     )
+    for line in places.told(plan, known):
+        yield f"      {line}"
     if plan.parallel < spec.max_parallel_trials:
         yield (
             f"      The file allows {spec.max_parallel_trials} at a time, but a trainer keeps more"
@@ -259,8 +310,6 @@ def _announcement(plan: Plan, over: int) -> Iterator[str]:
         )
     if spec.early_stopping not in ("", MEDIAN):
         yield f"      {spec.early_stopping} stopping runs on Vertex AI only: the median rule here."
-    if spec.resume:
-        yield "      resumePreviousJobId is the service's; here the same --job-dir goes on."
     if over:
         yield f"      {over} trials have ended before."
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner import measurements, objective, space
-from tuner.findings import shown
+from tuner.differences import differences
 from tuner.measurements import Measurement
 from tuner.objective import Scores
 from tuner.space import Value
@@ -30,7 +30,7 @@ from tuner.trials import STOPPED, SUCCEEDED, Outcome
 
 FILE = "study.db"
 RUNNING = "RUNNING"
-_NAME = "study"
+NAME = "study"
 _STATES = {SUCCEEDED: TrialState.COMPLETE, STOPPED: TrialState.PRUNED}  # others: FAIL
 
 
@@ -58,6 +58,14 @@ class Record:
         return self.state != RUNNING
 
 
+@dataclass(frozen=True)
+class Known:
+    """What an earlier study has found out."""
+
+    trials: Sequence[FrozenTrial]
+    seeds: Mapping[str, int]  # purpose -> seed, that no part of a later study may use
+
+
 class Study:
     """Asks Optuna for trials and tells it how they ended. Close it in the end."""
 
@@ -69,11 +77,13 @@ class Study:
         direction: str,
         identity: Mapping[str, Any],
         first: Mapping[str, Value],
+        learn: Callable[[], Known] | None = None,
     ) -> None:
         """Opens the study in a folder, or begins it with a trial of the values `first`.
 
         Args:
             identity: what makes it this study, as JSON. Another one's folder is refused.
+            learn: gives the trials that the search knows of before its own; asked once.
 
         Raises:
             StudyError: the folder holds another study, or a file that is none.
@@ -84,7 +94,7 @@ class Study:
             self._storage = RDBStorage(f"sqlite:///{(folder / FILE).absolute()}")
             self._study = optuna.create_study(
                 storage=self._storage,
-                study_name=_NAME,
+                study_name=NAME,
                 direction="minimize" if direction == MINIMIZE else "maximize",
                 load_if_exists=True,
             )
@@ -99,6 +109,8 @@ class Study:
                 f"{folder} must hold this study or none, but holds one with"
                 f" {', '.join(differences(theirs, ours))}. Take another folder."
             )
+        with spoken(folder / FILE):
+            self._known = self._learn(learn)
 
     def close(self) -> None:
         self._storage.engine.dispose()
@@ -107,9 +119,14 @@ class Study:
     def records(self) -> list[Record]:
         return [
             self._record(trial)
-            for trial in self._study.get_trials(deepcopy=False)
+            for trial in self._study.get_trials(deepcopy=False)[self._known :]
             if trial.state != TrialState.WAITING
         ]
+
+    @property
+    def known(self) -> int:
+        """How many trials of an earlier study the search knows of."""
+        return self._known
 
     @property
     def unfinished(self) -> list[Record]:
@@ -150,7 +167,9 @@ class Study:
         state = _STATES.get(outcome.state, TrialState.FAIL)
         if state == TrialState.COMPLETE and value is None:
             state = TrialState.FAIL
-        self._study.tell(number - 1, value if state == TrialState.COMPLETE else None, state)
+        self._study.tell(
+            self._known + number - 1, value if state == TrialState.COMPLETE else None, state
+        )
         return self._record(self._frozen(number))
 
     @property
@@ -169,6 +188,18 @@ class Study:
     def add_cpu_seconds(self, seconds: float) -> None:
         self._study.set_user_attr("cpu_seconds", self.cpu_seconds + seconds)
 
+    def _learn(self, learn: Callable[[], Known] | None) -> int:
+        """Adds what is known, before the first trial and once; how many trials that is."""
+        count = self._study.user_attrs.get("known")
+        if count is None and learn is not None:
+            known = learn()
+            for trial in known.trials[len(self._study.get_trials(deepcopy=False)) :]:
+                self._study.add_trial(trial)
+            self.remember_seeds(known.seeds)
+            count = len(known.trials)
+            self._study.set_user_attr("known", count)
+        return int(count or 0)
+
     def _planned(self, number: int) -> dict[str, Any]:
         values = self._first
         if self._algorithm == GRID:
@@ -182,10 +213,10 @@ class Study:
     def _asked(self, trial: optuna.Trial) -> Record:
         for parameter in self._parameters:
             space.suggest(trial, parameter)
-        return self._record(self._frozen(trial.number + 1))
+        return self._record(self._frozen(trial.number + 1 - self._known))
 
     def _frozen(self, number: int) -> FrozenTrial:
-        return self._study.get_trials(deepcopy=False)[number - 1]
+        return self._study.get_trials(deepcopy=False)[self._known + number - 1]
 
     def _record(self, trial: FrozenTrial) -> Record:
         values = {
@@ -193,11 +224,12 @@ class Study:
             for parameter in self._parameters
             if parameter.name in trial.params
         }
+        number = trial.number + 1 - self._known
         if not trial.state.is_finished():
-            return Record(trial.number + 1, values, RUNNING)
+            return Record(number, values, RUNNING)
         kept = trial.user_attrs["outcome"]
         return Record(
-            trial.number + 1,
+            number,
             values,
             kept["state"],
             kept["reason"],
@@ -208,22 +240,6 @@ class Study:
             _utc(trial.datetime_start),
             _utc(trial.datetime_complete),
         )
-
-
-def differences(theirs: Any, ours: Any, name: str = "") -> list[str]:
-    """What differs between two JSON objects: `goal MINIMIZE (now MAXIMIZE)`."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        return [
-            found
-            for key in sorted(theirs.keys() | ours.keys())
-            for found in differences(theirs.get(key), ours.get(key), f"{name} {key}".strip())
-        ]
-    if theirs == ours:
-        return []
-    was, now = (
-        "none" if found is None else shown(json.dumps(found).strip('"')) for found in (theirs, ours)
-    )
-    return [f"{name} {was} (now {now})"]
 
 
 def _sampler(algorithm: str, number: int) -> BaseSampler:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tuner import command, measurements, orphans
 from tuner.command import Task
+from tuner.containers import Containers
 from tuner.measurements import Measurement
 
 SUCCEEDED, INFEASIBLE, FAILED, STOPPED = "SUCCEEDED", "INFEASIBLE", "FAILED", "STOPPED"
@@ -43,13 +44,19 @@ class Setting:
     metric: str
     job: str  # the study's name
     time_limit: float  # seconds a trial may take
+    containers: Containers | None = None  # where trials run in these, not as plain processes
 
 
 class Trial:
     """A running trial."""
 
     def __init__(self, task: Task, setting: Setting) -> None:
-        """Starts it. Raises OSError, or StillRunning where an earlier process does not end."""
+        """Starts it.
+
+        Raises:
+            OSError: it cannot be started.
+            StillRunning, ContainerError: an earlier process or container does not end.
+        """
         self.task = task
         self.measurements: list[Measurement] = []
         self._metric = setting.metric
@@ -58,23 +65,21 @@ class Trial:
         self._kill_at = float("inf")
         task.job_dir.mkdir(parents=True, exist_ok=True)
         self._metric_file = task.job_dir / METRIC
+        self._containers = setting.containers
         self._start(setting)
         self.started = time.monotonic()
 
     def _start(self, setting: Setting) -> None:
+        if self._containers is not None:
+            self._containers.remove(self.task.job_dir)
         lock = orphans.lock(self.task.job_dir / LOCK)
         try:
             with (self.task.job_dir / LOG).open("ab") as log:
                 self._log_start = log.tell()
+                words, environment = self._command(setting)
                 self._process = subprocess.Popen(
-                    [*setting.program, *self.task.words],
-                    env=command.environment(
-                        setting.environment,
-                        trial=self.task.trial,
-                        metric_file=self._metric_file,
-                        metric=setting.metric,
-                        job=setting.job,
-                    ),
+                    words,
+                    env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -93,10 +98,16 @@ class Trial:
         self._read_metric()
         now = time.monotonic()
         if code is not None:
+            if self._containers is not None:
+                cpu = 0.0  # the client's; the trainer is the engine's child
+                if self._stopping or code < 0:  # its client may have gone before it
+                    self._containers.remove(self.task.job_dir)
             return self._outcome(code, now - self.started, cpu)
         if now - self.started > self._time_limit and not self._stopping:
             self.stop(f"it ran for more than {self._time_limit:g} s")
         if now > self._kill_at:
+            if self._containers is not None:
+                self._containers.kill(self.task.job_dir)
             orphans.signal_group(self._process.pid, signal.SIGKILL)
         return None
 
@@ -115,6 +126,20 @@ class Trial:
     @property
     def log(self) -> Path:
         return self.task.job_dir / LOG
+
+    def _command(self, setting: Setting) -> tuple[list[str], Mapping[str, str]]:
+        """What is to be started, and its environment."""
+        service = command.environment(
+            setting.environment,
+            trial=self.task.trial,
+            metric_file=self._metric_file,
+            metric=setting.metric,
+            job=setting.job,
+        )
+        if setting.containers is None:
+            return [*setting.program, *self.task.words], service
+        words = setting.containers.command(self.task.job_dir, self.task.words, service)
+        return words, setting.environment  # the engine's client wants the user's own
 
     def _read_metric(self) -> None:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tuner import space
+from tuner.differences import differences
 from tuner.measurements import Measurement
 from tuner.objective import Scores
 from tuner.space import Value
@@ -25,7 +26,7 @@ from tuner.spec import (
     REVERSE_LOG,
     Parameter,
 )
-from tuner.study import RUNNING, Record, Study, StudyError, differences
+from tuner.study import RUNNING, Record, Study, StudyError
 from tuner.trials import FAILED, INFEASIBLE, STOPPED, SUCCEEDED, Outcome
 
 PARAMETERS = (
@@ -181,3 +182,10 @@ def test_differences_are_found_at_any_depth() -> None:
         "a b [1] (now [2])"
     ]
     assert differences({"a": 1}, {"a": 1}) == []
+
+
+def test_of_commands_only_the_words_differ_that_do() -> None:
+    theirs = {"args": "--a=1 --b=2 --c=3"}
+    assert differences(theirs, {"args": "--a=1 --b=4 --c=3"}) == ["args --b=2 (now --b=4)"]
+    assert differences(theirs, {"args": "--a=1 --b=2"}) == ["args --c=3 (now none)"]
+    assert differences({"args": ""}, theirs) == ["args none (now --a=1 --b=2 --c=3)"]

@@ -1,0 +1,77 @@
+"""The tuner's trials in the image: metric, files and end are as those of a plain process."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.container.engine import TIMEOUT, TINY_RUN, ask, engine, image
+from trainer.artifacts import ARTEFACTS, CHECKPOINT
+from tuner.command import Task
+from tuner.containers import Containers, name_of
+from tuner.trials import LOST, METRIC, STOPPED, SUCCEEDED, Outcome, Setting, Trial
+
+pytestmark = pytest.mark.container
+
+# Slow enough to be stopped half-way.
+LONG_RUN = ("--collector=gymnasium", "--total_steps=500000", "--evaluation_every=1000",
+            "--stop_at_score=none", "--evaluation_episodes=5")  # fmt: skip
+
+
+def start(folder: Path, *flags: str) -> Trial:
+    containers = Containers(engine(), image())
+    containers.check(folder)
+    setting = Setting((), os.environ, "mean_score", "study", TIMEOUT, containers)
+    return Trial(Task("trial 1", 1, folder, (*flags, "--job-dir", str(folder))), setting)
+
+
+def ended(trial: Trial) -> Outcome:
+    found: list[Outcome | None] = []
+    wait_until(lambda: found.append(trial.poll()) or found[-1] is not None)
+    assert found[-1] is not None
+    return found[-1]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_trial_trains_and_reports(tmp_path: Path) -> None:
+    folder = tmp_path / "study" / "1"
+    outcome = ended(start(folder, *TINY_RUN))
+    log = (folder / "trial.log").read_text()
+    assert (outcome.state, outcome.last_lines) == (SUCCEEDED, ()), log
+    scores = json.loads((folder / "manifest.json").read_text())["scores"]
+    assert outcome.measurements[-1].value == pytest.approx(scores["mean_score"])
+    assert {path.name for path in folder.iterdir()} >= set(ARTEFACTS)
+    assert {path.stat().st_uid for path in folder.rglob("*")} == {os.getuid()}
+
+
+def test_sigterm_reaches_the_trainer_and_what_is_left_behind_is_ended_first(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "study" / "1"
+    reports = folder / METRIC
+    trial = start(folder, *LONG_RUN)
+    wait_until(lambda: reports.exists() and b"mean_score" in reports.read_bytes())
+    trial.stop(LOST)
+    assert ended(trial).state == STOPPED
+    assert (folder / CHECKPOINT).exists(), "it had time to save"
+
+    left = start(folder, *LONG_RUN)
+    wait_until(lambda: "Going on from" in (folder / "trial.log").read_text())
+    left._process.kill()  # as if the tuner had been killed with it
+    left._process.wait()
+    name = name_of(folder)
+    assert ask("container", "inspect", "--format", "{{.State.Running}}", name) == "true"
+    again = start(folder, "--no_such_flag=1")
+    assert ended(again).exit_code == 2
+    assert name not in ask("ps", "--all", "--format", "{{.Names}}")
