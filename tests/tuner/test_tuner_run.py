@@ -392,8 +392,9 @@ def test_no_more_trials_than_cores_run_at_a_time_unless_one_asks(
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     place.write(PLAIN.replace("maxParallelTrials: 1", "maxParallelTrials: 3"))
     study = load((place.path / "space.yaml").read_bytes(), "f")
-    assert plan(study).parallel == 1
-    assert plan(study, "--parallel", "2").parallel == 2
+    assert plan(study, "--engine", "process").parallel == 1
+    assert plan(study, "--engine", "process", "--parallel", "2").parallel == 2
+    assert plan(study).parallel == 3, "in a stack they share the cores"
 
 
 def test_a_seed_is_not_tuned() -> None:
