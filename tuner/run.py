@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner import trainer_rules
-from tuner.findings import shown
+from tuner.findings import several, shown
 from tuner.flags import find, given, trainer_flags
 from tuner.spec import (
     DISCRETE,
@@ -221,8 +221,9 @@ def _study(plan: Plan, program: list[str]) -> int:
 def _announcement(plan: Plan, over: int) -> Iterator[str]:
     spec = plan.spec
     yield (
-        f"tune: {plan.max_trials} trials of {plan.seeds} seeds, {plan.parallel} at a time, the best"
-        f" {plan.objective} of {spec.metric}; everything goes to {plan.job_dir}"
+        f"tune: {several(plan.max_trials, 'trial')} of {several(plan.seeds, 'seed')},"
+        f" {plan.parallel} at a time, the best {plan.objective} of {spec.metric};"
+        f" everything goes to {plan.job_dir}"
     )
     if plan.parallel < spec.max_parallel_trials:
         yield (
@@ -234,7 +235,7 @@ def _announcement(plan: Plan, over: int) -> Iterator[str]:
     if spec.resume:
         yield "      resumePreviousJobId is the service's; here the same --job-dir goes on."
     if over:
-        yield f"      {over} trials have ended before."
+        yield f"      {several(over, 'trial')} {'has' if over == 1 else 'have'} ended before."
 
 
 @contextlib.contextmanager

@@ -163,7 +163,7 @@ class Study:
 
     @property
     def cpu_seconds(self) -> float:
-        """Of all processes of all trials so far, those that were interrupted left out."""
+        """Of all processes of all trials so far; of those that outlived a killed tuner, none."""
         return float(self._study.user_attrs.get("cpu_seconds", 0.0))
 
     def add_cpu_seconds(self, seconds: float) -> None:
