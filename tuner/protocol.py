@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tuner import choosing, estimates, measurements, objective, results, services
+from tuner import choosing, estimates, gallery, measurements, objective, results, services
 from tuner.command import Task
 from tuner.display import Display
 from tuner.engine import Engine
@@ -93,6 +93,7 @@ class Protocol:
                 raise StudyFailed(_refusal(task, outcome))
             scores = self._scores(task, outcome)
             value = objective.value(scores, self.plan.objective, self.plan.spec.goal)
+            gallery.keep(self.study.in_optuna, self.plan.job_dir, task, self.display.line)
             record = self.study.tell(task.trial, outcome, scores, value)
             self._count_cpu(outcome)
             self._tell(record, task, outcome)

@@ -167,7 +167,7 @@ def defaults(spec: StudySpec) -> dict[str, Value]:
 
 
 def _study(plan: Plan, program: list[str]) -> int:
-    from tuner import objective, results
+    from tuner import experiment, objective, results
     from tuner.display import Display
     from tuner.engine import Engine, Interrupted, Interrupts
     from tuner.orphans import StillRunning
@@ -200,6 +200,7 @@ def _study(plan: Plan, program: list[str]) -> int:
             ) as study,
         ):
             protocol = Protocol(plan, study, engine, display)
+            experiment.keep(plan.job_dir, spec, display.line)
             for line in _announcement(plan, sum(record.over for record in study.records)):
                 display.line(line)
             with spoken(plan.job_dir / FILE):

@@ -100,6 +100,11 @@ class Study:
                 f" {', '.join(differences(theirs, ours))}. Take another folder."
             )
 
+    @property
+    def in_optuna(self) -> optuna.Study:
+        """For what only Optuna's own tools are told of."""
+        return self._study
+
     def close(self) -> None:
         self._storage.engine.dispose()
 
