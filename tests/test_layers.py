@@ -25,14 +25,15 @@ TRAINER = (
 )
 TUNER = (
     {"__main__"},
-    {"run"},
+    {"run", "reproduce", "show"},
     {"protocol"},
     {"lint", "vertex", "jobs", "fetch", "choosing", "results", "services"},
     {"experiment", "gallery"},
+    {"recipe"},
     {"ai_platform", "vertex_ai", "service_rules", "trainer_rules", "advice", "engine", "study"},
     {"dialects", "reading", "flags", "trials", "plan"},
     {"command", "measurements", "objective", "plot", "space"},
-    {"schema", "spec", "curves", "estimates", "orphans", "seeds", "display"},
+    {"schema", "spec", "curves", "estimates", "orphans", "screen", "seeds", "display"},
     {"document"},
     {"findings"},
     {"__init__"},

@@ -10,7 +10,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tuner import choosing, estimates, gallery, measurements, objective, results, services
+from tuner import (
+    choosing,
+    estimates,
+    gallery,
+    measurements,
+    objective,
+    recipe,
+    results,
+    services,
+)
 from tuner.command import Task
 from tuner.display import Display
 from tuner.engine import Engine
@@ -192,19 +201,21 @@ class Protocol:
         values = [record.value for record in self._ranked() if record.value is not None]
         tuned = [_steps(r.scores, r.measurements, self.plan.seeds)
                  for r in self.study.records]  # fmt: skip
+        flags, args = as_flags(runs["winner"][1]), self.plan.spec.job.args
         return Findings(
             metric=self.plan.spec.metric,
             goal=self.plan.spec.goal,
             objective=self.plan.objective,
             winner=winner,
-            flags=as_flags(self.plan.flags(winner.values)),
-            args=self.plan.spec.job.args,
+            flags=flags,
+            args=args,
             claimed=values[0],
             tested=found,
             seeds=self.ledger.used,
             environment_steps=sum(tuned) + self.steps,
             cpu_seconds=self.study.cpu_seconds,
             confirmed=self.confirmed,
+            recipe=recipe.record(folder / "winner", (seed, agents), args, flags),
             first_solved=choosing.first_solved(self.study.records, self.confirmed),
         )
 
@@ -279,7 +290,8 @@ class Protocol:
                 self.plan.name,
                 str(self.plan.job_dir),
                 state,
-            ),
+            )
+            | {"objective": self.plan.objective},
         )
 
 

@@ -38,6 +38,7 @@ class Findings:
     environment_steps: int
     cpu_seconds: float
     confirmed: Mapping[int, Scores] = field(default_factory=dict)  # trial -> on fresh seeds
+    recipe: Mapping[str, Any] = field(default_factory=dict)  # for `reproduce`
     first_solved: int | None = None  # trial whose configuration was the first that is solved there
 
     @property
@@ -154,6 +155,7 @@ def best_json(findings: Findings) -> dict[str, Any]:
         "probability_of_improvement": findings.probability_of_improvement,
         "trials_until_solved": findings.first_solved,
         "seeds": dict(findings.seeds),
+        "reproduce": dict(findings.recipe),
         "environment_steps": findings.environment_steps,
         "cpu_seconds": round(findings.cpu_seconds, 1),
     }

@@ -146,6 +146,10 @@ def test_a_study_from_search_to_test(place: Place) -> None:
     assert sorted(found["agents"] for found in best["confirm"].values()) == [5, 10]
     assert best["environment_steps"] == 1000 * (3 * 2 + 2 * 5 + 5 + 2 * 20)
     assert best["cpu_seconds"] > 0
+    assert (place.study / "events.out.tfevents.study").exists()
+    # Each trial's command is an artefact; the stand-in makes neither videos nor curves.
+    assert len(list((place.study / "artifacts").iterdir())) == 3
+    assert best["reproduce"]["seed"] == 3 and best["reproduce"]["curve_sha256"] is None
     job = jobs.ai_platform_job(place.json("study.json"))
     assert (job.name, job.state, len(job.trials)) == ("study", "SUCCEEDED", 3)
     assert all(trial.state == "SUCCEEDED" and trial.step == 20 for trial in job.trials)
