@@ -27,13 +27,15 @@ TRAINER = (
 )
 TUNER = (
     {"__main__"},
-    {"run"},
+    {"run", "reproduce", "show"},
     {"protocol", "resume", "places", "workers"},
     {"lint", "vertex", "jobs", "fetch", "choosing", "results", "services"},
+    {"experiment", "gallery"},
+    {"recipe"},
     {"ai_platform", "vertex_ai", "service_rules", "trainer_rules", "advice", "engine", "study"},
     {"dialects", "reading", "flags", "trials", "plan", "remote"},
-    {"command", "measurements", "objective", "space", "containers", "claim"},
-    {"schema", "spec", "estimates", "orphans", "seeds", "display", "bucket"},
+    {"command", "measurements", "objective", "plot", "space", "containers", "claim"},
+    {"schema", "spec", "curves", "estimates", "orphans", "screen", "seeds", "display", "bucket"},
     {"document", "differences"},
     {"findings", "play_it"},
     {"__init__"},

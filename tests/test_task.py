@@ -189,6 +189,10 @@ def test_the_settings_tell_command_versions_and_commit(finished_run: Any) -> Non
     given = " ".join(finished_run.flags)
     assert settings["command"] == f"python -m trainer.task {given} --job-dir job"
     assert {"python", "trainer", "gymnasium", "keras", "numpy"} < settings["versions"].keys()
+    machine = settings["machine"]
+    assert {"system", "architecture", "processor", "instructions", "cores"} <= machine.keys()
+    if machine["architecture"] == "x86_64" and machine["system"] == "Linux":
+        assert machine["processor"] and "sse2" in machine["instructions"].split()
     assert settings["git_commit"] is None or re.fullmatch("[0-9a-f]{40}", settings["git_commit"])
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,9 @@ import trainer
 from trainer.config import Batching, Command
 
 PACKAGES = ("gymnasium", "keras", "numpy", "tensorflow", "tensorflow-cpu")
+
+# Of a processor's flags those that decide how sums of floats are made.
+INSTRUCTIONS = re.compile(r"s?sse|avx|fma|f16c|amx|asimd|sve|bf16")
 
 
 def settings(
@@ -33,6 +38,7 @@ def settings(
         },
         "command": shlex.join(["python", "-m", "trainer.task", *arguments]),
         "versions": versions(),
+        "machine": machine(),
         "git_commit": git_commit(),
     }
 
@@ -63,6 +69,45 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def machine() -> dict[str, Any]:
+    """What the bits of a run depend on besides versions: the processor and what it can do."""
+    found: dict[str, Any] = {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "libc": " ".join(platform.libc_ver()).strip(),
+        "cores": os.cpu_count(),
+    }
+    processor = _processor(Path("/proc/cpuinfo"))
+    names = ("vendor_id", "cpu family", "model", "model name")
+    found["processor"] = " ".join(processor[name] for name in names if name in processor)
+    found["processor"] = found["processor"] or platform.processor()
+    words = processor.get("flags", processor.get("Features", "")).split()
+    found["instructions"] = " ".join(sorted(filter(INSTRUCTIONS.match, words)))
+    if cards := _lines(Path("/proc/driver/nvidia/gpus"), "*/information", "Model:"):
+        found["gpus"] = ", ".join(cards)
+    return found
+
+
+def _processor(file: Path) -> dict[str, str]:
+    """What Linux says of its first processor."""
+    try:
+        lines = file.read_text("utf-8", errors="replace").split("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _lines(folder: Path, files: str, word: str) -> list[str]:
+    """What stands behind a word in files."""
+    try:
+        texts = [path.read_text("utf-8", errors="replace") for path in sorted(folder.glob(files))]
+    except OSError:
+        return []
+    lines = (line for text in texts for line in text.splitlines())
+    return [line.removeprefix(word).strip() for line in lines if line.startswith(word)]
 
 
 def git_commit() -> str | None:

@@ -1,15 +1,16 @@
-"""The command `python -m tuner`: run, lint, vertex, status and fetch."""
+"""The command `python -m tuner`: run, show, reproduce, lint, vertex, status and fetch."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tuner import fetch, jobs, lint, run, vertex
+from tuner import fetch, jobs, lint, recipe, reproduce, run, vertex
 from tuner.findings import Finding, Refused, errors, shown
 
 GOOD, FAILED, BAD_COMMAND, INTERRUPTED = 0, 1, 2, 130
@@ -74,6 +75,23 @@ def _parser() -> _Parser:
     run.add_flags(command)
     command.set_defaults(command=_run)
     command = commands.add_parser(
+        "show",
+        help="the trials and the best one's curve, in the terminal",
+        description="Shows what lies in the job dir of a study or of one run.",
+        allow_abbrev=False,
+    )
+    command.add_argument("job_dir", metavar="JOB_DIR", help="a folder")
+    command.set_defaults(command=_show)
+    command = commands.add_parser(
+        "reproduce",
+        help="run a study's winner again, and say whether it is the same",
+        description="Runs the winner of a best.json again: to the last bit on the same machine type"
+        " and versions, elsewhere within the interval of its score. Exit code 1 where it is not.",
+        allow_abbrev=False,
+    )
+    reproduce.add_flags(command)
+    command.set_defaults(command=_reproduce)
+    command = commands.add_parser(
         "lint",
         help="find what is wrong with a search space",
         description="Reads search spaces in the dialect of AI Platform or of Vertex AI and says"
@@ -132,6 +150,27 @@ def _run(options: argparse.Namespace) -> int:
         return _failed(error)
     except ValueError as error:
         raise BadCommand(str(error)) from None
+
+
+def _show(options: argparse.Namespace) -> int:
+    from tuner import screen, show  # with NumPy and Optuna, which other commands do not wait for
+
+    try:
+        lines = show.job_dir(Path(options.job_dir), screen.stdout())
+    except (show.NothingThere, OSError, ValueError) as error:
+        return _failed(error)
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:  # `| head` has seen enough; nothing is left to be flushed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return GOOD
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    try:
+        return reproduce.reproduce(_read(options.file), options)
+    except (recipe.NotARecipe, reproduce.ReproduceError) as error:
+        return _failed(error)
 
 
 def _lint(options: argparse.Namespace) -> int:

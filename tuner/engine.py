@@ -68,6 +68,7 @@ class Engine:
         supply: Callable[[], Task | None],
         done: Callable[[Task, Outcome], None],
         watch: Callable[[Trial], None] = lambda trial: None,
+        cut: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
         """Runs what `supply` gives until it gives None and all have ended.
 
@@ -75,7 +76,7 @@ class Engine:
 
         Raises:
             Interrupted: a signal came. After the first Ctrl-C running trials have ended as they
-                would have; otherwise they were stopped, and `done` was not told of them.
+                would have; otherwise they were stopped, and `cut` is told, not `done`.
         """
         running: list[Trial] = []
         try:
@@ -99,7 +100,7 @@ class Engine:
         finally:
             for trial in running:
                 trial.stop("the study was interrupted")
-            for trial in running:
-                trial.end()
+            for outcome in [trial.end() for trial in running]:
+                cut(outcome)
         if self._interrupts.number is not None:
             raise Interrupted(self._interrupts.number)

@@ -60,6 +60,11 @@ def did_you_mean(word: str, words: Sequence[str]) -> str:
     return f" Did you mean {by_case[near[0]]}?" if near else ""
 
 
+def several(count: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def number(value: float) -> str:
     """A number as one would write it: `0.01`, `8`."""
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else str(value)

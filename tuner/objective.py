@@ -27,15 +27,55 @@ class Scores:
     stayed_solved: tuple[bool | None, ...] = ()
     sampled_mean: float | None = None
     reported: float | None = None  # the metric, as the trial told the service
+    solved_at: float | None = None  # the score at which its task counts as solved
 
 
 def read_scores(job_dir: Path, reported: float | None) -> Scores:
     """What a finished run's manifest says, or the reported metric alone where it says nothing."""
     try:
         manifest = json.loads((job_dir / "manifest.json").read_bytes())
-        return _scores(manifest["scores"], reported)
+        scores = _scores(manifest["scores"], reported)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Scores(reported=reported)
+    return dataclasses.replace(scores, solved_at=_solved_at(job_dir))
+
+
+def _solved_at(job_dir: Path) -> float | None:
+    try:
+        settings = json.loads((job_dir / "hyperparameters.json").read_bytes())
+        found = float(settings["effective"]["solved_at_score"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def joined(first: Scores, second: Scores) -> Scores:
+    """Two runs of one configuration on different seeds, as if they had been one."""
+    parts = [part for part in (first, second) if part.scores or part.reported is not None]
+    if len(parts) < 2:
+        return parts[0] if parts else Scores()
+    solved_at = parts[0].solved_at if parts[0].solved_at == parts[1].solved_at else None
+    sampled = [(len(part.scores), part.sampled_mean) for part in parts]
+    weights = [count for count, mean in sampled if mean is not None]
+    means = [mean for _, mean in sampled if mean is not None]
+    together = Scores(
+        tuple(score for part in parts for score in _known(part)),
+        solved_at=solved_at,
+        sampled_mean=statistics.fmean(means, weights) if len(means) == 2 else None,
+    )
+    if not all(part.scores and part.steps for part in parts):
+        return together
+    return dataclasses.replace(
+        together,
+        steps=first.steps + second.steps,
+        steps_to_solve=first.steps_to_solve + second.steps_to_solve,
+        stayed_solved=first.stayed_solved + second.stayed_solved,
+    )
+
+
+def _known(scores: Scores) -> tuple[float, ...]:
+    """A number for each agent, or one for the run."""
+    return scores.scores or (() if scores.reported is None else (scores.reported,))
 
 
 def _scores(found: Mapping[str, Any], reported: float | None) -> Scores:
@@ -68,8 +108,7 @@ def utilities(scores: Scores, objective: str, goal: str) -> list[float]:
             for taken, solved in zip(scores.steps, scores.steps_to_solve, strict=True)
         ]
     sign = -1.0 if goal == MINIMIZE else 1.0
-    values = scores.scores or (() if scores.reported is None else (scores.reported,))
-    return [sign * value for value in values]
+    return [sign * value for value in _known(scores)]
 
 
 def utility(values: Sequence[float], objective: str) -> float:

@@ -11,10 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tuner import choosing, estimates, measurements, objective, results, services
+from tuner import (
+    choosing,
+    estimates,
+    gallery,
+    measurements,
+    objective,
+    recipe,
+    results,
+    services,
+)
 from tuner.command import Task
 from tuner.display import Display
 from tuner.engine import Engine
+from tuner.findings import several
 from tuner.measurements import Measurement
 from tuner.objective import Scores
 from tuner.plan import Plan, as_flags
@@ -39,6 +49,7 @@ class Protocol:
     read_scores: Callable[[Path, float | None], Scores] = objective.read_scores
     ledger: SeedLedger = field(init=False)
     steps: int = 0  # environment steps of confirming and testing
+    confirmed: dict[int, Scores] = field(default_factory=dict)  # trial -> on fresh seeds
 
     def __post_init__(self) -> None:
         self.ledger = SeedLedger(self.study.seeds)
@@ -93,8 +104,9 @@ class Protocol:
                 raise StudyFailed(_refusal(task, outcome))
             scores = self._scores(task, outcome)
             value = objective.value(scores, self.plan.objective, self.plan.spec.goal)
+            gallery.keep(self.study.in_optuna, self.plan.job_dir, task, self.display.line)
             record = self.study.tell(task.trial, outcome, scores, value)
-            self.study.add_cpu_seconds(outcome.cpu_seconds)
+            self._count_cpu(outcome)
             self._tell(record, task, outcome)
             self._write_study("RUNNING")
             if record.state == SUCCEEDED:
@@ -103,8 +115,9 @@ class Protocol:
             failures += record.state in (FAILED, INFEASIBLE)
             if failures >= self.plan.max_failed:
                 raise StudyFailed(
-                    f"Of {self.plan.max_trials} trials fewer than {self.plan.max_failed} may fail,"
-                    f" but {failures} have. Mend what their logs say; the same command goes on."
+                    f"Of {several(self.plan.max_trials, 'trial')} fewer than"
+                    f" {self.plan.max_failed} may fail, but {failures} have. Mend what their logs"
+                    " say; the same command goes on."
                 )
 
         def watch(trial: Trial) -> None:
@@ -113,20 +126,47 @@ class Protocol:
             ):
                 trial.stop(LOST)
 
-        self.engine.run(supply, done, watch)
+        self.engine.run(supply, done, watch, self._count_cpu)
         self._write_study("SUCCEEDED")
 
     def confirm(self) -> Record:
-        """Trains the best trials again, on fresh seeds, and chooses by the lower bound."""
-        agents = self.plan.confirm_seeds
+        """Trains the best trials again, on fresh seeds, and chooses by the lower bound.
+
+        Each on half of the seeds first: who has clearly lost by then is spared the others.
+        """
+        agents, aim, goal = self.plan.confirm_seeds, self.plan.objective, self.plan.spec.goal
         candidates = self._ranked()[: self.plan.candidates]
         if not candidates:
             raise StudyFailed(
                 f"A study must have a trial with a score to go on with, but {self.plan.job_dir} has"
                 " none. Look at the logs, or give more trials or time."
             )
-        seed = self._claim(f"confirming with {agents} seeds")
-        self.display.line(f"confirm: the best {len(candidates)}, each on {agents} fresh seeds")
+        half = agents - agents // 2
+        self.display.line(f"confirm: the best {len(candidates)}, each on {half} fresh seeds")
+        first = self._confirm(candidates, f"confirming with {half} of {agents} seeds", half)
+        left = choosing.remaining(candidates, first, aim, goal)
+        self.display.line(
+            f"confirm: {several(len(left), 'trial')} on {agents - half} more;"
+            f" {len(candidates) - len(left)} of {len(candidates)} have clearly lost"
+        )
+        rest = f"confirming with the other {agents - half} of {agents} seeds"
+        second = self._confirm(left, rest, agents - half)
+        both = {number: objective.joined(first[number], second[number]) for number in second}
+        self.confirmed = first | both
+        winner = choosing.chosen(left, both, aim, goal)
+        if winner is None:
+            raise StudyFailed(
+                "One of the best trials must succeed on fresh seeds, but none of"
+                f" {len(candidates)} did. Their logs lie in {self.plan.job_dir}/confirm-*; the same"
+                " command tries again."
+            )
+        return winner
+
+    def _confirm(
+        self, candidates: Sequence[Record], purpose: str, agents: int
+    ) -> dict[int, Scores]:
+        """Trains trials again on a seed of their own; trial -> scores of those that succeed."""
+        seed = self._claim(purpose)
         folder = self.plan.job_dir / f"confirm-{seed}"
         tasks = [
             self.plan.task(
@@ -139,15 +179,7 @@ class Protocol:
             for record in candidates
         ]
         found = self._run_all(tasks, agents)
-        confirmed = {task.trial: found[task.name] for task in tasks if task.name in found}
-        spec = self.plan.spec
-        winner = choosing.chosen(candidates, confirmed, self.plan.objective, spec.goal)
-        if winner is None:
-            raise StudyFailed(
-                f"One of the best trials must succeed on fresh seeds, but none of {len(tasks)} did."
-                f" Their logs lie in {folder}; the same command tries again."
-            )
-        return winner
+        return {task.trial: found[task.name] for task in tasks if task.name in found}
 
     def test(self, winner: Record) -> Findings:
         """Measures the winner and the defaults on seeds that nobody has used."""
@@ -171,18 +203,22 @@ class Protocol:
         values = [record.value for record in self._ranked() if record.value is not None]
         tuned = [_steps(r.scores, r.measurements, self.plan.seeds)
                  for r in self.study.records]  # fmt: skip
+        flags, args = as_flags(runs["winner"][1]), self.plan.spec.job.args
         return Findings(
             metric=self.plan.spec.metric,
             goal=self.plan.spec.goal,
             objective=self.plan.objective,
             winner=winner,
-            flags=as_flags(self.plan.flags(winner.values)),
-            args=self.plan.spec.job.args,
+            flags=flags,
+            args=args,
             claimed=values[0],
             tested=found,
             seeds=self.ledger.used,
             environment_steps=sum(tuned) + self.steps,
             cpu_seconds=self.study.cpu_seconds,
+            confirmed=self.confirmed,
+            recipe=recipe.record(folder / "winner", (seed, agents), args, flags),
+            first_solved=choosing.first_solved(self.study.records, self.confirmed),
         )
 
     def table(self, running: Sequence[Trial]) -> list[str]:
@@ -210,7 +246,7 @@ class Protocol:
 
         def done(task: Task, outcome: Outcome) -> None:
             scores = self._scores(task, outcome)
-            self.study.add_cpu_seconds(outcome.cpu_seconds)
+            self._count_cpu(outcome)
             self.steps += _steps(scores, outcome.measurements, agents)
             line = f"{task.name}: {outcome.state}"
             if outcome.state == SUCCEEDED:
@@ -220,8 +256,11 @@ class Protocol:
             self.display.line(f"{line} after {outcome.seconds:.0f} s")
             self._tell_why(task, outcome)
 
-        self.engine.run(lambda: left.pop(0) if left else None, done)
+        self.engine.run(lambda: left.pop(0) if left else None, done, cut=self._count_cpu)
         return found
+
+    def _count_cpu(self, outcome: Outcome) -> None:
+        self.study.add_cpu_seconds(outcome.cpu_seconds)
 
     def _scores(self, task: Task, outcome: Outcome) -> Scores:
         spec = self.plan.spec
@@ -253,7 +292,8 @@ class Protocol:
                 self.plan.name,
                 self.plan.where,
                 state,
-            ),
+            )
+            | {"objective": self.plan.objective},
         )
 
 

@@ -7,12 +7,12 @@ import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tuner import estimates, objective
-from tuner.findings import shown
+from tuner.findings import several, shown
 from tuner.objective import Scores
 from tuner.spec import MINIMIZE
 from tuner.study import Record
@@ -37,6 +37,9 @@ class Findings:
     seeds: Mapping[str, int]
     environment_steps: int
     cpu_seconds: float
+    confirmed: Mapping[int, Scores] = field(default_factory=dict)  # trial -> on fresh seeds
+    recipe: Mapping[str, Any] = field(default_factory=dict)  # for `reproduce`
+    first_solved: int | None = None  # trial whose configuration was the first that is solved there
 
     @property
     def shown(self) -> float | None:
@@ -105,6 +108,10 @@ def told(findings: Findings) -> list[str]:
                 f" ({findings.objective}), the test shows {findings.shown:.5g}",
             )
         )
+    solved = findings.first_solved or "unknown"
+    lines.append(
+        _begun("trials", f"until a configuration was found that is solved on fresh seeds: {solved}")
+    )
     cost = f"{findings.environment_steps:,} environment steps"
     if findings.cpu_seconds:  # of trials in containers nobody knows
         cost += f", {findings.cpu_seconds:,.0f} CPU s"
@@ -120,7 +127,7 @@ def _described(scores: Scores, goal: str) -> list[str]:
     line = f"{found['interquartile_mean']:.1f} [{low:.1f}, {high:.1f}] greedy"
     if found["sampled_mean"] is not None:
         line += f", {found['sampled_mean']:.1f} sampled"
-    lines = [f"{line}; worst of {found['agents']} seeds {worst:.1f}"]
+    lines = [f"{line}; worst of {several(found['agents'], 'seed')} {worst:.1f}"]
     if found["share_solved"] is not None:
         line = f"solved {found['share_solved']:.0%}, stayed solved"
         line += f" {found['share_stayed_solved']:.0%}"
@@ -144,10 +151,13 @@ def best_json(findings: Findings) -> dict[str, Any]:
         "metric": findings.metric,
         "objective": findings.objective,
         "tuning": {"claimed": findings.claimed, "winner": findings.winner.value},
+        "confirm": {str(number): summary(s) for number, s in findings.confirmed.items()},
         "test": {who: summary(scores) for who, scores in findings.tested.items()},
         "optimism_gap": findings.optimism_gap,
         "probability_of_improvement": findings.probability_of_improvement,
+        "trials_until_solved": findings.first_solved,
         "seeds": dict(findings.seeds),
+        "reproduce": dict(findings.recipe),
         "environment_steps": findings.environment_steps,
         "cpu_seconds": round(findings.cpu_seconds, 1),
     }
@@ -210,5 +220,6 @@ def table(
     left = max_trials - len(seconds_each)
     if seconds_each and left > 0:
         seconds = statistics.fmean(seconds_each) * left / parallel
-        lines.append(_begun("left", f"{left} trials, about {seconds:.0f} s; then confirm and test"))
+        text = f"{several(left, 'trial')}, about {seconds:.0f} s; then confirm and test"
+        lines.append(_begun("left", text))
     return lines

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner import trainer_rules
-from tuner.findings import shown
+from tuner.findings import several, shown
 from tuner.flags import find, given, trainer_flags
 from tuner.spec import (
     DISCRETE,
@@ -220,7 +220,7 @@ def defaults(spec: StudySpec) -> dict[str, Value]:
 
 
 def _study(plan: Plan, program: list[str], display: Display, remote: RemoteStudy | None) -> int:
-    from tuner import objective, places, results, resume
+    from tuner import experiment, objective, places, results, resume
     from tuner.engine import Engine, Interrupted, Interrupts
     from tuner.orphans import StillRunning
     from tuner.plan import identity
@@ -273,6 +273,7 @@ def _study(plan: Plan, program: list[str], display: Display, remote: RemoteStudy
             ) as study,
         ):
             protocol = Protocol(plan, study, engine, display, read_scores)
+            experiment.keep(plan.job_dir, spec, display.line)
             over = sum(record.over for record in study.records)
             for line in _announcement(plan, over, study.known):
                 display.line(line)
@@ -298,8 +299,9 @@ def _announcement(plan: Plan, over: int, known: int) -> Iterator[str]:
 
     spec = plan.spec
     yield (
-        f"tune: {plan.max_trials} trials of {plan.seeds} seeds, {plan.parallel} at a time, the best"
-        f" {plan.objective} of {spec.metric}; everything goes to {plan.where}"
+        f"tune: {several(plan.max_trials, 'trial')} of {several(plan.seeds, 'seed')},"
+        f" {plan.parallel} at a time, the best {plan.objective} of {spec.metric};"
+        f" everything goes to {plan.where}"
     )
     for line in places.told(plan, known):
         yield f"      {line}"
@@ -311,7 +313,7 @@ def _announcement(plan: Plan, over: int, known: int) -> Iterator[str]:
     if spec.early_stopping not in ("", MEDIAN):
         yield f"      {spec.early_stopping} stopping runs on Vertex AI only: the median rule here."
     if over:
-        yield f"      {over} trials have ended before."
+        yield f"      {several(over, 'trial')} {'has' if over == 1 else 'have'} ended before."
 
 
 @contextlib.contextmanager

@@ -39,6 +39,8 @@ def _ai_platform(
         }
         if record.state == STOPPED:
             trial["isTrialStoppedEarly"] = True
+        elif record.reason:
+            trial["infeasibleReason"] = record.reason  # Vertex' word; this service has none
         if final is not None and record.state in (SUCCEEDED, STOPPED):
             trial["finalMetric"] = {
                 "trainingStep": str(final.step),

@@ -112,6 +112,11 @@ class Study:
         with spoken(folder / FILE):
             self._known = self._learn(learn)
 
+    @property
+    def in_optuna(self) -> optuna.Study:
+        """For what only Optuna's own tools are told of."""
+        return self._study
+
     def close(self) -> None:
         self._storage.engine.dispose()
 
@@ -182,7 +187,7 @@ class Study:
 
     @property
     def cpu_seconds(self) -> float:
-        """Of all processes of all trials so far, those that were interrupted left out."""
+        """Of all processes of all trials so far; of those that outlived a killed tuner, none."""
         return float(self._study.user_attrs.get("cpu_seconds", 0.0))
 
     def add_cpu_seconds(self, seconds: float) -> None:

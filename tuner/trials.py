@@ -118,10 +118,11 @@ class Trial:
             self._kill_at = time.monotonic() + orphans.GRACE
             orphans.signal_group(self._process.pid, signal.SIGTERM)
 
-    def end(self) -> None:
+    def end(self) -> Outcome:
         """Waits for a stopped trial's end."""
-        while self.poll() is None:
+        while (outcome := self.poll()) is None:
             time.sleep(0.05)
+        return outcome
 
     @property
     def log(self) -> Path:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.choosing import chosen, ranked
+from tuner import estimates
+from tuner.choosing import chosen, first_solved, ranked, remaining
 from tuner.objective import Scores
 from tuner.spec import IQM, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
 from tuner.study import RUNNING, Record
@@ -56,6 +57,54 @@ def test_who_failed_on_fresh_seeds_does_not_win() -> None:
     winner = chosen(candidates, {2: WILD}, IQM, MAXIMIZE)
     assert winner is not None and winner.number == 2
     assert chosen(candidates, {}, IQM, MAXIMIZE) is None
+
+
+def test_who_has_clearly_lost_is_dropped_and_who_has_not_stays() -> None:
+    candidates = [trial(number, 500.0) for number in (1, 2, 3, 4)]
+    confirmed = {1: WILD, 2: STEADY, 3: Scores((100.0, 110.0, 120.0, 479.0))}
+    assert numbers(remaining(candidates, confirmed, IQM, MAXIMIZE)) == [1, 2]
+    assert remaining(candidates, {}, IQM, MAXIMIZE) == []
+
+
+AGENTS = st.lists(st.floats(0, 500), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.dictionaries(st.integers(1, 6), AGENTS, max_size=5), st.sampled_from([MAXIMIZE, MINIMIZE])
+)
+def test_the_leader_stays_and_whoever_is_dropped_lies_below_it(
+    found: dict[int, list[float]], goal: str
+) -> None:
+    candidates = [trial(number, 0.0) for number in range(1, 7)]
+    confirmed = {number: Scores(tuple(values)) for number, values in found.items()}
+    left = numbers(remaining(candidates, confirmed, IQM, goal))
+    leader = chosen(candidates, confirmed, IQM, goal)
+    assert (leader is None) == (not left) == (not found)
+    if leader is None:
+        return
+    assert leader.number in left
+    sign = -1 if goal == MINIMIZE else 1
+    bounds = {n: estimates.interval([sign * x for x in values]) for n, values in found.items()}
+    least = bounds[leader.number][0]
+    assert left == [n for n in sorted(bounds) if bounds[n][1] >= least]
+    # Whom the first half drops would not have been chosen by it.
+    assert chosen([c for c in candidates if c.number in left], confirmed, IQM, goal) == leader
+
+
+def solved(*scores: float) -> Scores:
+    return Scores(scores, solved_at=475.0)
+
+
+def test_the_first_solved_configuration_is_the_first_trial_that_had_it() -> None:
+    records = [trial(number, 500.0) for number in (1, 2, 3, 4)]
+    confirmed = {4: solved(500, 500), 3: solved(475, 475), 2: solved(500, 400)}
+    assert first_solved(records, confirmed) == 3
+    twin = Record(1, records[3].values, STOPPED)
+    assert first_solved([twin, *records[1:]], confirmed) == 1
+    assert first_solved(records, {2: solved(500, 400)}) is None
+    assert first_solved(records, {2: Scores((500.0, 500.0))}) is None, "no threshold is known"
+    assert first_solved(records, {}) is None
 
 
 @given(st.lists(st.floats(0, 500), min_size=1, max_size=8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tuner import estimates, objective
-from tuner.objective import Scores, from_json, read_scores, utilities, value
+from tuner.objective import Scores, from_json, joined, read_scores, utilities, value
 from tuner.spec import IQM, LOWER_BOUND, MAXIMIZE, MEAN, MINIMIZE, OBJECTIVES, STEPS_TO_SOLVE
 
 FOUND = {
@@ -87,3 +88,27 @@ def test_the_reported_metric_stands_in_for_scores_but_not_for_steps() -> None:
 
 def test_scores_come_back_from_json() -> None:
     assert from_json(json.loads(json.dumps(objective.as_json(SCORES)))) == SCORES
+
+
+def test_two_halves_count_as_one_run() -> None:
+    more = Scores((10.0,), (50,), (None,), (None,), 1.0, 3.0, 475.0)
+    first = dataclasses.replace(SCORES, sampled_mean=7.0, solved_at=475.0)
+    both = joined(first, more)
+    assert both.scores == (*SCORES.scores, 10.0)
+    assert both.steps == (*SCORES.steps, 50)
+    assert both.steps_to_solve == (*SCORES.steps_to_solve, None)
+    assert both.sampled_mean == pytest.approx((5 * 7.0 + 1.0) / 6), "agents count alike"
+    assert both.solved_at == 475.0
+    # Of a trainer that says nothing of its agents each run counts as one.
+    assert joined(Scores(reported=1.0), Scores(reported=2.0)).scores == (1.0, 2.0)
+    assert joined(first, Scores(reported=2.0)).steps == ()
+    assert joined(first, Scores()) == joined(Scores(), first) == first
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"effective": {"solved_at_score": null}}', "{"])
+def test_a_threshold_that_is_not_told_is_not_known(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text('{"scores": {"scores": [1.0]}}')
+    (tmp_path / "hyperparameters.json").write_text(text)
+    assert read_scores(tmp_path, None) == Scores((1.0,))
+    (tmp_path / "hyperparameters.json").write_text('{"effective": {"solved_at_score": -100}}')
+    assert read_scores(tmp_path, None).solved_at == -100.0

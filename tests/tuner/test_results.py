@@ -50,7 +50,11 @@ def test_the_end_of_a_study() -> None:
     assert lines[7] == (
         "optimism 10: the search claimed 510 for its best (iqm), the test shows 500"
     )
-    assert lines[8] == "cost     1,234,567 environment steps, 90 CPU s"
+    assert lines[8] == (
+        "trials   until a configuration was found that is solved on fresh seeds: unknown"
+    )
+    assert lines[9] == "cost     1,234,567 environment steps, 90 CPU s"
+    assert told(dataclasses.replace(FINDINGS, first_solved=3))[8].endswith(" fresh seeds: 3")
 
 
 @pytest.mark.parametrize(
@@ -100,6 +104,9 @@ def test_the_table_of_running_trials() -> None:
         "best     trial 7: 499",
         "left     4 trials, about 20 s; then confirm and test",
     ]
+    assert results.table([], records, None, 2, 2)[1] == (
+        "left     1 trial, about 5 s; then confirm and test"
+    )
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:

@@ -132,16 +132,24 @@ def test_a_study_from_search_to_test(place: Place) -> None:
     # Tuned, confirmed and tested on seeds that have nothing in common.
     assert best["seeds"] == {
         "tuning": 0,
-        "confirming with 10 seeds": 1,
-        f"testing trial {best['trial']} with 20 seeds": 2,
+        "confirming with 5 of 10 seeds": 1,
+        "confirming with the other 5 of 10 seeds": 2,
+        f"testing trial {best['trial']} with 20 seeds": 3,
     }
-    defaults = place.starts("test-2/defaults")[0]
-    assert defaults == [*args, "--seed=2", "--seeds=20", "--job-dir", "study/test-2/defaults"]
+    defaults = place.starts("test-3/defaults")[0]
+    assert defaults == [*args, "--seed=3", "--seeds=20", "--job-dir", "study/test-3/defaults"]
     assert best["test"]["winner"]["agents"] == 20
     # The stand-in's agents lose a point each: 2 of them have a mean of -0.5, 20 one of -9.5.
     assert best["optimism_gap"] == pytest.approx(9.0)
-    assert best["environment_steps"] == 1000 * (3 * 2 + 2 * 10 + 2 * 20)
+    # The second of the two candidates has clearly lost by the first half of the fresh seeds.
+    assert "confirm: 1 trial on 5 more; 1 of 2 have clearly lost\n" in ended.out
+    assert sorted(found["agents"] for found in best["confirm"].values()) == [5, 10]
+    assert best["environment_steps"] == 1000 * (3 * 2 + 2 * 5 + 5 + 2 * 20)
     assert best["cpu_seconds"] > 0
+    assert (place.study / "events.out.tfevents.study").exists()
+    # Each trial's command is an artefact; the stand-in makes neither videos nor curves.
+    assert len(list((place.study / "artifacts").iterdir())) == 3
+    assert best["reproduce"]["seed"] == 3 and best["reproduce"]["curve_sha256"] is None
     job = jobs.ai_platform_job(place.json("study.json"))
     assert (job.name, job.state, len(job.trials)) == ("study", "SUCCEEDED", 3)
     assert all(trial.state == "SUCCEEDED" and trial.step == 20 for trial in job.trials)
@@ -163,6 +171,42 @@ def test_failed_trials_show_their_last_words_and_cost_nothing_else(place: Place)
     assert "    something\n    went wrong\n    log: study/2/trial.log\n" in ended.out
     states = [t["state"] for t in place.json("study.json")["trainingOutput"]["trials"]]
     assert states == ["SUCCEEDED", "FAILED", "SUCCEEDED", "SUCCEEDED"]
+
+
+def test_candidates_that_are_close_are_both_confirmed_to_the_end_and_only_once(
+    place: Place,
+) -> None:
+    # Rates 0.01 and 0.012 differ by two points, and agents by four.
+    place.write(PLAIN.replace("minValue: 0.001", "minValue: 0.01").replace("0.05", "0.012"))
+    flags = ("--max-trials", "2", "--candidates", "2")
+    place.behave({"confirm 1": "hang", "confirm 2": "hang"})
+    process = place.start(*flags)
+    place.wait_for(lambda: any(place.study.glob("confirm-1/*/hangs")))
+    process.terminate()
+    process.communicate(timeout=30)
+    place.behave({})
+    ended = place.run(*flags)
+    assert "confirm: 2 trials on 5 more; 0 of 2 have clearly lost\n" in ended.out
+    ours = {word for n in (1, 2) for words in place.starts(f"confirm-1/{n}") for word in words}
+    rest = {word for n in (1, 2) for words in place.starts(f"confirm-2/{n}") for word in words}
+    assert {"--seed=1", "--seeds=5"} <= ours and {"--seed=2", "--seeds=5"} <= rest
+    best = place.json("best.json")
+    assert [found["agents"] for found in best["confirm"].values()] == [10, 10]
+    place.run(*flags)
+    assert place.json("best.json")["confirm"] == best["confirm"]
+
+
+def test_what_an_interrupted_trial_has_cost_is_counted(place: Place) -> None:
+    place.behave({"1": "work and hang"})
+    process = place.start("--max-trials", "1", "--candidates", "1")
+    place.wait_for(lambda: (place.study / "1" / "hangs").exists())
+    process.terminate()
+    process.communicate(timeout=30)
+    place.behave({})
+    ended = place.run("--max-trials", "1", "--candidates", "1")
+    assert "tune: 1 trial of 2 seeds," in ended.out
+    started = place.json("best.json")["cpu_seconds"]
+    assert started > 1.5, "the first attempt computed for that long"
 
 
 def test_too_many_failures_end_the_study(place: Place) -> None:
@@ -418,8 +462,16 @@ def test_a_real_study_from_search_to_test(place: Place) -> None:
     assert best["test"]["winner"]["agents"] == best["test"]["defaults"]["agents"] == 20
     assert 0 < best["test"]["winner"]["interquartile_mean"] <= 500
     assert best["environment_steps"] >= 2000 * (2 * 2 + 10 + 2 * 20)
+    assert best["trials_until_solved"] is None
     trials = jobs.ai_platform_job(place.json("study.json")).trials
     # Early stopping is on: the second may lose against the first.
     assert trials[0].state == "SUCCEEDED" and trials[1].state.startswith("SUCCEEDED")
-    for folder in ("1", f"confirm-1/{best['trial']}", "test-2/winner", "test-2/defaults"):
+    trial = best["trial"]
+    for folder in (
+        "1",
+        f"confirm-1/{trial}",
+        f"confirm-2/{trial}",
+        "test-3/winner",
+        "test-3/defaults",
+    ):
         assert json.loads((place.study / folder / "manifest.json").read_bytes())["scores"]
