@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tuner.space import Value
 
 SEEDS = 5  # agents of a trial, where neither the command nor the file says
+HEARTBEAT = 30.0  # seconds
 LEAST_CONFIRM_SEEDS, LEAST_TEST_SEEDS = 10, 20
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -64,6 +65,13 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         metavar="N", help=f"fresh seeds of each (default: {LEAST_CONFIRM_SEEDS})")  # fmt: skip
     add("--test-seeds", type=_count(LEAST_TEST_SEEDS), default=LEAST_TEST_SEEDS, metavar="N",
         help=f"fresh seeds of the final test (default: {LEAST_TEST_SEEDS})")  # fmt: skip
+    add("--storage", default="", metavar="URL",
+        help="share the study with other workers: postgresql://, mysql://, journal:, grpc://; or"
+        " env:NAME, file:PATH, which hold one")  # fmt: skip
+    add("--study-name", default="", metavar="NAME",
+        help="in the storage; default: the name of the job dir")  # fmt: skip
+    add("--heartbeat", type=_duration, default=HEARTBEAT, metavar="TIME",
+        help="a worker that is silent for so long loses what it has (default: 30)")  # fmt: skip
     add("--hostile", action="store_true",
         help="send flags as the worst of services has: --name 32.0")  # fmt: skip
     add("--program", default="", help=argparse.SUPPRESS)  # in place of the trainer, for tests
@@ -83,8 +91,8 @@ def run(spec: StudySpec, options: argparse.Namespace) -> int:
     plan = make_plan(spec, options)
     program = shlex.split(options.program) or [sys.executable, "-m", "trainer.task"]
     try:
-        with _claimed(plan.job_dir):
-            return _study(plan, program)
+        with _claimed(plan.job_dir, shared=bool(options.storage)):
+            return _study(plan, program, options)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise RunError(
@@ -166,18 +174,20 @@ def defaults(spec: StudySpec) -> dict[str, Value]:
     return found
 
 
-def _study(plan: Plan, program: list[str]) -> int:
-    from tuner import objective, results
+def _study(plan: Plan, program: list[str], options: argparse.Namespace) -> int:
+    from tuner import opening, results
     from tuner.display import Display
     from tuner.engine import Engine, Interrupted, Interrupts
     from tuner.orphans import StillRunning
-    from tuner.plan import identity
     from tuner.protocol import Protocol, StudyFailed
-    from tuner.study import FILE, Study, StudyError, spoken
+    from tuner.study import StudyError
     from tuner.trials import Setting, Trial
 
     spec, display, interrupts = plan.spec, Display(), Interrupts()
-    setting = Setting(program, os.environ, spec.metric, plan.name, _seconds(spec.job.timeout))
+    place = opening.place(plan, options, os.environ)
+    setting = Setting(
+        program, place.environment, spec.metric, plan.name, _seconds(spec.job.timeout)
+    )
 
     def look(running: list[Trial]) -> None:
         if display.due:
@@ -188,22 +198,12 @@ def _study(plan: Plan, program: list[str]) -> int:
         note = "Ctrl-C: no new trials; the running ones end first. Again: at once."
         with (
             interrupts.heard(lambda: display.line(note)),
-            contextlib.closing(
-                Study(
-                    plan.job_dir,
-                    spec.parameters,
-                    spec.algorithm,
-                    objective.direction(plan.objective, spec.goal),
-                    identity(plan),
-                    defaults(spec),
-                )
-            ) as study,
+            place.opened(plan, defaults(spec), display.line, interrupts.end_waiting) as study,
         ):
             protocol = Protocol(plan, study, engine, display)
             for line in _announcement(plan, sum(record.over for record in study.records)):
                 display.line(line)
-            with spoken(plan.job_dir / FILE):
-                findings = protocol.run()
+            findings = protocol.run()
     except Interrupted as interrupted:
         display.line("The study was stopped; the same command goes on.")
         return 128 + interrupted.number
@@ -238,12 +238,12 @@ def _announcement(plan: Plan, over: int) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    """Keeps a second tuner out of the folder. Raises RunError where there is one."""
+def _claimed(folder: Path, *, shared: bool) -> Iterator[None]:
+    """Keeps a second tuner out of the folder, but for workers of one study. Raises RunError."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "study.lock").open("a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError(
                 f"{folder} must have one tuner at a time, but another works there. Wait for it, or"
