@@ -96,6 +96,8 @@ class Crew:
         for trial in trials[self.leases.events :]:
             self.leases.apply(trial.user_attrs.get("event", {}))
         for worker in self._gone(trials):
+            if worker not in self.leases.present:  # by the look after another's end
+                continue
             name = self.leases.names[worker]
             self._say(f"{name} was silent for {self._heartbeat:g} s: others take over what it had")
             self._give_up(worker)
