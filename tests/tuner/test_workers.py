@@ -123,6 +123,7 @@ def parameters(study: Path) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.faults
 def test_workers_are_killed_and_the_server_restarts_and_the_result_is_as_planned(
     place: Place, database: Postgres
 ) -> None:
@@ -166,7 +167,7 @@ def test_workers_are_killed_and_the_server_restarts_and_the_result_is_as_planned
     assert [trial.number for trial in study.trials] == list(range(8))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
     study._storage._backend.engine.dispose()  # type: ignore[attr-defined]
-    assert_no_secrets(place.path, said, database)
+    assert_no_secrets(place.study, said, database)
 
 
 def engine_url(database: Postgres) -> str:
@@ -187,6 +188,7 @@ def assert_no_secrets(folder: Path, said: list[str], database: Postgres) -> None
         assert not any(secret in text for text in found)
 
 
+@pytest.mark.faults
 def test_a_worker_that_was_paused_ends_its_trial_and_tells_nothing(
     place: Place, database: Postgres
 ) -> None:
@@ -213,12 +215,15 @@ def test_a_worker_that_was_paused_ends_its_trial_and_tells_nothing(
     assert best[0] == best[1]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("kind", ["journal", "grpc"])
-def test_other_storages_do_as_well(place: Place, kind: str, request: Any) -> None:
+def test_other_storages_do_as_well(
+    place: Place, kind: str, request: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.behave({"all": "wait 0.3", "2": "hang"})
     url = f"journal:{place.path / 'journal'}" if kind == "journal" else "env:PROXY"
     if kind == "grpc":
-        os.environ["PROXY"] = request.getfixturevalue("proxy")
+        monkeypatch.setenv("PROXY", request.getfixturevalue("proxy"))
     few = (*HEARTBEAT, "--storage", url, "--candidates", "1", "--max-trials", "4")
     workers = [start(place, *few) for _ in range(2)]
     place.wait_for((place.study / "2" / "hangs").exists)
