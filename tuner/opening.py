@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,13 @@ class Place:
     address: Address | None = None  # None: a file in the job dir
     name: str = ""
     heartbeat: float = 0.0
+
+    @property
+    def told(self) -> list[str]:
+        """What the user should know of it."""
+        if self.address is None:
+            return []
+        return [f"      shared with other workers as {self.name} in {self.address}"]
 
     @contextlib.contextmanager
     def opened(
@@ -130,4 +138,5 @@ def _is_storages(error: BaseException) -> bool:
     from sqlalchemy.exc import SQLAlchemyError
 
     grpc = type(error).__module__.startswith("grpc")
-    return grpc or isinstance(error, SQLAlchemyError | StorageInternalError)
+    kinds = (SQLAlchemyError, StorageInternalError, json.JSONDecodeError)  # the last: a journal's
+    return grpc or isinstance(error, kinds)

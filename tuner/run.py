@@ -201,7 +201,8 @@ def _study(plan: Plan, program: list[str], options: argparse.Namespace) -> int:
             place.opened(plan, defaults(spec), display.line, interrupts.end_waiting) as study,
         ):
             protocol = Protocol(plan, study, engine, display)
-            for line in _announcement(plan, sum(record.over for record in study.records)):
+            over = sum(record.over for record in study.records)
+            for line in (*_announcement(plan, over), *place.told):
                 display.line(line)
             findings = protocol.run()
     except Interrupted as interrupted:
