@@ -55,9 +55,9 @@ class Crew:
     def leave(self) -> None:
         """Gives back what it has, so that nobody waits for it."""
         self._beating.set()
-        self._storage = self._storage.impatient
         me, self.me = self.me, ""
         if me in self.leases.present:
+            self._storage = self._storage.impatient
             with contextlib.suppress(Exception):  # else the others find out by themselves
                 self._give_up(me)
 
@@ -118,7 +118,7 @@ class Crew:
         self._looked = time.monotonic()
         for worker, place in self.leases.present.items():
             beat = trials[place].user_attrs.get("beat")
-            before, silent = self._silent.get(worker, (None, 0.0))
+            before, silent = self._silent.get(worker, (beat, -passed))  # new: seen just now
             self._silent[worker] = (beat, silent + passed if beat == before else 0.0)
         return [
             worker
