@@ -35,6 +35,7 @@ setup(
     extras_require={
         "box2d": ["gymnasium[box2d]"],
         "tuner": requirements("tuner.in"),
+        "distributed": [*requirements("tuner.in"), *requirements("distributed.in")],
         "dev": requirements("dev.in"),
     },
 )

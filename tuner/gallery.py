@@ -38,21 +38,26 @@ class Links(FileSystemArtifactStore):
             super().write(artifact_id, content_body)
 
 
-def keep(study: optuna.Study, root: Path, task: Task, warn: Callable[[str], None]) -> None:
+def keep(
+    study: optuna.Study, known: int, root: Path, task: Task, warn: Callable[[str], None]
+) -> None:
     """Adds what a trial that has ended left; what is there already stays.
 
     It is done before Optuna is told of the end, for then nothing can be added to a trial; so a
     tuner that is killed in between comes by here again. Whatever goes wrong is a warning.
+
+    Args:
+        known: how many trials of an earlier study stand before the first of this one.
     """
     try:
-        _keep(study, root / FOLDER, task)
+        _keep(study, known, root / FOLDER, task)
     except Exception as error:  # disks, databases and encoders raise anything
         reason = str(error).splitlines()[:1] or [""]
         warn(f"{task.name}: not all to look at is kept: {type(error).__name__}: {reason[0]}")
 
 
-def _keep(study: optuna.Study, folder: Path, task: Task) -> None:
-    trial = study.get_trials(deepcopy=False)[task.trial - 1]
+def _keep(study: optuna.Study, known: int, folder: Path, task: Task) -> None:
+    trial = study.get_trials(deepcopy=False)[known + task.trial - 1]
     storage = study._storage
     there = {meta.filename for meta in get_all_artifact_meta(trial, storage=storage)}
     folder.mkdir(exist_ok=True)

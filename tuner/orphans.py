@@ -9,9 +9,11 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
+ELSEWHERE = 600.0  # seconds for a process on another machine, that only its own tuner can end
 GRACE = 12.0  # seconds from SIGTERM to SIGKILL; the trainer saves and ends within ten
 _PAUSE = 0.05
 
@@ -34,8 +36,8 @@ def lock(path: Path) -> int:
 
 
 def name_holder(file: int, process: int) -> None:
-    """Writes down who has inherited the lock."""
-    os.pwrite(file, str(process).encode(), 0)
+    """Writes down who has inherited the lock, and where, for a number means another elsewhere."""
+    os.pwrite(file, f"{process} {_here()}".encode(), 0)
 
 
 def signal_group(process: int, number: int) -> None:
@@ -47,19 +49,42 @@ def signal_group(process: int, number: int) -> None:
 
 
 def _end(file: int, path: Path) -> None:
-    found = os.pread(file, 20, 0)
+    found, _, where = os.pread(file, 200, 0).decode(errors="replace").partition(" ")
+    if where not in ("", _here()):
+        if _waited(file, ELSEWHERE):
+            return
+        raise StillRunning(
+            f"{path.parent} must not be in use, but a process on another machine holds {path.name}."
+            " End it there."
+        )
     if not found.isdigit():
         raise StillRunning(
             f"{path.parent} must not be in use, but an unknown process holds {path.name}. End it."
         )
     for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 2.0)):
         signal_group(int(found), number)
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            if _locked(file):
-                return
-            time.sleep(_PAUSE)
+        if _waited(file, patience):
+            return
     raise StillRunning(f"{path.parent} must not be in use, but process {int(found)} does not end.")
+
+
+def _waited(file: int, patience: float) -> bool:
+    """Whether the lock was let go of, and is ours."""
+    deadline = time.monotonic() + patience
+    while not _locked(file):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE)
+    return True
+
+
+def _here() -> str:
+    """Where numbers of processes mean what they mean here: this boot, and this container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}-{os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # another system
+        return socket.gethostname()
 
 
 def _locked(file: int) -> bool:

@@ -29,9 +29,12 @@ from tuner.measurements import Measurement
 from tuner.objective import Scores
 from tuner.plan import Plan, as_flags
 from tuner.results import Findings
-from tuner.seeds import SeedLedger
+from tuner.shared import SharedStudy
 from tuner.study import Record, Study
 from tuner.trials import BAD_COMMAND, FAILED, INFEASIBLE, LOG, LOST, SUCCEEDED, Outcome, Trial
+
+_PAUSE = 0.2  # seconds between looks at what other workers do
+_TAKEN_OVER = "another worker has taken it over"
 
 
 class StudyFailed(Exception):
@@ -43,16 +46,12 @@ class Protocol:
     """Carries out a plan. What has been done before is not done again."""
 
     plan: Plan
-    study: Study
+    study: Study | SharedStudy
     engine: Engine
     display: Display
     read_scores: Callable[[Path, float | None], Scores] = objective.read_scores
-    ledger: SeedLedger = field(init=False)
     steps: int = 0  # environment steps of confirming and testing
     confirmed: dict[int, Scores] = field(default_factory=dict)  # trial -> on fresh seeds
-
-    def __post_init__(self) -> None:
-        self.ledger = SeedLedger(self.study.seeds)
 
     def run(self) -> Findings:
         """All three.
@@ -71,23 +70,18 @@ class Protocol:
 
     def tune(self) -> None:
         """Searches until the trials or the time are used up."""
-        seed = self._claim("tuning", self.plan.seed)
-        again = self.study.unfinished
+        seed = self.study.claim("tuning", self.plan.seed)
         succeeded = [record for record in self.study.records if record.state == SUCCEEDED]
         completed = [record.measurements for record in succeeded]
-        failures = 0
 
         def supply() -> Task | None:
-            if again:
-                record = again.pop(0)
-            elif (
-                len(self.study.records) >= self.plan.max_trials
-                or time.monotonic() > self.plan.deadline
-                or (asked := self.study.ask()) is None
-            ):
+            late = time.monotonic() > self.plan.deadline
+            record = self.study.next_trial(self.plan.max_trials, late=late)
+            if record is None:
                 return None
-            else:
-                record = asked
+            # Other workers may have had some too.
+            succeeded[:] = [each for each in self.study.records if each.state == SUCCEEDED]
+            completed[:] = [each.measurements for each in succeeded]
             self._write_study("RUNNING")
             return self.plan.task(
                 f"trial {record.number}",
@@ -99,20 +93,26 @@ class Protocol:
             )
 
         def done(task: Task, outcome: Outcome) -> None:
-            nonlocal failures
             if outcome.exit_code == BAD_COMMAND and not succeeded:
                 raise StudyFailed(_refusal(task, outcome))
             scores = self._scores(task, outcome)
             value = objective.value(scores, self.plan.objective, self.plan.spec.goal)
-            gallery.keep(self.study.in_optuna, self.plan.job_dir, task, self.display.line)
+            if (shown := self.study.in_optuna) is not None:
+                gallery.keep(shown, self.study.known, self.plan.job_dir, task, self.display.line)
             record = self.study.tell(task.trial, outcome, scores, value)
             self._count_cpu(outcome)
+            if record is None:
+                self.display.line(f"{task.name}: {_TAKEN_OVER}")
+                return
             self._tell(record, task, outcome)
             self._write_study("RUNNING")
             if record.state == SUCCEEDED:
                 succeeded.append(record)
                 completed.append(record.measurements)
-            failures += record.state in (FAILED, INFEASIBLE)
+            check_failures()
+
+        def check_failures() -> None:
+            failures = self.study.failures
             if failures >= self.plan.max_failed:
                 raise StudyFailed(
                     f"Of {several(self.plan.max_trials, 'trial')} fewer than"
@@ -120,13 +120,17 @@ class Protocol:
                     " say; the same command goes on."
                 )
 
+        def is_over() -> bool:
+            check_failures()
+            return self.study.tuned(self.plan.max_trials)
+
         def watch(trial: Trial) -> None:
             if trial.task.may_stop_early and measurements.has_lost(
                 trial.measurements, completed, self.plan.spec.goal
             ):
                 trial.stop(LOST)
 
-        self.engine.run(supply, done, watch, self._count_cpu)
+        self._share(supply, done, is_over, lambda task: task.trial, watch)
         self._write_study("SUCCEEDED")
 
     def confirm(self) -> Record:
@@ -166,7 +170,7 @@ class Protocol:
         self, candidates: Sequence[Record], purpose: str, agents: int
     ) -> dict[int, Scores]:
         """Trains trials again on a seed of their own; trial -> scores of those that succeed."""
-        seed = self._claim(purpose)
+        seed = self.study.claim(purpose)
         folder = self.plan.job_dir / f"confirm-{seed}"
         tasks = [
             self.plan.task(
@@ -184,7 +188,7 @@ class Protocol:
     def test(self, winner: Record) -> Findings:
         """Measures the winner and the defaults on seeds that nobody has used."""
         agents = self.plan.test_seeds
-        seed = self._claim(f"testing trial {winner.number} with {agents} seeds")
+        seed = self.study.claim(f"testing trial {winner.number} with {agents} seeds")
         self.display.line(
             f"test: trial {winner.number} and the defaults, on {agents} seeds that nobody has used"
         )
@@ -213,7 +217,7 @@ class Protocol:
             args=args,
             claimed=values[0],
             tested=found,
-            seeds=self.ledger.used,
+            seeds=self.study.seeds,
             environment_steps=sum(tuned) + self.steps,
             cpu_seconds=self.study.cpu_seconds,
             confirmed=self.confirmed,
@@ -231,36 +235,67 @@ class Protocol:
             self.plan.parallel,
         )
 
-    def _claim(self, purpose: str, seed: int | None = None) -> int:
-        """A seed for one purpose, known as such also after a kill, before anything uses it."""
-        found = self.ledger.claim(purpose, seed)
-        self.study.remember_seeds(self.ledger.used)
-        return found
-
     def _ranked(self) -> list[Record]:
         return choosing.ranked(self.study.records, self.plan.objective, self.plan.spec.goal)
 
     def _run_all(self, tasks: Sequence[Task], agents: int) -> dict[str, Scores]:
         """Runs tasks that are finished or not, and gives the scores of those that succeed."""
-        left, found = list(tasks), {}
+
+        def supply() -> Task | None:
+            return next((task for task in tasks if self.study.may_run(_key(task))), None)
 
         def done(task: Task, outcome: Outcome) -> None:
             scores = self._scores(task, outcome)
             self._count_cpu(outcome)
-            self.steps += _steps(scores, outcome.measurements, agents)
+            if self.study.told(_key(task), task.trial, outcome, scores) is None:
+                self.display.line(f"{task.name}: {_TAKEN_OVER}")
+                return
             line = f"{task.name}: {outcome.state}"
             if outcome.state == SUCCEEDED:
-                found[task.name] = scores
                 mean, (low, high) = _interval(scores)
                 line = f"{task.name}: {mean:.5g} [{low:.5g}, {high:.5g}]"
             self.display.line(f"{line} after {outcome.seconds:.0f} s")
             self._tell_why(task, outcome)
 
-        self.engine.run(lambda: left.pop(0) if left else None, done, cut=self._count_cpu)
+        def are_over() -> bool:
+            return all(self.study.ended(_key(task)) for task in tasks)
+
+        self._share(supply, done, are_over, _key)
+        found = {}
+        for task in tasks:
+            if (record := self.study.part(_key(task), task.trial)) is not None:
+                self.steps += _steps(record.scores, record.measurements, agents)
+                if record.state == SUCCEEDED:
+                    found[task.name] = record.scores
         return found
 
     def _count_cpu(self, outcome: Outcome) -> None:
         self.study.add_cpu_seconds(outcome.cpu_seconds)
+
+    def _share(
+        self,
+        supply: Callable[[], Task | None],
+        done: Callable[[Task, Outcome], None],
+        is_over: Callable[[], bool],
+        key: Callable[[Task], int | str],
+        watch: Callable[[Trial], None] = lambda trial: None,
+    ) -> None:
+        """Runs what `supply` gives until nothing is left here and, with others, nowhere."""
+
+        def watched(trial: Trial) -> None:
+            if self.study.lost(key(trial.task)):
+                trial.stop(_TAKEN_OVER)
+            watch(trial)
+
+        waits = False
+        while True:
+            self.engine.run(supply, done, watched, self._count_cpu)
+            if is_over():
+                return
+            if not waits:
+                waits = True
+                self.display.line("nothing to do here at the moment: other workers are at work")
+            time.sleep(_PAUSE)
 
     def _scores(self, task: Task, outcome: Outcome) -> Scores:
         spec = self.plan.spec
@@ -295,6 +330,11 @@ class Protocol:
             )
             | {"objective": self.plan.objective},
         )
+
+
+def _key(task: Task) -> str:
+    """The name by which workers share a part of confirm or test: its folder."""
+    return f"{task.job_dir.parent.name}/{task.job_dir.name}"
 
 
 def _refusal(task: Task, outcome: Outcome) -> str:

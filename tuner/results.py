@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,7 +165,8 @@ def best_json(findings: Findings) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a file that is whole or not there."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    # Workers on other machines may have the same folder, and the same process number.
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
         temporary.replace(path)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tuner.space import Value
 
 SEEDS = 5  # agents of a trial, where neither the command nor the file says
+HEARTBEAT = 30.0  # seconds
 LEAST_CONFIRM_SEEDS, LEAST_TEST_SEEDS = 10, 20
 COMPILED = ("CartPole-v0", "CartPole-v1")  # environments that the trainer can compile
 STACKED, PROCESS = ENGINES = ("stacked", "process")
@@ -74,6 +75,13 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         metavar="N", help=f"fresh seeds of each (default: {LEAST_CONFIRM_SEEDS})")  # fmt: skip
     add("--test-seeds", type=_count(LEAST_TEST_SEEDS), default=LEAST_TEST_SEEDS, metavar="N",
         help=f"fresh seeds of the final test (default: {LEAST_TEST_SEEDS})")  # fmt: skip
+    add("--storage", default="", metavar="URL",
+        help="share the study with other workers: postgresql://, mysql://, journal:, grpc://; or"
+        " env:NAME, file:PATH, which hold one")  # fmt: skip
+    add("--study-name", default="", metavar="NAME",
+        help="in the storage; default: the name of the job dir")  # fmt: skip
+    add("--heartbeat", type=_duration, default=HEARTBEAT, metavar="TIME",
+        help="a worker that is silent for so long loses what it has (default: 30)")  # fmt: skip
     add("--hostile", action="store_true",
         help="send flags as the worst of services has: --name 32.0")  # fmt: skip
     add("--image", default="", metavar="IMAGE",
@@ -103,8 +111,9 @@ def run(spec: StudySpec, options: argparse.Namespace) -> int:
     plan, display = make_plan(spec, options), Display()
     program = shlex.split(options.program) or [sys.executable, "-m", "trainer.task"]
     try:
-        with _claimed(plan.job_dir), places.remote(plan, display.line) as remote:
-            return _study(plan, program, display, remote)
+        shared = bool(options.storage)
+        with _claimed(plan.job_dir, shared=shared), places.remote(plan, display.line) as remote:
+            return _study(plan, program, options, display, remote)
     except (BucketError, ContainerError) as error:
         raise RunError(str(error)) from error
     except OSError as error:
@@ -219,19 +228,26 @@ def defaults(spec: StudySpec) -> dict[str, Value]:
     return found
 
 
-def _study(plan: Plan, program: list[str], display: Display, remote: RemoteStudy | None) -> int:
-    from tuner import experiment, objective, places, results, resume
+def _study(
+    plan: Plan,
+    program: list[str],
+    options: argparse.Namespace,
+    display: Display,
+    remote: RemoteStudy | None,
+) -> int:
+    from tuner import experiment, objective, opening, places, results, resume
     from tuner.engine import Engine, Interrupted, Interrupts
     from tuner.orphans import StillRunning
     from tuner.plan import identity
     from tuner.protocol import Protocol, StudyFailed
-    from tuner.study import FILE, Known, Study, StudyError, spoken
+    from tuner.study import FILE, Known, StudyError
     from tuner.trials import METRIC, Setting, Trial
     from tuner.workers import Workers
 
     spec, interrupts = plan.spec, Interrupts()
+    place = opening.place(plan, options, os.environ)
     setting = Setting(
-        *(program, os.environ, spec.metric, plan.name, _seconds(spec.job.timeout)),
+        *(program, place.environment, spec.metric, plan.name, _seconds(spec.job.timeout)),
         containers=places.containers(plan),
     )
     read_scores = objective.read_scores if remote is None else remote.read_scores
@@ -260,25 +276,20 @@ def _study(plan: Plan, program: list[str], display: Display, remote: RemoteStudy
         note = "Ctrl-C: no new trials; the running ones end first. Again: at once."
         with (
             interrupts.heard(lambda: display.line(note)),
-            contextlib.closing(
-                Study(
-                    plan.job_dir,
-                    spec.parameters,
-                    spec.algorithm,
-                    objective.direction(plan.objective, spec.goal),
-                    identity(plan),
-                    defaults(spec),
-                    learn if plan.resume_from else None,
-                )
+            place.opened(
+                plan,
+                defaults(spec),
+                display.line,
+                interrupts.end_waiting,
+                learn if plan.resume_from else None,
             ) as study,
         ):
             protocol = Protocol(plan, study, engine, display, read_scores)
             experiment.keep(plan.job_dir, spec, display.line)
             over = sum(record.over for record in study.records)
-            for line in _announcement(plan, over, study.known):
+            for line in (*_announcement(plan, over, study.known), *place.told):
                 display.line(line)
-            with spoken(plan.job_dir / FILE):
-                findings = protocol.run()
+            findings = protocol.run()
     except Interrupted as interrupted:
         display.line("The study was stopped; the same command goes on.")
         return 128 + interrupted.number
@@ -317,12 +328,12 @@ def _announcement(plan: Plan, over: int, known: int) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    """Keeps a second tuner out of the folder. Raises RunError where there is one."""
+def _claimed(folder: Path, *, shared: bool) -> Iterator[None]:
+    """Keeps a second tuner out of the folder, but for workers of one study. Raises RunError."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "study.lock").open("a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError(
                 f"{folder} must have one tuner at a time, but another works there. Wait for it, or"

@@ -8,54 +8,33 @@ from __future__ import annotations
 
 import contextlib
 import json
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner import measurements, objective, space
+from tuner import sampling, space
 from tuner.differences import differences
-from tuner.measurements import Measurement
 from tuner.objective import Scores
+from tuner.records import RUNNING as RUNNING
+from tuner.records import Record as Record
+from tuner.records import as_json, from_json, optunas_state
+from tuner.seeds import SeedLedger
 from tuner.space import Value
-from tuner.spec import GRID, MINIMIZE, RANDOM, Parameter
-from tuner.trials import STOPPED, SUCCEEDED, Outcome
+from tuner.spec import GRID, MINIMIZE, Parameter
+from tuner.trials import FAILED, INFEASIBLE, Outcome
 
 FILE = "study.db"
-RUNNING = "RUNNING"
 NAME = "study"
-_STATES = {SUCCEEDED: TrialState.COMPLETE, STOPPED: TrialState.PRUNED}  # others: FAIL
 
 
 class StudyError(Exception):
     """A study that cannot be gone on with; the message is a sentence for the user."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """A trial, as far as it has come."""
-
-    number: int  # from 1
-    values: Mapping[str, Value]
-    state: str
-    reason: str = ""
-    value: float | None = None  # the objective, as it is shown
-    scores: Scores = field(default_factory=Scores)
-    measurements: Sequence[Measurement] = ()
-    seconds: float = 0.0
-    started: datetime | None = None
-    ended: datetime | None = None
-
-    @property
-    def over(self) -> bool:
-        return self.state != RUNNING
 
 
 @dataclass(frozen=True)
@@ -89,6 +68,9 @@ class Study:
             StudyError: the folder holds another study, or a file that is none.
         """
         self._parameters, self._algorithm, self._first = parameters, algorithm, dict(first)
+        self._left: list[Record] | None = None
+        self._parts: dict[str, Record | None] = {}
+        self.failures = 0  # of this process' trials
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with spoken(folder / FILE):
             self._storage = RDBStorage(f"sqlite:///{(folder / FILE).absolute()}")
@@ -140,7 +122,7 @@ class Study:
         found = []
         for trial in running:
             # Killed in the middle of `ask` a trial may lack values: they are asked for here.
-            self._study.sampler = _sampler(self._algorithm, trial.number)
+            self._study.sampler = sampling.sampler(self._algorithm, trial.number)
             found.append(self._asked(optuna.Trial(self._study, trial._trial_id)))
         return found
 
@@ -150,32 +132,69 @@ class Study:
         number = sum(trial.state != TrialState.WAITING for trial in trials)
         if self._algorithm == GRID and number >= space.grid_size(self._parameters):
             return None
-        if number == len(trials) and (number == 0 or self._algorithm == GRID):
-            self._study.enqueue_trial(self._planned(number))
+        planned = sampling.planned(self._parameters, self._algorithm, number, self._first)
+        if number == len(trials) and planned is not None:
+            self._study.enqueue_trial(planned)
         # The same history and number give the same trial, whether somebody was killed or not.
-        self._study.sampler = _sampler(self._algorithm, number)
+        self._study.sampler = sampling.sampler(self._algorithm, number)
         return self._asked(self._study.ask())
 
     def tell(self, number: int, outcome: Outcome, scores: Scores, value: float | None) -> Record:
         """Keeps how a trial ended."""
-        kept = {
-            "state": outcome.state,
-            "reason": outcome.reason,
-            "exit_code": outcome.exit_code,
-            "measurements": measurements.as_json(outcome.measurements),
-            "seconds": outcome.seconds,
-            "cpu_seconds": outcome.cpu_seconds,
-            "scores": objective.as_json(scores),
-            "value": value,
-        }
+        kept = as_json(outcome, scores, value)
         self._storage.set_trial_user_attr(self._frozen(number)._trial_id, "outcome", kept)
-        state = _STATES.get(outcome.state, TrialState.FAIL)
-        if state == TrialState.COMPLETE and value is None:
-            state = TrialState.FAIL
+        state = optunas_state(kept)
         self._study.tell(
             self._known + number - 1, value if state == TrialState.COMPLETE else None, state
         )
-        return self._record(self._frozen(number))
+        record = self._record(self._frozen(number))
+        self.failures += record.state in (FAILED, INFEASIBLE)
+        return record
+
+    def next_trial(self, max_trials: int, *, late: bool) -> Record | None:
+        """A trial to run: one that was left, else a new one, unless there are enough or it is late.
+
+        The first that is None ends the search.
+        """
+        if self._left is None:
+            self._left = self.unfinished
+        if self._left:
+            return self._left.pop(0)
+        return None if late or len(self.records) >= max_trials else self.ask()
+
+    def tuned(self, max_trials: int) -> bool:
+        return True
+
+    def may_run(self, key: str) -> bool:
+        """Whether a part of confirm or test is to be run now; a second time it is not."""
+        if key in self._parts:
+            return False
+        self._parts[key] = None
+        return True
+
+    def told(self, key: str, number: int, outcome: Outcome, scores: Scores) -> Record | None:
+        """Keeps how a part ended, for as long as this process lives: its files keep the rest."""
+        self._parts[key] = from_json(number, {}, as_json(outcome, scores, None))
+        return self._parts[key]
+
+    def ended(self, key: str) -> bool:
+        """Whether nobody is to run it any more; asked when nothing runs here."""
+        return True
+
+    def part(self, key: str, number: int) -> Record | None:
+        """How a part ended; None where it has not."""
+        return self._parts.get(key)
+
+    def lost(self, key: int | str) -> bool:
+        """Whether somebody else has taken it over; nobody is there who could."""
+        return False
+
+    def claim(self, purpose: str, seed: int | None = None) -> int:
+        """A seed for one purpose, known as such also after a kill, before anything uses it."""
+        ledger = SeedLedger(self.seeds)
+        found = ledger.claim(purpose, seed)
+        self.remember_seeds(ledger.used)
+        return found
 
     @property
     def seeds(self) -> dict[str, int]:
@@ -205,16 +224,6 @@ class Study:
             self._study.set_user_attr("known", count)
         return int(count or 0)
 
-    def _planned(self, number: int) -> dict[str, Any]:
-        values = self._first
-        if self._algorithm == GRID:
-            values = space.grid_point(self._parameters, number, self._first)
-        return {
-            parameter.name: space.point(parameter, values[parameter.name])
-            for parameter in self._parameters
-            if parameter.name in values
-        }
-
     def _asked(self, trial: optuna.Trial) -> Record:
         for parameter in self._parameters:
             space.suggest(trial, parameter)
@@ -232,32 +241,13 @@ class Study:
         number = trial.number + 1 - self._known
         if not trial.state.is_finished():
             return Record(number, values, RUNNING)
-        kept = trial.user_attrs["outcome"]
-        return Record(
+        return from_json(
             number,
             values,
-            kept["state"],
-            kept["reason"],
-            kept["value"],
-            objective.from_json(kept["scores"]),
-            measurements.from_json(kept["measurements"]),
-            kept["seconds"],
+            trial.user_attrs["outcome"],
             _utc(trial.datetime_start),
             _utc(trial.datetime_complete),
         )
-
-
-def _sampler(algorithm: str, number: int) -> BaseSampler:
-    """TPE where nothing else is asked for.
-
-    It ranks trials and fits no surface through their scores, which suits scores that are noisy and
-    end at a ceiling; it takes words as parameters, counts running trials, and needs no PyTorch.
-    """
-    if algorithm in (RANDOM, GRID):  # whatever a grid has not planned is not asked for
-        return RandomSampler(seed=number)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return TPESampler(multivariate=True, constant_liar=True, seed=number)
 
 
 @contextlib.contextmanager

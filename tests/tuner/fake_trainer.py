@@ -40,6 +40,7 @@ def main() -> int:
     how = book.get(f"{stage} {trial}", book.get(trial, book.get("all", "succeed")))
     with (job_dir / "starts").open("a") as file:
         file.write(f"{os.getpid()} {json.dumps(sys.argv[1:])} {os.environ['TF_CONFIG']}\n")
+    (job_dir / "environment").write_text(repr(dict(os.environ)), encoding="utf-8")
     print(f"I am to {how}", flush=True)
     seeds, rate = int(float(given.get("seeds", 1))), float(given.get("learning_rate", 0.01))
     scores = [100.0 - 1000 * abs(rate - 0.02) - agent for agent in range(seeds)]
@@ -70,7 +71,10 @@ def main() -> int:
         time.sleep(60)
     if how == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    if how.startswith("wait"):
+    if how == "wait for go":
+        while not Path(os.environ["FAKE"]).with_name("go").exists():
+            time.sleep(0.05)
+    elif how.startswith("wait"):
         time.sleep(float(how.split()[1]))
     report(line(10, 0.5 * mean), line(20, mean), '{"global_step": "30", "mean_sc')
     content = {

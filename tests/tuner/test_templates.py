@@ -15,7 +15,7 @@ from tuner.spec import LOG, REVERSE_LOG, StudySpec
 from tuner.vertex import hp_tuning_job
 
 TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates"
-NAMES = sorted(path.name for path in TEMPLATES.glob("*.yaml"))
+NAMES = sorted(path.name for path in TEMPLATES.glob("*.yaml") if path.stem != "kubernetes")
 TUNED_BY_THE_USER = (
     *("gamma", "learning_rate", "hidden_neurons"),
     *("critic_weight", "entropy", "batch_size"),

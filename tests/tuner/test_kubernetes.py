@@ -1,0 +1,57 @@
+"""The template for a cluster: good to its schema, and its command is one of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tuner import opening, run
+from tuner.__main__ import _parser
+from tuner.lint import load
+
+DOCUMENTS = list(yaml.safe_load_all((ROOT / "templates" / "kubernetes.yaml").read_text("utf-8")))
+CLAIM, JOB = DOCUMENTS
+POD = JOB["spec"]["template"]["spec"]
+[WORKER] = POD["containers"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document["kind"])
+@pytest.mark.parametrize("version", ["1.33", "1.37"])
+def test_it_is_good_to_the_schema(document: dict[str, Any], version: str) -> None:
+    kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_the_schema_finds_a_misspelt_field() -> None:
+    spec = {**JOB["spec"], "backofLimitPerIndex": 1}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate({**JOB, "spec": spec}, "1.37", strict=True)
+
+
+def test_its_command_is_one_of_the_tuners() -> None:
+    assert WORKER["command"] == ["python", "-m", "tuner"]
+    options = _parser().parse_args(WORKER["args"])
+    space = (ROOT / "templates" / "hyperparam.yaml").read_bytes()
+    plan = run.make_plan(load(space, "f"), options)
+    [variable] = [each["name"] for each in WORKER["env"] if "valueFrom" in each]
+    environment = {variable: "postgresql://me:secret@db/studies", "HOME": "/tmp"}
+    place = opening.place(plan, options, environment)
+    assert (place.name, place.environment) == ("a2c", {"HOME": "/tmp"})
+    assert str(plan.job_dir).startswith(
+        next(m["mountPath"] for m in WORKER["volumeMounts"] if m["name"] == "studies")
+    )
+
+
+def test_each_worker_may_fail_alone_and_none_is_root() -> None:
+    spec = JOB["spec"]
+    assert spec["completions"] == spec["parallelism"] > 1
+    assert spec["completionMode"] == "Indexed" and spec["backoffLimitPerIndex"] > 0
+    assert POD["restartPolicy"] == "Never", "which a podFailurePolicy needs"
+    assert POD["securityContext"]["runAsNonRoot"] and POD["securityContext"]["runAsUser"] > 0
+    names = {volume["name"] for volume in POD["volumes"]}
+    assert {mount["name"] for mount in WORKER["volumeMounts"]} == names
+    claims = [v["persistentVolumeClaim"] for v in POD["volumes"] if "persistentVolumeClaim" in v]
+    assert claims == [{"claimName": CLAIM["metadata"]["name"]}]
