@@ -44,6 +44,7 @@ class Crew:
         self._plan: Mapping[str, Any] = {}
         self._beating = threading.Event()
         self._looked = 0.0
+        self._missed: dict[int, FrozenTrial] = {}
         self._silent: dict[str, tuple[Any, float]] = {}  # worker -> its last beat, seconds since
 
     def join(self, plan: Mapping[str, Any]) -> None:
@@ -92,9 +93,9 @@ class Crew:
         """Reads what others have written, and gives up those that are silent for too long."""
         if not at_once and time.monotonic() - self._looked < min(_LOOK, self._heartbeat / _BEATS):
             return
-        trials = self._storage.get_all_trials(self._ledger, deepcopy=False)
-        for trial in trials[self.leases.events :]:
-            self.leases.apply(trial.user_attrs.get("event", {}))
+        trials = self._read()
+        for place in range(self.leases.events, len(trials)):
+            self.leases.apply(trials[place].user_attrs.get("event", {}))
         for worker in self._gone(trials):
             if worker not in self.leases.present:  # by the look after another's end
                 continue
@@ -108,7 +109,26 @@ class Crew:
             )
             self._enter()
 
-    def _gone(self, trials: list[FrozenTrial]) -> list[str]:
+    def _read(self) -> dict[int, FrozenTrial]:
+        """All events by their place, without gaps.
+
+        Optuna's proxy may show an event before the one that came just before it, and its client
+        then never asks for that one again; without it workers would come to different states.
+        """
+        shown = self._storage.get_all_trials(self._ledger, deepcopy=False)
+        trials = {trial.number: trial for trial in shown}
+        for place in range(max(trials, default=0)):
+            if place not in trials:
+                if place not in self._missed or not self._missed[place].state.is_finished():
+                    self._missed[place] = self._storage.get_trial(self._number(place))
+                trials[place] = self._missed[place]
+        return trials
+
+    def _number(self, place: int) -> int:
+        """Optuna's own of an event."""
+        return int(self._storage.get_trial_id_from_study_id_trial_number(self._ledger, place))
+
+    def _gone(self, trials: Mapping[int, FrozenTrial]) -> list[str]:
         """Others that have been silent.
 
         Only time counts in which this worker looked: neither a pause of its own nor a storage
@@ -134,9 +154,8 @@ class Crew:
     def _give_up(self, worker: str) -> None:
         place = self.leases.present[worker]
         self._write({"kind": leases.GONE, "worker": worker})
-        joined = self._storage.get_all_trials(self._ledger, deepcopy=False)[place]
         with contextlib.suppress(UpdateFinishedTrialError):
-            self._storage.set_trial_state_values(joined._trial_id, TrialState.FAIL)
+            self._storage.set_trial_state_values(self._number(place), TrialState.FAIL)
         self.look(at_once=True)
 
     def _write(self, event: Event) -> None:

@@ -92,16 +92,42 @@ class Leases:
         share = self.share(key)
         if isinstance(key, str):  # "the same command tries again"
             return share is None or self._free(share) or self._failed_before(share)
-        if sum(bool(other.owner) for other in self.trials.values()) >= self.plan[MAX_PARALLEL]:
+        if self._is_full():
             return False
         if share is not None:
             return self._free(share)
         return not self.closed and key == len(self.trials) + 1 <= self.plan[MAX_TRIALS]
 
+    @property
+    def results(self) -> list[Mapping[str, Any]]:
+        """Of all trials and parts."""
+        shares = (*self.trials.values(), *self.parts.values())
+        return [share.result for share in shares if share.result is not None]
+
+    def count(self, *states: str) -> int:
+        """Trials that ended so in this session."""
+        return sum(
+            share.session == self.session and share.result["state"] in states
+            for share in self.trials.values()
+            if share.result is not None
+        )
+
+    def next_trial(self) -> int | None:
+        """The first that a worker would get now: one that was left, else a new one."""
+        if not self.present or self._is_full():
+            return None
+        left = (number for number, share in self.trials.items() if self._free(share))
+        number = next(left, len(self.trials) + 1)
+        return number if self.may_take(number) else None
+
     def ended(self, key: str) -> bool:
         """Whether a part needs nobody any more."""
         share = self.parts.get(key)
         return share is not None and share.result is not None and not self._failed_before(share)
+
+    def _is_full(self) -> bool:
+        running = sum(bool(share.owner) for share in self.trials.values())
+        return bool(running >= self.plan[MAX_PARALLEL])
 
     def _take(self, event: Event, worker: str) -> None:
         key = event["share"]

@@ -102,12 +102,7 @@ class SharedStudy:
     @property
     def failures(self) -> int:
         """Trials of all workers that failed since the first of those at work has come."""
-        state = self._crew.leases
-        return sum(
-            share.session == state.session and share.result["state"] in (FAILED, INFEASIBLE)
-            for share in state.trials.values()
-            if share.result is not None
-        )
+        return self._crew.leases.count(FAILED, INFEASIBLE)
 
     def next_trial(self, max_trials: int, *, late: bool) -> Record | None:
         """A trial to run: one that another worker left, else a new one; None for the moment."""
@@ -117,7 +112,7 @@ class SharedStudy:
             self._crew.say(leases.CLOSE)
         while True:
             known = len(state.trials)
-            number = next(filter(state.may_take, range(1, known + 2)), None)
+            number = state.next_trial()
             if number is None or (number > known and self._is_whole_grid(known)):
                 return None
             point = {} if number <= known else self._point()
@@ -185,8 +180,7 @@ class SharedStudy:
     @property
     def cpu_seconds(self) -> float:
         """Of all runs whose results count."""
-        shares = (*self._crew.leases.trials.values(), *self._crew.leases.parts.values())
-        return sum(share.result["cpu_seconds"] for share in shares if share.result is not None)
+        return sum(result["cpu_seconds"] for result in self._crew.leases.results)
 
     def add_cpu_seconds(self, seconds: float) -> None:
         """They are told with each result."""

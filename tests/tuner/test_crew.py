@@ -113,6 +113,25 @@ def test_what_a_worker_leaves_is_free_at_once(joined: Callable[[], Crew]) -> Non
     assert second.take("test-2/winner")
 
 
+def test_an_event_that_a_proxy_leaves_out_is_asked_for(joined: Callable[[], Crew]) -> None:
+    first, second = joined(), joined()
+    assert first.take(1) and first.tell(1, RESULT) and first.take(2)
+    whole = second._storage
+
+    class Gaps:
+        def get_all_trials(self, study: int, deepcopy: bool) -> Any:
+            return [t for t in whole.get_all_trials(study, deepcopy) if t.number not in (0, 3)]
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(whole, name)
+
+    second._storage = Gaps()
+    second.look(at_once=True)
+    ours, theirs = second.leases, first.leases
+    assert (ours.trials, ours.present, ours.events) == (theirs.trials, theirs.present, 5)
+    second._storage = whole
+
+
 def test_the_study_beside_the_ledger_has_each_trial_once() -> None:
     storage = InMemoryStorage()
     study = storage.create_new_study([StudyDirection.MAXIMIZE], "study")

@@ -70,6 +70,16 @@ def test_there_are_never_more_trials_than_planned_nor_more_at_a_time() -> None:
     assert list(state.trials) == [1, 2, 3]
 
 
+def test_trials_that_were_left_come_before_new_ones() -> None:
+    state = leases(join("a"), join("b"), take("a", 1), take("b", 2))
+    assert state.next_trial() is None, "two at a time"
+    state.apply(tell("a", 1, 1.0))
+    assert state.next_trial() == 3
+    state.apply(gone("b"))
+    assert state.next_trial() == 2
+    assert Leases().next_trial() is None
+
+
 def test_parts_of_the_test_are_taken_whatever_the_file_says_of_trials() -> None:
     state = leases(join("a", **{MAX_PARALLEL: 1}), *(take("a", name) for name in ("x", "y", "z")))
     assert [share.owner for share in state.parts.values()] == ["a"] * 3

@@ -253,8 +253,7 @@ def race(open_storage: Callable[[], Any], workers: int, trials: int) -> list[lis
             len(crew.leases.trials) < trials
         ):
             crew.look(at_once=True)
-            wanted = range(1, len(crew.leases.trials) + 2)
-            number = next(filter(crew.leases.may_take, wanted), None)
+            number = crew.leases.next_trial()
             taken = number is not None and crew.take(number, point={})
             if taken and crew.tell(number, {"state": "SUCCEEDED", "value": 1.0}):
                 own.append(number)
