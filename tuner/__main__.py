@@ -1,4 +1,4 @@
-"""The command `python -m tuner`: run, lint, vertex, status and fetch."""
+"""The command `python -m tuner`: run, report, lint, vertex, status and fetch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from tuner import fetch, jobs, lint, run, vertex
 from tuner.findings import Finding, Refused, errors, shown
+from tuner.report import command as report
 
 GOOD, FAILED, BAD_COMMAND, INTERRUPTED = 0, 1, 2, 130
 
@@ -62,6 +63,15 @@ def _parser() -> _Parser:
     )
     run.add_flags(command)
     command.set_defaults(command=_run)
+    command = commands.add_parser(
+        "report",
+        help="make one page of a run, a study or a tuning job",
+        description="Writes one HTML file that needs nothing else: scores with intervals, curves,"
+        " parameters, videos, and how to get the winner again.",
+        allow_abbrev=False,
+    )
+    report.add_flags(command)
+    command.set_defaults(command=_report)
     command = commands.add_parser(
         "lint",
         help="find what is wrong with a search space",
@@ -121,6 +131,16 @@ def _run(options: argparse.Namespace) -> int:
         return _failed(error)
     except ValueError as error:
         raise BadCommand(str(error)) from None
+
+
+def _report(options: argparse.Namespace) -> int:
+    try:
+        print(report.run(options))
+    except report.ReportError as error:
+        return _failed(error)
+    except ValueError as error:
+        raise BadCommand(str(error)) from None
+    return GOOD
 
 
 def _lint(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from tuner.results import BEST
 from tuner.services import STUDY as STUDY_JSON
 from tuner.study import FILE as DATABASE
 
-CURVES = 8  # trials whose learning curves are drawn
+CURVES = 6  # trials whose learning curves are drawn
 LARGEST_VIDEO = 20_000_000  # bytes
 
 

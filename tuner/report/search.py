@@ -129,7 +129,7 @@ def of_study(
         aim,
         _progress(best, job.state if job else "", trials, steps),
         database.axes(identity) if kept else told.seen([trial.parameters for trial in trials]),
-        str(identity.get("args", "")).split() or [str(word) for word in best.get("args", ())],
+        [str(word) for word in best.get("args") or str(identity.get("args", "")).split()],
         seeds,
         best=best,
         cpu_seconds=kept.cpu_seconds if kept else best.get("cpu_seconds"),
