@@ -97,7 +97,7 @@
       }
       return value;
     }
-    if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map(painted);
+    if (Array.isArray(value)) return value.every((item) => typeof item === "number") ? value : value.map(painted);
     if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, painted(v)]));
     return value;
   }

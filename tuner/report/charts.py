@@ -96,11 +96,12 @@ def trust(report: Report) -> Chart | None:
         ]
         layout["annotations"] = [
             {
-                "x": (claimed + shown) / 2,
+                "x": min(claimed, shown),
                 "y": where - 0.3,
                 "text": f"optimism {report.best['optimism_gap']:.4g}",
                 "showarrow": False,
-                "yshift": 11,
+                "xanchor": "right",
+                "xshift": -8,
                 "font": {"color": "var(--warn)", "size": 12},
             }
         ]

@@ -116,25 +116,22 @@ def _importances(study: optuna.Study, report: Report) -> Chart:
 
 
 def _parallel(study: optuna.Study, report: Report, count: int) -> Chart:
-    figure = visualization.plot_parallel_coordinate(study)
+    figure = visualization.plot_parallel_coordinate(study, target_name=text(report.metric))
     found = figure.to_dict()
     layout = _only(found["layout"], ("xaxis", "yaxis", "annotations", "shapes"))
     values = [trial.value or 0.0 for trial in study.trials]
     low, high = min(values), max(values)
-    for line, trial in zip(found["data"], study.trials, strict=False):
-        if line.get("mode") == "lines":
-            share = ((trial.value or 0.0) - low) / (high - low or 1.0)
-            if direction(report.objective, report.goal) == MINIMIZE:
-                share = 1 - share
-            line["line"] = {"color": f"mix({share:.2f})", "width": 1.6}
-            line["opacity"] = round(0.25 + 0.65 * share, 2)
-            line["hoverinfo"] = "skip"
-            for unused in ("customdata", "hovertemplate"):
-                line.pop(unused, None)
-        else:
-            line["marker"] = (line.get("marker") or {}) | {"showscale": False}
+    lines = [trace for trace in found["data"] if trace.get("mode") == "lines"]  # no colour bar
+    for line, value in zip(lines, values, strict=False):
+        share = (value - low) / (high - low or 1.0)
+        if direction(report.objective, report.goal) == MINIMIZE:
+            share = 1 - share
+        line["line"] = {"color": f"mix({share:.2f})", "width": 1.6}
+        line |= {"opacity": round(0.4 + 0.5 * share, 2), "hoverinfo": "skip"}
+        for unused in ("customdata", "hovertemplate"):
+            line.pop(unused, None)
     label = f"Parallel coordinates of {count} trials: each line is a trial, through its values."
-    return compact(found["data"], layout, label, 400)
+    return compact(lines, layout, label, 400)
 
 
 def _slice(study: optuna.Study, report: Report, name: str) -> Chart:

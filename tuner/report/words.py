@@ -170,5 +170,6 @@ def _steps(run: Run, trial: Trial | None = None) -> int:
     counted = sum(run.scores.steps)
     if counted or trial is None or not trial.told:
         return counted
-    return trial.told[-1].step * max(1, len(run.scores.scores))
+    agents = run.settings.get("seeds")
+    return trial.told[-1].step * (agents if isinstance(agents, int) else 1)
 
