@@ -25,6 +25,12 @@ TRAINER = (
 )
 TUNER = (
     {"__main__"},
+    {"report.command"},
+    {"report.page", "report.gather"},
+    {"report.words", "report.reproduce", "report.figures", "report.search"},
+    {"report.charts", "report.told", "report.noise"},
+    {"report.runs", "report.database", "report.files"},
+    {"report.model"},
     {"run"},
     {"protocol"},
     {"lint", "vertex", "jobs", "fetch", "choosing", "results", "services"},
@@ -34,7 +40,7 @@ TUNER = (
     {"schema", "spec", "estimates", "orphans", "seeds", "display"},
     {"document"},
     {"findings"},
-    {"__init__"},
+    {"__init__", "report.__init__"},
 )
 # Importer and imported of one layer.
 ALLOWED = {("trainer.console", "trainer.reporting")}

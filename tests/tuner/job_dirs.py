@@ -87,14 +87,18 @@ def write_study(folder: Path, count: int, *, finished: bool = True, films: int =
                    "scaleType": scale}
             for name, (low, high, scale) in SPACE.items()
         },
-        "metric": "mean_score", "goal": "MAXIMIZE", "objective": "iqm", "args": "--total_steps=2000",
+        "metric": "mean_score", "goal": "MAXIMIZE", "objective": "iqm",
+        "args": "--total_steps=2000",
     })  # fmt: skip
     seeds = {"tuning": 0, "confirming with 10 seeds": 1, "testing trial 1 with 20 seeds": 2}
     study.set_user_attr("seeds", seeds)
     study.set_user_attr("cpu_seconds", 12.0)
     trials = []
     for number in range(1, count + 1):
-        flags = {"gamma": random_.uniform(0.9, 0.999), "learning_rate": 10 ** random_.uniform(-3, -1)}
+        flags = {
+            "gamma": random_.uniform(0.9, 0.999),
+            "learning_rate": 10 ** random_.uniform(-3, -1),
+        }
         flags = {"gamma": 0.99, "learning_rate": 0.02} if number == 1 else flags
         middle = 400 - 2000 * abs(flags["learning_rate"] - 0.02)
         scores = tuple(round(middle + random_.gauss(0, 20), 1) for _ in range(5))

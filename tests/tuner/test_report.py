@@ -258,5 +258,3 @@ def test_a_thinned_list_keeps_its_ends_and_order(items: list[int], count: int) -
     few = spread(items, count)
     assert len(few) == min(len(items), count) and few == [x for x in items if x in few]
     assert few[:1] == items[:1] and few[-1:] == items[-1:]
-
-

@@ -119,6 +119,11 @@ def _parallel(study: optuna.Study, report: Report, count: int) -> Chart:
     figure = visualization.plot_parallel_coordinate(study, target_name=text(report.metric))
     found = figure.to_dict()
     layout = _only(found["layout"], ("xaxis", "yaxis", "annotations", "shapes"))
+    for annotation in layout.get("annotations", ()):
+        annotation["font"] = {"size": 11, "color": "var(--ink)"}
+        annotation["bgcolor"] = "var(--panel)"
+    for shape in layout.get("shapes", ()):
+        shape["line"] = {"width": 1, "color": "var(--rule-strong)"}
     values = [trial.value or 0.0 for trial in study.trials]
     low, high = min(values), max(values)
     lines = [trace for trace in found["data"] if trace.get("mode") == "lines"]  # no colour bar

@@ -43,7 +43,9 @@ def noise(groups: Sequence[Sequence[float]]) -> Noise | None:
         return None
     means = np.array([np.mean(group) for group in groups])
     grand = float((sizes * means).sum() / total)
-    inside = sum(float(((np.asarray(g) - m) ** 2).sum()) for g, m in zip(groups, means, strict=True))
+    inside = sum(
+        float(((np.asarray(g) - m) ** 2).sum()) for g, m in zip(groups, means, strict=True)
+    )
     within = inside / (total - count)
     among = float((sizes * (means - grand) ** 2).sum()) / (count - 1)
     size = (total - float((sizes**2).sum()) / total) / (count - 1)

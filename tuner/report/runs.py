@@ -57,7 +57,7 @@ def run(folder: str, contents: Mapping[str, bytes]) -> Run:
         str(told.get("git_commit") or ""),
         scores,
         (low_high[0], low_high[1]) if len(low_high) == 2 else None,
-        float(seconds) if _is_number(seconds) else None,
+        float(seconds) if seconds is not None and _is_number(seconds) else None,
     )
 
 
@@ -115,7 +115,7 @@ def _scores(found: Mapping[str, Any]) -> Scores:
     solved, stayed = (_items(found.get(name)) for name in ("steps_to_solve", "stayed_solved"))
     sampled = found.get("sampled_mean_score")
     if not len(scores) == len(steps) == len(solved) == len(stayed):
-        steps, solved, stayed = (), (), ()
+        steps, solved, stayed = (), [], []
     return Scores(
         scores,
         tuple(int(count) for count in steps),

@@ -235,5 +235,3 @@ def _parameters(run: Run, searched: Sequence[str]) -> dict[str, Any]:
 def _tag(found: Sequence[Run]) -> str:
     tags = [str(run.settings["metric_tag"]) for run in found if "metric_tag" in run.settings]
     return tags[0] if tags else "mean_score"
-
-

@@ -46,9 +46,7 @@ def headline(report: Report) -> Headline:
     better = report.best.get("probability_of_improvement")
     if isinstance(better, int | float):
         lede += f" A fresh run of it beats one of the defaults with probability {better:.2f}."
-    return Headline(
-        f"Trial {winner.name} wins", lede, found, _over(found, "fresh seeds"), other
-    )
+    return Headline(f"Trial {winner.name} wins", lede, found, _over(found, "fresh seeds"), other)
 
 
 def facts(report: Report, noise: Noise | None) -> list[tuple[str, str, str]]:
@@ -172,4 +170,3 @@ def _steps(run: Run, trial: Trial | None = None) -> int:
         return counted
     agents = run.settings.get("seeds")
     return trial.told[-1].step * (agents if isinstance(agents, int) else 1)
-
