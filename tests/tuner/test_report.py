@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from tests.cloud.storage import FaultyStorage
 from tests.tuner.job_dirs import write_run, write_study
 from tuner.__main__ import main
-from tuner.report import reproduce, runs
+from tuner.report import reproduce, runs, told
 from tuner.report.charts import Chart, spread
+from tuner.report.figures import figures
 from tuner.report.files import open_files
 from tuner.report.gather import gather
 from tuner.report.model import Report
@@ -186,6 +187,16 @@ def test_names_that_look_like_markup_stay_text(tmp_path: Path) -> None:
     page = render(read(tmp_path))
     assert EVIL not in page and "<script>alert" not in page
     assert html.escape(EVIL).replace("&#x27;", "&#39;") in page
+
+
+def test_words_numbers_and_switches_may_be_mixed(tmp_path: Path) -> None:
+    for trial, value in enumerate([True, "a", 3, 2.5, "nan"], 1):
+        write_run(tmp_path / str(trial), [trial, 9.0], {"x": value, "y": trial}, film=False)
+    report = read(tmp_path)
+    assert {"importances", "parallel", "slice-0", "slice-1"} <= figures(report).keys()
+    assert [told.as_value(x) for x in ("32", "1e-2", "nan", "relu", 7, [1], "9" * 400)] == [
+        *(32, 0.01, "nan", "relu", 7, "[1]", "9" * 400)
+    ]
 
 
 @given(st.text(), st.text())

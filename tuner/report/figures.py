@@ -62,7 +62,7 @@ def _study(report: Report, names: Sequence[str], trials: Sequence[Trial]) -> opt
     study.add_trials(
         [
             optuna.create_trial(
-                params={text(name): _point(t.parameters[name]) for name in names},
+                params={text(n): _point(axes[text(n)], t.parameters[n]) for n in names},
                 distributions=axes,
                 value=t.estimate.value,
             )
@@ -74,15 +74,18 @@ def _study(report: Report, names: Sequence[str], trials: Sequence[Trial]) -> opt
 
 
 def _distribution(axis: Axis, values: Sequence[Any]) -> BaseDistribution:
-    if axis.type == CATEGORICAL or not all(isinstance(value, int | float) for value in values):
-        return CategoricalDistribution(sorted({str(_point(value)) for value in values}))
+    if axis.type == CATEGORICAL or not all(map(_is_number, values)):
+        return CategoricalDistribution(sorted({text(value) for value in values}))
     known = [*values, *(x for x in (axis.low, axis.high) if x is not None)]
     return FloatDistribution(min(known), max(known), log=axis.log and min(known) > 0)
 
 
-def _point(value: Any) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else text(str(value))
+def _point(axis: BaseDistribution, value: Any) -> Any:
+    return text(value) if isinstance(axis, CategoricalDistribution) else float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _made(make: Callable[[], Chart]) -> Chart | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,13 +41,13 @@ def trials(found: TuningJob) -> list[Kept]:
 
 
 def as_value(value: Any) -> Any:
-    """AI Platform writes numbers as words."""
-    if not isinstance(value, str):
-        return value
+    """A number or a word: AI Platform writes numbers as words, and a file may hold anything."""
     for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(value)
-    return value
+        with contextlib.suppress(ValueError, TypeError, OverflowError):
+            found = kind(str(value))
+            if math.isfinite(found):
+                return found
+    return str(value)
 
 
 def seen(points: Sequence[Mapping[str, Any]]) -> dict[str, Axis]:
