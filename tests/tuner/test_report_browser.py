@@ -90,8 +90,10 @@ def column(page: Page, index: int) -> list[str]:
     return [row.locator("th, td").nth(index).inner_text() for row in rows.all()]
 
 
-@pytest.mark.parametrize("name", Pages._fields)
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize(
+    "name, size",
+    [(name, WIDE) for name in Pages._fields] + [("study", PHONE), ("many", PHONE)],
+)
 def test_it_draws_everything_quietly_and_asks_nobody(
     browser: Browser, pages: Pages, name: str, size: dict[str, int]
 ) -> None:

@@ -65,7 +65,8 @@ def facts(report: Report, noise: Noise | None) -> list[tuple[str, str, str]]:
         found.append(("Explained by parameters", f"{noise.share:.0%}", "of an agent's variance"))
     total = sum(steps for _, steps in budget(report))
     if total:
-        found.append(("Environment steps", big(total), "all agents, all stages"))
+        what = "of all agents" if report.kind == RUN else "all agents, all stages"
+        found.append(("Environment steps", big(total), what))
     cpu = report.best.get("cpu_seconds", report.cpu_seconds)
     wall = sum(trial.seconds or 0.0 for trial in report.trials)
     if isinstance(cpu, int | float) and cpu:
