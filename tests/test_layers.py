@@ -27,6 +27,12 @@ TRAINER = (
 )
 TUNER = (
     {"__main__"},
+    {"report.command"},
+    {"report.page", "report.gather"},
+    {"report.words", "report.reproduce", "report.figures", "report.search"},
+    {"report.charts", "report.told", "report.noise"},
+    {"report.runs", "report.database", "report.files"},
+    {"report.model"},
     {"run", "reproduce", "show"},
     {"protocol", "opening", "resume", "places", "workers"},
     {"shared"},
@@ -41,7 +47,7 @@ TUNER = (
     {"schema", "spec", "curves", "estimates", "orphans", "screen", "seeds", "display", "bucket"},
     {"document", "differences", "storage", "patience"},
     {"findings", "play_it"},
-    {"__init__"},
+    {"__init__", "report.__init__"},
 )
 # Importer and imported of one layer.
 ALLOWED = {("trainer.console", "trainer.reporting")}

@@ -1,4 +1,4 @@
-"""The command `python -m tuner`: run, show, reproduce, lint, vertex, status and fetch."""
+"""The command `python -m tuner`: run, show, report, reproduce, lint, vertex, status, fetch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from tuner import fetch, jobs, lint, recipe, reproduce, run, vertex
 from tuner.findings import Finding, Refused, errors, shown
+from tuner.report import command as report
 
 GOOD, FAILED, BAD_COMMAND, INTERRUPTED = 0, 1, 2, 130
 
@@ -92,6 +93,15 @@ def _parser() -> _Parser:
     reproduce.add_flags(command)
     command.set_defaults(command=_reproduce)
     command = commands.add_parser(
+        "report",
+        help="make one page of a run, a study or a tuning job",
+        description="Writes one HTML file that needs nothing else: scores with intervals, curves,"
+        " parameters, videos, and how to get the winner again.",
+        allow_abbrev=False,
+    )
+    report.add_flags(command)
+    command.set_defaults(command=_report)
+    command = commands.add_parser(
         "lint",
         help="find what is wrong with a search space",
         description="Reads search spaces in the dialect of AI Platform or of Vertex AI and says"
@@ -171,6 +181,16 @@ def _reproduce(options: argparse.Namespace) -> int:
         return reproduce.reproduce(_read(options.file), options)
     except (recipe.NotARecipe, reproduce.ReproduceError) as error:
         return _failed(error)
+
+
+def _report(options: argparse.Namespace) -> int:
+    try:
+        print(report.run(options))
+    except report.ReportError as error:
+        return _failed(error)
+    except ValueError as error:
+        raise BadCommand(str(error)) from None
+    return GOOD
 
 
 def _lint(options: argparse.Namespace) -> int:

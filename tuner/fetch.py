@@ -33,11 +33,11 @@ def best(address: str, client: Any = None) -> Found:
         ValueError: `address` is none.
         FetchError: there is no such trial, or it cannot be looked for.
     """
-    bucket, prefix = _parts(address)
+    bucket, prefix = parts(address)
     pattern = re.compile(rf"{re.escape(prefix)}/([^/]+/)?{MANIFEST}")
     found = []
-    with _told(address):
-        client = client or _client()
+    with told(address):
+        client = client or make_client()
         for blob in client.list_blobs(bucket, prefix=f"{prefix}/"):
             if pattern.fullmatch(blob.name):
                 score = _score(_object(blob.download_as_bytes(), blob.name))
@@ -58,11 +58,11 @@ def fetch(job_dir: str, folder: Path, client: Any = None) -> list[str]:
         FetchError: the run is not finished, a file is not as its manifest says, or the folder is
             not empty.
     """
-    bucket, prefix = _parts(job_dir)
+    bucket, prefix = parts(job_dir)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FetchError(f"`output` must be a new folder, but {folder} is there; name another.")
-    with _told(job_dir):
-        client = client or _client()
+    with told(job_dir):
+        client = client or make_client()
         source = client.bucket(bucket)
         text = source.blob(f"{prefix}/{MANIFEST}").download_as_bytes()
         files = _listed(_object(text, f"{job_dir}/{MANIFEST}"))
@@ -84,7 +84,8 @@ def fetch(job_dir: str, folder: Path, client: Any = None) -> list[str]:
     return [*files, MANIFEST]
 
 
-def _parts(address: str) -> tuple[str, str]:
+def parts(address: str) -> tuple[str, str]:
+    """Bucket and path. Raises ValueError where it has none."""
     match = re.fullmatch(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/([^/].*?)/*", address)
     if not match:
         raise ValueError(f"A job dir must be gs://BUCKET/PATH, but got {address!r}.")
@@ -120,14 +121,15 @@ def _listed(manifest: Mapping[str, Any]) -> dict[str, str]:
     return files
 
 
-def _client() -> Any:
+def make_client() -> Any:
+    """A client with the machine's default credentials."""
     from google.cloud import storage
 
     return storage.Client(project=None)
 
 
 @contextlib.contextmanager
-def _told(address: str) -> Iterator[None]:
+def told(address: str) -> Iterator[None]:
     """Says in a sentence what the service, or the disk, refuses."""
     import requests
     from google.api_core.exceptions import GoogleAPIError

@@ -54,7 +54,7 @@ class Place:
             StudyError: it cannot be had, or breaks on the way.
         """
         spec = plan.spec
-        whole: tuple[Any, ...] = (
+        whole = (
             spec.parameters,
             spec.algorithm,
             objective.direction(plan.objective, spec.goal),
@@ -63,7 +63,7 @@ class Place:
         )
         if self.address is None:
             with (
-                contextlib.closing(Study(plan.job_dir, *whole, learn=learn)) as alone,
+                contextlib.closing(Study(plan.job_dir, *whole, learn)) as alone,
                 spoken(plan.job_dir / FILE),
             ):
                 yield alone

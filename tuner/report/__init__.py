@@ -1,0 +1,1 @@
+"""A job dir as one page to look at."""

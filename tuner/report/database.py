@@ -1,0 +1,126 @@
+"""What Optuna's file keeps of a study: its trials, its search space, its seeds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner import objective, space
+from tuner.measurements import Measurement, from_json
+from tuner.objective import Scores
+from tuner.report.model import Axis
+from tuner.spec import CATEGORICAL, DISCRETE, Parameter
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A trial as the study keeps it."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    state: str = "RUNNING"
+    reason: str = ""
+    scores: Scores | None = None
+    told: Sequence[Measurement] = ()
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Database:
+    """A study as its file keeps it."""
+
+    identity: Mapping[str, Any]
+    seeds: Mapping[str, int]
+    cpu_seconds: float
+    trials: Sequence[Kept]
+
+
+def read(content: bytes) -> Database | None:
+    """The study in the bytes of `study.db`; None where they hold none that can be read."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from tuner.study import FILE
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / FILE
+        file.write_bytes(content)
+        try:
+            storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+        except (SQLAlchemyError, RuntimeError, AssertionError, KeyError):
+            return None
+        try:
+            study = optuna.load_study(study_name=None, storage=storage)
+            identity = study.user_attrs["identity"]
+            parameters = [_parameter(name, kept) for name, kept in identity["parameters"].items()]
+            trials = [
+                _kept(trial, parameters)
+                for trial in study.get_trials(deepcopy=False)
+                if trial.state != optuna.trial.TrialState.WAITING
+            ]
+            return Database(
+                identity,
+                dict(study.user_attrs.get("seeds", {})),
+                float(study.user_attrs.get("cpu_seconds", 0.0)),
+                trials,
+            )
+        except (
+            SQLAlchemyError,
+            optuna.exceptions.OptunaError,
+            *(KeyError, TypeError, ValueError, AttributeError, IndexError),
+        ):
+            return None
+        finally:
+            storage.engine.dispose()
+
+
+def axes(identity: Mapping[str, Any]) -> dict[str, Axis]:
+    """The search space, by the parameters' names."""
+    return {
+        name: Axis(
+            kept["type"],
+            kept["minValue"],
+            kept["maxValue"],
+            tuple(kept["values"]),
+            kept["scaleType"],
+        )
+        for name, kept in identity["parameters"].items()
+    }
+
+
+def _parameter(name: str, kept: Mapping[str, Any]) -> Parameter:
+    values = tuple(kept["values"])
+    return Parameter(
+        name,
+        kept["type"],
+        kept["minValue"],
+        kept["maxValue"],
+        values if kept["type"] == CATEGORICAL else (),
+        values if kept["type"] == DISCRETE else (),
+        kept["scaleType"],
+    )
+
+
+def _kept(trial: Any, parameters: Sequence[Parameter]) -> Kept:
+    values = {
+        parameter.name: space.value(parameter, trial.params[parameter.name])
+        for parameter in parameters
+        if parameter.name in trial.params
+    }
+    name = str(trial.number + 1)
+    outcome = trial.user_attrs.get("outcome")
+    if outcome is None:
+        return Kept(name, values)
+    return Kept(
+        name,
+        values,
+        outcome["state"],
+        outcome["reason"],
+        objective.from_json(outcome["scores"]),
+        from_json(outcome["measurements"]),
+        outcome["seconds"],
+    )
