@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,25 +87,25 @@ def episodes(run: Any, start: int) -> list[Episode]:
     longest = run.environment.max_episode_steps
     played: list[Episode] = []
     while sum(len(episode.frames) + FALLEN for episode in played) * EVERY < longest:
-        played.append(episode(run, start + len(played)))
+        played.append(
+            episode(run.environment, lambda x: run.agents.act_greedily(0, x), start + len(played))
+        )
     return played
 
 
-def episode(run: Any, seed: int) -> Episode:
-    """One greedy episode of the run's first agent, as the trainer records it."""
+def episode(environment: Any, policy: Callable[[Any], int], seed: int) -> Episode:
+    """One episode of CartPole, as the trainer records it."""
     from trainer.recording import record_episodes, without_a_screen
 
     without_a_screen()
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder, "episode.mp4")
-        (score,) = record_episodes(
-            run.environment, lambda x: run.agents.act_greedily(0, x), video, seeds=[seed]
-        )
+        (score,) = record_episodes(environment, policy, video, seeds=[seed])
         steps = int(score)  # CartPole pays 1 for each
         shown = {*range(0, steps, EVERY), steps}
         with imageio.get_reader(video, format="FFMPEG") as frames:
             kept = [frame[ROWS, COLUMNS] for step, frame in enumerate(frames) if step in shown]
-    return Episode(steps, steps < run.environment.max_episode_steps, kept)
+    return Episode(steps, steps < environment.max_episode_steps, kept)
 
 
 def montage(panels: Sequence[Panel]) -> list[Image.Image]:
