@@ -46,6 +46,7 @@ def with_formulas(markdown: str) -> str:
         block, inline = part.groups()
         if block:
             return f"<div>{convert(block.strip(), display='block')}</div>"
-        return convert(inline) if inline else part[0]
+        # In a span, or Markdown would take a line that begins with a formula for a block.
+        return f"<span>{convert(inline)}</span>" if inline else part[0]
 
     return PARTS.sub(drawn, markdown)
