@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import hypertune.hypertune
+import hypothesis
 import pytest
+
+# A machine that is busy with something else is no fault of what is tested.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 CLOUD_PREFIXES = ("CLOUD_ML_", "AIP_", "GOOGLE_", "TF_CONFIG", "STORAGE_EMULATOR_HOST")

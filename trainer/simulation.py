@@ -61,9 +61,12 @@ class Simulation:
         policy = self._architecture.unpack(weights)["actor"]
         shape = tuple(state.elapsed.shape)
         start = rollouts * lengths
+        alive = tf.broadcast_to(active[:, tf.newaxis], shape)
         if self.whole_episodes:
+            fresh = first_states(_at(tape.resets, rollouts))
             state = CartPoleState(
-                first_states(_at(tape.resets, rollouts)), tf.zeros_like(state.elapsed)
+                tf.where(alive[..., tf.newaxis], fresh, state.physics),
+                tf.where(alive, 0, state.elapsed),
             )
         types = {"observations": tf.float32, "actions": tf.int32, "next_observations": tf.float32}
         columns = Rollout(
@@ -76,7 +79,6 @@ class Simulation:
                 for name in Rollout._fields
             )
         )
-        alive = tf.broadcast_to(active[:, tf.newaxis], shape)
 
         def body(t: tf.Tensor, state: CartPoleState, alive: tf.Tensor, columns: Rollout) -> Any:
             observations = tf.cast(state.physics, tf.float32)

@@ -1,0 +1,148 @@
+"""Many runs in one process: each leaves what it would have left alone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
+from trainer.artifacts import CHECKPOINT, MANIFEST, METRICS
+
+LONG = ("--total_steps=100000000", "--stop_at_score=none", "--sync_every=0")
+
+
+class Batch:
+    """`python -m trainer.batch`, spoken to line by line."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "trainer.batch", *flags],
+            cwd=folder,
+            env=cloudless_environment() | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def say(self, *lines: object) -> None:
+        assert self.process.stdin is not None
+        for line in lines:
+            self.process.stdin.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
+        self.process.stdin.flush()
+
+    def end(self) -> tuple[int, dict[Any, dict[str, Any]], str]:
+        """Exit code, answers by id, and what was said on stderr, after the input has ended."""
+        out, err = self.process.communicate(timeout=TIMEOUT)
+        answers = [json.loads(line) for line in out.splitlines()]
+        return self.process.returncode, {answer["id"]: answer for answer in answers}, err
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Any:
+    batches: list[Batch] = []
+
+    def start(*flags: str) -> Batch:
+        batches.append(Batch(tmp_path, *flags))
+        return batches[-1]
+
+    yield start
+    for batch in batches:
+        batch.process.kill()
+        batch.process.communicate()
+
+
+def order(number: object, *flags: str, **more: object) -> dict[str, object]:
+    return {"id": number, "arguments": [*flags, "--job_dir", f"{number}"],
+            "log": f"{number}.log"} | more  # fmt: skip
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_each_run_leaves_what_it_leaves_alone_and_bad_ones_harm_nobody(
+    start: Callable[..., Batch], tmp_path: Path, finished_run: FinishedRun
+) -> None:
+    variables = {"CLOUD_ML_HP_METRIC_FILE": str(tmp_path / "metric"), "CLOUD_ML_TRIAL_ID": "7"}
+    batch = start()
+    batch.say(
+        order("same", *TINY_RUN),
+        order("other", *TINY_RUN, "--hidden_neurons=20", "--gamma=0.9", environ=variables),
+        order("typo", "--sed=1"),
+        order("nowhere", "--environment=Nope-v1"),
+        order("small", "--total_steps=200", "--environment=Acrobot-v1", *TINY_RUN[2:-2]),
+        "nonsense",
+        {"id": "empty"},
+        order("same", *TINY_RUN, "--seed=4"),  # the job dir is another run's, and in use
+    )
+    code, answers, err = batch.end()
+    assert code == 0, err
+    found = {number: answer["exit_code"] for number, answer in answers.items()}
+    assert found == {
+        "other": 0, "typo": 2, "nowhere": 2, "small": 0, None: 2, "empty": 2, "same": found["same"]
+    }  # fmt: skip
+    assert "must be a JSON object, but is nonsense" in err and "must have an id" in err
+    assert "--seed" in (tmp_path / "typo.log").read_text()
+    assert "Nope-v1" in (tmp_path / "nowhere.log").read_text()
+    names = {path.name for path in finished_run.job_dir.iterdir()}
+    for job in ("same", "other", "small"):
+        assert {path.name for path in (tmp_path / job).iterdir()} == names
+    lines, alone = (
+        [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+        for folder in (tmp_path / "same", finished_run.job_dir)
+    )
+    assert [line["step"] for line in lines] == [line["step"] for line in alone]
+    for line, theirs in zip(lines, alone, strict=True):
+        np.testing.assert_allclose(line["scores"], theirs["scores"], rtol=0.02)
+    assert {answer["cpu_seconds"] > 0 for answer in answers.values() if "seconds" in answer} == {
+        True
+    }
+    metric = [json.loads(line) for line in (tmp_path / "metric").read_text().splitlines()]
+    assert {line["trial"] for line in metric} == {"7"}
+    manifest = json.loads((tmp_path / "other" / MANIFEST).read_text())
+    assert float(metric[-1]["mean_score"]) == manifest["scores"]["mean_score"]
+
+
+def test_a_run_that_is_stopped_saves_and_the_others_go_on(
+    start: Callable[..., Batch], tmp_path: Path
+) -> None:
+    batch = start("--end-with-input")
+    batch.say(order(1, *LONG), order(2, *LONG))
+    wait_until(lambda: all((tmp_path / str(n) / CHECKPOINT).exists() for n in (1, 2)))
+    batch.say({"id": 1, "stop": True})
+    assert batch.process.stdout is not None
+    answer = json.loads(batch.process.stdout.readline())
+    assert (answer["id"], answer["exit_code"]) == (1, 143)
+    saved = (tmp_path / "2" / CHECKPOINT).stat().st_mtime_ns
+    wait_until(lambda: (tmp_path / "2" / CHECKPOINT).stat().st_mtime_ns > saved)
+    batch.say(order(1, *LONG))  # the same command goes on
+    wait_until(lambda: "Going on from the checkpoint" in (tmp_path / "1.log").read_text())
+    batch.process.send_signal(signal.SIGTERM)
+    code, answers, _ = batch.end()
+    assert code == 143
+    assert {number: answer["exit_code"] for number, answer in answers.items()} == {1: 143, 2: 143}
+    assert "goes on from there" in (tmp_path / "2.log").read_text()
+
+
+def test_the_end_of_the_input_ends_the_runs_where_that_was_asked_for(
+    start: Callable[..., Batch], tmp_path: Path
+) -> None:
+    """A tuner that was killed leaves no trainer behind."""
+    batch = start("--end-with-input")
+    batch.say(order(1, *LONG))
+    wait_until((tmp_path / "1" / CHECKPOINT).exists)
+    code, answers, _ = batch.end()
+    assert (code, answers[1]["exit_code"]) == (0, 143)
