@@ -5,4 +5,4 @@ set -euo pipefail
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 python=$("$root/scripts/setup_venv.sh" dev)
 cd -- "$root"
-exec "$python" -m pytest "$@"
+exec "$python" -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup "$@"

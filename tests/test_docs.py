@@ -51,8 +51,8 @@ def test_what_pages_include_is_there() -> None:
 
 
 def test_a_section_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(ValueError, match="two-commands"):
-        site_sources.section(README, "three-commands")
+    with pytest.raises(ValueError, match="three-commands"):
+        site_sources.section(README, "four-commands")
 
 
 def test_links_to_files_become_links_to_pages() -> None:

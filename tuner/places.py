@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from tuner import bucket, results, services
 from tuner.containers import DEFAULT_ENGINE, Containers
+from tuner.findings import several
 from tuner.plan import Plan
 from tuner.remote import RemoteStudy
 from tuner.study import FILE
@@ -51,4 +52,4 @@ def told(plan: Plan, known: int) -> Iterator[str]:
     if plan.image:
         yield f"Each trial runs in a container of {plan.image}."
     if known:
-        yield f"The search knows {known} trials of {plan.resume_from}; they use up none of these."
+        yield f"The search knows {several(known, 'trial')} of {plan.resume_from}, beside its own."

@@ -228,7 +228,7 @@ def test_a_whole_study(
     assert tune("--max-trials", "1", "--candidates", "1") == 0
     told = capsys.readouterr()
     assert f"Each trial runs in a container of {IMAGE}." in told.out
-    assert (engine.made("run"), engine.alive, told.err) == (4, [], "")
+    assert (engine.made("run"), engine.alive, told.err) == (5, [], "")
     assert "CPU s" not in told.out
     first = next(call for call in engine.calls if call[0] == "run")
     assert f"--job-dir {tmp_path}/study/1 --learning_rate=0.01" in " ".join(first)

@@ -134,7 +134,7 @@ def test_the_whole_study_is_in_the_bucket_and_goes_on_from_another_machine(
     assert lines[-1] == f"gs://bucket/{STUDY}/best.json has the flags to paste."
     names = {name.removeprefix(f"{STUDY}/") for name in storage.objects()}
     assert {"study.db", "study.json", "best.json", "1/manifest.json", "2/manifest.json",
-            "test-2/winner/manifest.json"} <= names  # fmt: skip
+            "test-3/winner/manifest.json"} <= names  # fmt: skip
     assert "tuner.json" not in names, "whoever comes next need not wait"
     assert states(storage, tmp_path) == ["COMPLETE"] * 2
     job = jobs.ai_platform_job(study_json(storage))

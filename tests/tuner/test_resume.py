@@ -84,7 +84,7 @@ def test_the_search_knows_what_the_other_found_and_counts_its_own(run: Runs) -> 
     assert run("longer", trials=5)[0] == 0
     code, out, err = run("after", space=RESUMED, trials=2)
     assert (code, err) == (0, "")
-    assert "      The search knows 3 trials of before; they use up none of these." in out
+    assert "      The search knows 3 trials of before, beside its own." in out
     # What one study would have tried as its fourth and fifth; the defaults have been tried.
     assert rates("before") + rates("after") == rates("longer")
     trials = read("after/study.json")["trainingOutput"]["trials"]
@@ -102,22 +102,24 @@ def test_the_same_command_goes_on_and_learns_once(run: Runs) -> None:
     Path("before", FILE).unlink()  # nobody needs it any more
     code, out, _ = run("after", *flags, trials=2)
     assert code == 0
-    assert "The search knows 1 trials" in out and "1 trials have ended before." in out
+    assert "The search knows 1 trial of" in out and "1 trial has ended before." in out
     code, _, err = run("after", trials=2)
     assert (code, "resumed before (now none)" in err) == (1, True)
 
 
 def test_nothing_is_tested_on_seeds_that_the_other_has_used(run: Runs, before: Path) -> None:
     shutil.copytree(before, "before")
-    assert list(read("before/best.json")["seeds"].values()) == [0, 1, 2]
+    assert list(read("before/best.json")["seeds"].values()) == [0, 1, 2, 3]
     run("after", "--resume-from", "before")
     seeds = read("after/best.json")["seeds"]
     assert seeds == {
         "tuning": 0,
-        "before, confirming with 10 seeds": 1,
-        "before, testing trial 1 with 20 seeds": 2,
-        "confirming with 10 seeds": 3,
-        "testing trial 1 with 20 seeds": 4,
+        "before, confirming with 5 of 10 seeds": 1,
+        "before, confirming with the other 5 of 10 seeds": 2,
+        "before, testing trial 1 with 20 seeds": 3,
+        "confirming with 5 of 10 seeds": 4,
+        "confirming with the other 5 of 10 seeds": 5,
+        "testing trial 1 with 20 seeds": 6,
     }
 
 
@@ -186,25 +188,25 @@ def test_a_file_that_is_no_study_is_named(run: Runs) -> None:
     assert err.startswith("error: before/study.db must be a study's file")
 
 
-@pytest.mark.parametrize("words", ["--seed 2", "--seed=2", "--seed 2.0"])
+@pytest.mark.parametrize("words", ["--seed 3", "--seed=3", "--seed 3.0"])
 def test_a_seed_of_the_test_is_refused_for_the_tuning(run: Runs, before: Path, words: str) -> None:
     shutil.copytree(before, "study")
-    assert read("study/best.json")["seeds"]["testing trial 1 with 20 seeds"] == 2
+    assert read("study/best.json")["seeds"]["testing trial 1 with 20 seeds"] == 3
     code, out, err = run("study", f"--trainer-args={words}", trials=2)
     assert (code, out) == (1, "")
-    assert "seed 0 (now 2). Take another folder." in err
+    assert "seed 0 (now 3). Take another folder." in err
     assert rates("study") == ["0.01"]
 
 
 def test_a_seed_that_the_args_set_is_kept_out_of_confirming_and_testing(run: Runs) -> None:
     assert run("study", "--trainer-args=--seed 1")[0] == 0
     seeds = read("study/best.json")["seeds"]
-    assert list(seeds.values()) == [1, 0, 2]
+    assert list(seeds.values()) == [1, 0, 2, 3]
     for folder, seed in (
         ("1", 1),
         ("confirm-0/1", 0),
-        ("test-2/winner", 2),
-        ("test-2/defaults", 2),
+        ("test-3/winner", 3),
+        ("test-3/defaults", 3),
     ):
         words = Path("study", folder, "starts").read_text().split("] ")[0]
         # The trainer takes the last of two.
