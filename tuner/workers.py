@@ -90,7 +90,7 @@ class Worker:
         try:
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
-        except OSError:  # it is gone, and whoever waits for an answer will see that
+        except (OSError, ValueError):  # it is gone, and whoever waits for an answer will see that
             return
 
     def _read(self) -> None:
@@ -116,7 +116,9 @@ class Workers:
 
     def launch(self, task: Task) -> SharedTrial:
         """Gives a trial to the worker with the fewest. Raises OSError."""
-        self._workers = [worker for worker in self._workers if not worker.gone]
+        for worker in [worker for worker in self._workers if worker.gone]:
+            self._workers.remove(worker)
+            worker.close()
         if len(self._workers) < self._most and all(worker.trials for worker in self._workers):
             self._started += 1
             log = self._folder / f"worker-{self._started}.log"
