@@ -58,6 +58,7 @@ def run_module(
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a file share its fixtures in one process; those of the image take turns."""
     for item in items:

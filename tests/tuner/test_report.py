@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from tests.cloud.storage import FaultyStorage
 from tests.tuner.job_dirs import write_run, write_study
 from tuner.__main__ import main
-from tuner.report import reproduce, runs, told
+from tuner.objective import Scores
+from tuner.report import reproduce, runs, search, told
 from tuner.report.charts import Chart, spread
 from tuner.report.figures import figures
 from tuner.report.files import open_files
 from tuner.report.gather import gather
-from tuner.report.model import Report
+from tuner.report.model import Report, Run
 from tuner.report.noise import noise
 from tuner.report.page import as_json, render
 
@@ -269,3 +270,24 @@ def test_a_thinned_list_keeps_its_ends_and_order(items: list[int], count: int) -
     few = spread(items, count)
     assert len(few) == min(len(items), count) and few == [x for x in items if x in few]
     assert few[:1] == items[:1] and few[-1:] == items[-1:]
+
+
+def test_both_parts_of_confirming_count_and_earlier_ones_do_not() -> None:
+    known = {
+        "tuning": 0,
+        "confirming with 6 of 12 seeds": 1,
+        "confirming with the other 6 of 12 seeds": 2,
+        "testing trial 3 with 20 seeds": 3,
+        "confirming with 5 of 10 seeds": 4,
+        "confirming with the other 5 of 10 seeds": 5,
+        "testing trial 3 with 30 seeds": 6,
+    }
+    assert search._latest(known, "confirming ") == [4, 5]
+    assert search._latest(known, "testing trial 3 ") == [6]
+    assert search._latest(known, "testing trial 4 ") == []
+    parts = [
+        Run(f"confirm-{n}/3", scores=Scores(scores=(float(n),), steps=(10,)), interval=(0.0, 1.0))
+        for n in (4, 5)
+    ]
+    both = search._joined(*parts)
+    assert (both.scores.scores, both.scores.steps, both.interval) == ((4.0, 5.0), (10, 10), None)

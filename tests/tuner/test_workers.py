@@ -153,8 +153,8 @@ def test_workers_are_killed_and_the_server_restarts_and_the_result_is_as_planned
     assert parameters(place.study) == parameters(Path("alone"))
     starts = [len(place.starts(str(number))) for number in range(1, 9)]
     assert starts == [1, 2, 2, 1, 1, 1, 1, 1]
-    parts = [*place.study.glob("confirm-1/*/starts"), *place.study.glob("test-2/*/starts")]
-    assert len(parts) == 4 and all(len(part.read_text().splitlines()) == 1 for part in parts)
+    parts = [*place.study.glob("confirm-*/*/starts"), *place.study.glob("test-*/*/starts")]
+    assert len(parts) in (5, 6) and all(len(part.read_text().splitlines()) == 1 for part in parts)
     for text in said:
         assert "the storage does not answer (" in text and "the storage answers again" in text
         assert text[text.index("winner   ") :] == said[0][said[0].index("winner   ") :]

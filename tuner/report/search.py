@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuner import objective
 from tuner.objective import Scores, direction
 from tuner.report import database, runs, told
 from tuner.report.database import Kept
@@ -159,25 +160,41 @@ def _trial(record: Kept, run: Run, aim: str, goal: str) -> Trial:
 
 def _with_steps(report: Report, steps: Mapping[str, Run]) -> Report:
     """Adds confirming and testing: of several, those that best.json or the newest seeds name."""
-    known = report.seeds
+    confirm = _latest(report.seeds, "confirming ")
     trial = str(report.best.get("trial", ""))
-    confirm = [seed for purpose, seed in known.items() if purpose.startswith("confirming ")]
-    test = [s for p, s in known.items() if p.startswith(f"testing trial {trial}".rstrip() + " ")]
+    test = _latest(report.seeds, f"testing trial {trial}".rstrip() + " ")
 
     def of(stage: str, seeds: Sequence[int]) -> dict[str, tuple[Run, Estimate]]:
         newest = max((_seed(f) for f in steps if f.startswith(f"{stage}-")), default=-1)
-        start = f"{stage}-{seeds[-1] if seeds else newest}/"
-        pairs = {
-            folder.removeprefix(start): (
-                run,
-                runs.estimate(run.scores, report.objective, report.goal, run.interval),
-            )
-            for folder, run in steps.items()
-            if folder.startswith(start)
+        starts = [f"{stage}-{seed}/" for seed in seeds or [newest]]
+        found: dict[str, Run] = {}
+        for start in starts:  # confirming is done in two parts, each with seeds of its own
+            for folder, run in steps.items():
+                if folder.startswith(start):
+                    who = folder.removeprefix(start)
+                    found[who] = _joined(found[who], run) if who in found else run
+        known = {
+            who: (run, runs.estimate(run.scores, report.objective, report.goal, run.interval))
+            for who, run in found.items()
         }
-        return {who: (run, found) for who, (run, found) in pairs.items() if found is not None}
+        return {who: (run, told) for who, (run, told) in known.items() if told is not None}
 
     return dataclasses.replace(report, confirmed=of("confirm", confirm), tested=of("test", test))
+
+
+def _latest(known: Mapping[str, int], purpose: str) -> list[int]:
+    """The seeds of the last such purpose, and of its other parts: 5 and the other 5 of 10 seeds."""
+    found = [(name, seed) for name, seed in known.items() if name.startswith(purpose)]
+    whole = found[-1][0].rpartition(" of ")[2] if found else ""
+    if purpose.startswith("testing"):
+        return [seed for _, seed in found[-1:]]
+    return [seed for name, seed in found if name.rpartition(" of ")[2] == whole]
+
+
+def _joined(first: Run, second: Run) -> Run:
+    return dataclasses.replace(
+        first, scores=objective.joined(first.scores, second.scores), interval=None
+    )
 
 
 def _seed(folder: str) -> int:

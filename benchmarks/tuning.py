@@ -1,0 +1,121 @@
+"""`python -m benchmarks.tuning`: what a whole search costs, stacked and a process a trial.
+
+The template's search space, 30 trials of 5 seeds with 100,000 steps each, then confirm and test.
+Processes run a part of the search only, for they take long: what they need for the steps of that
+part is compared with what the stack needs for its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import save, table
+
+TEMPLATE = Path(__file__).parent.parent / "templates" / "hyperparam.yaml"
+MOST_SECONDS, LEAST_RATIO, MOST_GIGABYTES = 150, 6.0, 3.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=30, help="of the stacked search")
+    parser.add_argument("--process-trials", type=int, default=4, help="of that by processes")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        stacked = search(Path(folder), "stacked", options.trials)
+        process = search(Path(folder), "process", options.process_trials)
+    ratio = process["seconds_per_million_steps"] / stacked["seconds_per_million_steps"]
+    rows: list[list[object]] = [
+        ["engine", "trials", "steps", "seconds", "s a million steps", "memory, GB", "CPU s"]
+    ]
+    for name, found in (("stacked", stacked), ("process", process)):
+        rows.append(
+            [name, found["trials"], f"{found['steps']:,}", f"{found['seconds']:.0f}",
+             f"{found['seconds_per_million_steps']:.1f}", f"{found['gigabytes']:.2f}",
+             f"{found['cpu_seconds']:.0f}"]
+        )  # fmt: skip
+    print(table(rows))
+    print(f"\nstacked: {stacked['seconds']:.0f} s (target {MOST_SECONDS}), {ratio:.1f} x as fast as"
+          f" processes (target {LEAST_RATIO:g}), {stacked['gigabytes']:.2f} GB"
+          f" (target {MOST_GIGABYTES:g})")  # fmt: skip
+    save("tuning", {"stacked": stacked, "process": process, "ratio": ratio})
+
+
+def search(folder: Path, engine: str, trials: int) -> dict[str, Any]:
+    """One whole study, from the command to best.json."""
+    job_dir = folder / engine
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuner", "run", str(TEMPLATE), "--job-dir", str(job_dir),
+         "--engine", engine, "--max-trials", str(trials), "--seeds", "5",
+         "--trainer-args=--total_steps=100000"],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    peak = [0.0]
+    watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
+    watcher.start()
+    out = process.communicate()[0]
+    seconds = time.monotonic() - started
+    if process.returncode:
+        raise RuntimeError(f"the study by {engine} failed:\n{out[-2000:]}")
+    watcher.join()
+    best = json.loads((job_dir / "best.json").read_text())
+    steps = best["environment_steps"]
+    return {
+        "trials": trials,
+        "steps": steps,
+        "seconds": seconds,
+        "seconds_per_million_steps": seconds / steps * 1e6,
+        "gigabytes": peak[0],
+        "cpu_seconds": best["cpu_seconds"],
+        "optimism_gap": best["optimism_gap"],
+        "said": out.splitlines()[-12:],
+    }
+
+
+def _watch(process: subprocess.Popen[str], peak: list[float]) -> None:
+    """The most memory that the study and all its processes held together."""
+    while process.poll() is None:
+        peak[0] = max(peak[0], sum(map(_gigabytes, _tree(process.pid))))
+        time.sleep(0.5)
+
+
+def _tree(root: int) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = entry.read_text()
+        except OSError:  # it has ended
+            continue
+        parents.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(
+            int(entry.parent.name)
+        )
+    found, left = [], [root]
+    while left:
+        number = left.pop()
+        found.append(number)
+        left += parents.get(number, [])
+    return found
+
+
+def _gigabytes(process: int) -> float:
+    """Memory in use, pages that processes share counted in parts."""
+    try:
+        text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    pages = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
+    return int(pages[1]) / 2**20 if pages else 0.0
+
+
+if __name__ == "__main__":
+    main()
