@@ -149,6 +149,25 @@ def test_a_bucket_and_a_folder_give_the_same_page(
     assert page == render(read(job)).replace(str(job), "gs://bucket/a/job")
 
 
+def test_a_study_in_a_bucket_is_read_with_its_database(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    write_study(study, 6)
+    with FaultyStorage() as storage:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage.url)
+        monkeypatch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+        for file in study.rglob("*"):
+            if file.is_file():
+                storage.put(f"a/study/{file.relative_to(study).as_posix()}", file.read_bytes())
+        found = gather(open_files("gs://bucket/a/study"))
+    here = read(study)
+    assert len(found.trials) == len(here.trials) > 1
+    assert found.confirmed.keys() == here.confirmed.keys()
+    assert found.tested.keys() == here.tested.keys() and found.tested
+    assert render(found).replace("gs://bucket/a/study", str(study)) == render(here)
+
+
 def test_nothing_to_report_is_one_sentence(tmp_path: Path) -> None:
     code, message = run(str(tmp_path))
     assert code == 1
