@@ -52,7 +52,8 @@ class _Parser(argparse.ArgumentParser):
     """Ends a bad command with code 2 and one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        message = re.sub(r" \(choose from.*", "", message)
+        if "argument COMMAND" in message:  # --help lists them
+            message = re.sub(r" \(choose from.*", "", message)
         print(f"error: {message}. Try --help.", file=sys.stderr)
         raise SystemExit(BAD_COMMAND)
 
