@@ -22,7 +22,7 @@ TRAINER = (
     {"algorithms", "networks"},
     {"cartpole", "environments", "randomness", "returns", "rollout", "checkpoint"},
     {"config"},
-    {"presets", "signals"},
+    {"presets", "runtime", "signals"},
     {"__init__"},  # the version
 )
 TUNER = (

@@ -76,12 +76,13 @@ def test_a_stack_plays_the_episodes_that_each_run_would_play() -> None:
     runs = [make("a2c", 512, **flags) for flags in DIFFERENT]
     stack = Stack()
     learn_together(stack, runs)
-    for greedy in (True, False):
-        found = stack.play(runs, lambda r: 7, Purpose.FINAL, lambda r: 0, greedy=greedy)
+    for greedy, found in zip((True, False), stack.score(runs), strict=True):
         for run, returns in zip(runs, found, strict=True):
-            weights = run.agents.state.averaged
-            theirs = run.collector.play(weights, 7, Purpose.FINAL, 0, greedy=greedy)
-            np.testing.assert_array_equal(returns, theirs)
+            np.testing.assert_array_equal(returns, run.returns(greedy=greedy))
+    for run, returns in zip(runs, stack.validate(runs), strict=True):
+        weights, episodes = run.agents.state.averaged, run.progress.plan.validation_episodes
+        theirs = run.collector.play(weights, episodes, Purpose.VALIDATION, 0, greedy=True)
+        np.testing.assert_array_equal(returns, theirs)
 
 
 def test_who_else_is_in_the_stack_changes_nothing() -> None:
@@ -164,7 +165,7 @@ def test_few_shapes_serve_a_whole_search_space() -> None:
         for neurons in range(8, 129, 4)
         for batch in (64, 200, 256, 300, 1024)
     }
-    assert len(shapes) <= 8
+    assert len(shapes) <= 3
 
 
 @pytest.mark.learning
@@ -180,13 +181,9 @@ def test_final_scores_are_distributed_as_those_of_runs_alone() -> None:
     stack, runs = Stack(), [kind() for kind in kinds]
     while training := [run for run in runs if run.progress.training.any()]:
         learn_together(stack, training)
-        scores = stack.play(
-            training, lambda r: 20, Purpose.VALIDATION,
-            lambda r: len(r.progress.evaluations), greedy=True,
-        )  # fmt: skip
-        for run, returns in zip(training, scores, strict=True):
+        for run, returns in zip(training, stack.validate(training), strict=True):
             run.progress.record(returns.mean(axis=1))
-    stacked = stack.play(runs, lambda r: 20, Purpose.FINAL, lambda r: 0, greedy=False)
+    stacked = stack.score(runs)[1]
     alone = []
     for kind in kinds:
         run = kind()

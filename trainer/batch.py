@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
-from trainer import signals
+from trainer import runtime, signals
 from trainer.console import log_handler, log_to_console, quiet_standard_error
 from trainer.flags import parse
 from trainer.job import BadCommand, JobError
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="end the runs too, with checkpoints, when the input ends: its writer is gone",
     )
     options = parser.parse_args(arguments)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    runtime.prepare()
     log_to_console(sys.stderr)  # stdout is for answers
     orders: queue.Queue[Order | None] = queue.Queue()
     threading.Thread(target=_read, args=(sys.stdin, orders), name="orders", daemon=True).start()
@@ -242,24 +242,15 @@ class Batch:
                 member.attempt(partial(member.session.on_evaluation, evaluation))
 
     def _complete(self, members: list[Member]) -> None:
-        from trainer.randomness import Purpose
-
         if not members:
             return
         unknown = [m for m in members if m.run.progress.to_score.any()]
         for member, scores in zip(unknown, self._validation(unknown), strict=True):
             member.run.progress.settle(scores)
-        runs = [member.run for member in members]
         for member in members:
             member.attempt(member.session.trained)
         with self._shared(members):
-            greedy, sampled = (
-                self._stack.play(
-                    runs, lambda r: r.command.options.evaluation_episodes, Purpose.FINAL,
-                    lambda r: 0, greedy=greedy,
-                )
-                for greedy in (True, False)
-            )  # fmt: skip
+            greedy, sampled = self._stack.score([member.run for member in members])
         # All scores before the first model: nothing slow comes before a tuning metric.
         for member, *returns in zip(members, greedy, sampled, strict=True):
             member.attempt(partial(member.session.score, *returns))
@@ -271,16 +262,8 @@ class Batch:
 
     def _validation(self, members: list[Member]) -> list[Any]:
         """Mean validation returns `[P]` of each run."""
-        from trainer.randomness import Purpose
-
         with self._shared(members):
-            returns = self._stack.play(
-                [member.run for member in members],
-                lambda run: run.progress.plan.validation_episodes,
-                Purpose.VALIDATION,
-                lambda run: len(run.progress.evaluations),
-                greedy=True,
-            )
+            returns = self._stack.validate([member.run for member in members])
         return [each.mean(axis=1) for each in returns]
 
     @contextlib.contextmanager

@@ -99,7 +99,7 @@ class CompiledCollector:
         """What `Simulation.play` asks for, by all agents."""
         resets = self._draw(purpose, counter, (episodes, 4))
         if greedy:
-            return resets, np.zeros((len(resets), 1, episodes), np.float32)
+            return resets, np.zeros((len(resets), 1, 0), np.float32)
         shape = (self.simulation.task.max_episode_steps, episodes)
         return resets, self._draw(Purpose.FINAL_ACTING, counter, shape)
 

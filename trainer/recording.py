@@ -12,6 +12,8 @@ import numpy as np
 
 from trainer.environments import Environment
 
+# Flat colours are small however they are encoded: the quickest way takes half the time.
+_QUICKLY = ["-preset", "ultrafast", "-threads", "1"]
 Policy = Callable[[np.ndarray[Any, Any]], int]  # one encoded observation to an action, from 0
 
 
@@ -26,8 +28,9 @@ def record_episodes(
     try:
         # Two is the largest factor that H.264 asks of width and height; 16 would stretch frames.
         with imageio.get_writer(
-            path, format="FFMPEG", fps=environment.frames_per_second, macro_block_size=2
-        ) as video:
+            path, format="FFMPEG", fps=environment.frames_per_second, macro_block_size=2,
+            output_params=list(_QUICKLY),
+        ) as video:  # fmt: skip
             return [_record(environment, env, policy, seed, video) for seed in seeds]
     finally:
         env.close()

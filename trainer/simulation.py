@@ -121,19 +121,20 @@ class Simulation:
 
         Args:
             resets: `[P, episodes, 4]`, random numbers in [0, 1) behind the first states.
-            uniforms: `[P, max_episode_steps, episodes]`, for acting; greedily with one step only.
+            uniforms: `[P, max_episode_steps, sampled]`, for acting in the last episodes; in those
+                before them policies act greedily.
         """
         policy = self._architecture.unpack(weights)["actor"]
-        greedy = uniforms.shape[1] == 1
+        greedy = resets.shape[1] - uniforms.shape[2]
         physics = first_states(resets)
         alive = tf.ones(physics.shape[:-1], tf.bool)
 
         def body(t: tf.Tensor, physics: tf.Tensor, alive: tf.Tensor, returns: tf.Tensor) -> Any:
             logits = forward(policy, tf.cast(physics, tf.float32), ())
-            if greedy:
-                actions = tf.argmax(logits, axis=-1, output_type=tf.int32)
-            else:
-                actions = choose(logits, uniforms[:, t])
+            actions = tf.argmax(logits[:, :greedy], axis=-1, output_type=tf.int32)
+            if uniforms.shape[2]:
+                sampled = choose(logits[:, greedy:], uniforms[:, t])
+                actions = tf.concat([actions, sampled], axis=1)
             physics = cartpole.step(physics, actions)
             returns += tf.cast(alive, tf.float32)
             return t + 1, physics, alive & ~cartpole.has_fallen(physics), returns

@@ -29,6 +29,7 @@ MAX_AGENTS = 64  # in one program; a run of more has one of its own
 # What one call has random numbers for: environment steps of an agent, or rounds of whole episodes,
 # most of whose steps are not taken.
 TAPE_STEPS, TAPE_ROUNDS = 8192, 16
+LEAST_NEURONS, LEAST_STEPS = 32, 512  # of a program; less in one would cost as much
 
 
 class Shape(NamedTuple):
@@ -60,34 +61,56 @@ class Stack:
         for shape, together in _groups(runs, common_shape):
             self._learn(shape, together)
 
-    def play(
+    def validate(self, runs: Sequence[Run]) -> list[NDArray[np.float64]]:
+        """Returns `[P, episodes]` of each run's policies as they stand, at its next evaluation."""
+        return self._play(
+            runs,
+            lambda run: collector_of(run).draw_episodes(
+                run.progress.plan.validation_episodes,
+                Purpose.VALIDATION,
+                len(run.progress.evaluations),
+                greedy=True,
+            ),
+        )
+
+    def score(
+        self, runs: Sequence[Run]
+    ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+        """What `Run.returns` of each would be: all greedy ones, all sampled ones."""
+
+        def draw(run: Run) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            episodes = run.command.options.evaluation_episodes
+            drawn = [
+                collector_of(run).draw_episodes(episodes, Purpose.FINAL, 0, greedy=greedy)
+                for greedy in (True, False)
+            ]
+            return np.concatenate([resets for resets, _ in drawn], axis=1), drawn[1][1]
+
+        halves = [np.split(returns, 2, axis=1) for returns in self._play(runs, draw)]
+        return [greedy for greedy, _ in halves], [sampled for _, sampled in halves]
+
+    def _play(
         self,
         runs: Sequence[Run],
-        episodes: Callable[[Run], int],
-        purpose: Purpose,
-        counter: Callable[[Run], int],
-        *,
-        greedy: bool,
+        draw: Callable[[Run], tuple[NDArray[np.float32], NDArray[np.float32]]],
     ) -> list[NDArray[np.float64]]:
-        """What `Collector.play` of each run would return of its policies as they stand."""
+        """Returns of what each run draws for `Simulation.play`."""
+        drawn = {id(run): draw(run) for run in runs}
 
-        def kind(run: Run) -> tuple[Shape, int]:
-            return common_shape(run)._replace(steps=None), episodes(run)
+        def kind(run: Run) -> tuple[Shape, tuple[int, ...], tuple[int, ...]]:
+            resets, uniforms = drawn[id(run)]
+            return common_shape(run)._replace(steps=None), resets.shape[1:], uniforms.shape[1:]
 
         found: dict[int, NDArray[np.float64]] = {}
-        for (shape, count), together in _groups(runs, kind):
+        for (shape, *shapes), together in _groups(runs, kind):
             size = sum(map(agents_of, together))
-            key = ("play", shape.task, shape.architecture, count, greedy)
+            key = ("play", shape.task, shape.architecture, *shapes)
             play, room = self._compiled(key, size, shape.program.simulation.play)
             weights = np.zeros((room, shape.architecture.size), np.float32)
-            resets = np.zeros((room, count, 4), np.float32)
-            steps = 1 if greedy else shape.task.max_episode_steps
-            uniforms = np.zeros((room, steps, count), np.float32)
+            resets, uniforms = (np.zeros((room, *shape), np.float32) for shape in shapes)
             for run, rows in _rows(together):
                 weights[rows, _places(run, shape)] = run.agents.state.averaged.numpy()
-                resets[rows], uniforms[rows] = collector_of(run).draw_episodes(
-                    count, purpose, counter(run), greedy=greedy
-                )
+                resets[rows], uniforms[rows] = drawn[id(run)]
             returns = play(*map(tf.constant, (weights, resets, uniforms))).numpy()
             for run, rows in _rows(together):
                 found[id(run)] = returns[rows].astype(np.float64)
@@ -179,11 +202,13 @@ def common_shape(run: Run) -> Shape:
     steps: int | None = None
     if not collector.simulation.whole_episodes:
         # Few shapes, for compiling takes seconds: a shorter rollout in it costs only what it fills.
-        steps = max(128, 2 * _power_of_four(-(-collector.simulation.steps // 2)))
+        steps = max(LEAST_STEPS, 2 * _power_of_four(-(-collector.simulation.steps // 2)))
     return Shape(
         algorithm,
         collector.simulation.task,
-        architecture._replace(hidden_neurons=max(16, _power_of_two(architecture.hidden_neurons))),
+        architecture._replace(
+            hidden_neurons=max(LEAST_NEURONS, _power_of_two(architecture.hidden_neurons))
+        ),
         collector.num_envs,
         steps,
     )

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from trainer import signals
+from trainer import runtime, signals
 from trainer.config import Command
 from trainer.console import log_to_console, quiet_standard_error
 from trainer.flags import parse
@@ -46,8 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(command: Command, arguments: Sequence[str]) -> int:
     """Trains, scores, saves and records; in this order, so that a late fault costs little."""
-    # One thread: for matrices of a policy's size OpenBLAS' threads cost more than they bring.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    runtime.prepare()
     with contextlib.closing(Session(command, arguments, os.environ)) as session:
         if session.finished:
             return SUCCESS
