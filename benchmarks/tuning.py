@@ -1,12 +1,15 @@
 """`python -m benchmarks.tuning`: what a whole search costs, stacked and a process a trial.
 
 The template's search space, 30 trials of 5 seeds with 100,000 steps each, then confirm and test;
-the same search both ways, and so nearly the same steps.
+the same search both ways, and so nearly the same steps. Where Stable-Baselines3 is installed
+(`requirements/benchmarks.txt`) it says how long that would take for so many steps, with RL-Zoo's
+settings and a process a core, by its speed in the same minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import re
@@ -15,13 +18,14 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import save, table
+from benchmarks.machine import in_fresh_process, save, table
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "hyperparam.yaml"
-MOST_SECONDS, LEAST_RATIO, MOST_GIGABYTES = 150, 6.0, 3.0
+MOST_SECONDS, LEAST_RATIO, MOST_GIGABYTES, MOST_OVERHEAD = 150, 6.0, 3.0, 0.05
 
 
 def main() -> None:
@@ -45,7 +49,35 @@ def main() -> None:
     print(f"\nstacked: {stacked['seconds']:.0f} s (target {MOST_SECONDS}), {ratio:.1f} x as fast as"
           f" processes (target {LEAST_RATIO:g}), {stacked['gigabytes']:.2f} GB"
           f" (target {MOST_GIGABYTES:g})")  # fmt: skip
-    save("tuning", {"stacked": stacked, "process": process, "ratio": ratio})
+    overhead = stacked["own_cpu_seconds"] / stacked["seconds"]
+    print(f"the study itself, without its trials: {stacked['own_cpu_seconds']:.1f} CPU s,"
+          f" {overhead:.1%} of the wall time (target {MOST_OVERHEAD:.0%})")  # fmt: skip
+    peer = peer_speed()
+    if peer:
+        seconds = stacked["steps"] / peer
+        print(f"Stable-Baselines3 A2C, RL-Zoo's settings: {peer:,.0f} steps/s on"
+              f" {os.cpu_count()} cores, {seconds:,.0f} s for the steps of the stacked study,"
+              f" {seconds / stacked['seconds']:.1f} x as long")  # fmt: skip
+    save(
+        "tuning",
+        {"stacked": stacked, "process": process, "ratio": ratio, "overhead": overhead,
+         "peer_steps_per_second": peer},
+    )  # fmt: skip
+
+
+def peer_speed() -> float | None:
+    """Environment steps a second of RL-Zoo's A2C, a process a core; None where it is not there."""
+    if not importlib.util.find_spec("stable_baselines3"):
+        return None
+    from benchmarks.peers import STEPS
+
+    cores = os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as pool:
+        runs = pool.map(
+            lambda seed: in_fresh_process("benchmarks.peers", "--peer", "A2C", str(seed)),
+            range(cores),
+        )
+        return STEPS * cores / max(run["seconds"] for run in runs)
 
 
 def search(folder: Path, engine: str, trials: int) -> dict[str, Any]:
@@ -58,8 +90,8 @@ def search(folder: Path, engine: str, trials: int) -> dict[str, Any]:
          "--trainer-args=--total_steps=100000"],
         stdout=subprocess.PIPE, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
-    peak = [0.0]
-    watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
+    peak, own = [0.0], [0.0]
+    watcher = threading.Thread(target=_watch, args=(process, peak, own), daemon=True)
     watcher.start()
     out = process.communicate()[0]
     seconds = time.monotonic() - started
@@ -75,15 +107,17 @@ def search(folder: Path, engine: str, trials: int) -> dict[str, Any]:
         "seconds_per_million_steps": seconds / steps * 1e6,
         "gigabytes": peak[0],
         "cpu_seconds": best["cpu_seconds"],
+        "own_cpu_seconds": own[0],
         "optimism_gap": best["optimism_gap"],
         "said": out.splitlines()[-12:],
     }
 
 
-def _watch(process: subprocess.Popen[str], peak: list[float]) -> None:
-    """The most memory that the study and all its processes held together."""
+def _watch(process: subprocess.Popen[str], peak: list[float], own: list[float]) -> None:
+    """The most memory that the study and all its processes held; its own CPU seconds."""
     while process.poll() is None:
         peak[0] = max(peak[0], sum(map(_gigabytes, _tree(process.pid))))
+        own[0] = _cpu_seconds(process.pid) or own[0]
         time.sleep(0.5)
 
 
@@ -103,6 +137,15 @@ def _tree(root: int) -> list[int]:
         found.append(number)
         left += parents.get(number, [])
     return found
+
+
+def _cpu_seconds(process: int) -> float:
+    """Of the process alone, its children not counted."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has ended
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _gigabytes(process: int) -> float:

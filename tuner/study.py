@@ -69,6 +69,7 @@ class Study:
         """
         self._parameters, self._algorithm, self._first = parameters, algorithm, dict(first)
         self._left: list[Record] | None = None
+        self._records: list[Record] | None = None
         self._parts: dict[str, Record | None] = {}
         self.failures = 0  # of this process' trials
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -104,11 +105,13 @@ class Study:
 
     @property
     def records(self) -> list[Record]:
-        return [
-            self._record(trial)
-            for trial in self._study.get_trials(deepcopy=False)[self._known :]
-            if trial.state != TrialState.WAITING
-        ]
+        if self._records is None:  # reading them takes milliseconds, and they are asked for often
+            self._records = [
+                self._record(trial)
+                for trial in self._study.get_trials(deepcopy=False)[self._known :]
+                if trial.state != TrialState.WAITING
+            ]
+        return list(self._records)
 
     @property
     def known(self) -> int:
@@ -149,6 +152,7 @@ class Study:
         )
         record = self._record(self._frozen(number))
         self.failures += record.state in (FAILED, INFEASIBLE)
+        self._records = None
         return record
 
     def next_trial(self, max_trials: int, *, late: bool) -> Record | None:
@@ -227,6 +231,7 @@ class Study:
     def _asked(self, trial: optuna.Trial) -> Record:
         for parameter in self._parameters:
             space.suggest(trial, parameter)
+        self._records = None
         return self._record(self._frozen(trial.number + 1 - self._known))
 
     def _frozen(self, number: int) -> FrozenTrial:

@@ -1,0 +1,116 @@
+"""Many searches at once: their trials learn together in one process and leave nothing but scores.
+
+A search is a generator that yields trials and is sent the scores of their agents. All searches go
+on side by side, so that hundreds of trials share a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.samplers import BaseSampler
+
+from trainer import environments
+from trainer.flags import parse
+from trainer.run import Run
+from trainer.stack import Stack
+from tuner import lint, sampling, space
+from tuner.estimates import interquartile_mean
+from tuner.spec import StudySpec
+
+TEMPLATE = Path(__file__).parent.parent / "templates" / "hyperparam.yaml"
+ENVIRONMENT, SOLVED = "CartPole-v1", 475.0
+PARALLEL = 8  # trials of a search that begin together, as the template has it
+Values = dict[str, Any]
+Scores = list[NDArray[np.float64]]  # for each trial the mean returns of its agents
+T = TypeVar("T")
+
+
+class Trial(NamedTuple):
+    """A configuration and the seeds of its agents."""
+
+    values: Values
+    seed: int
+    agents: int
+
+
+Search = Generator[list[Trial], Scores, T]
+
+
+def template() -> StudySpec:
+    """The search space that comes with the project."""
+    return lint.load(TEMPLATE.read_bytes(), str(TEMPLATE))
+
+
+def together(searches: Sequence[Search[T]], total_steps: int) -> list[T]:
+    """What the searches return; agents of all their trials take `total_steps` steps."""
+    stack, results = Stack(), dict[int, T]()
+    wanted = {index: next(search) for index, search in enumerate(searches)}
+    while wanted:
+        scores = iter(train([t for trials in wanted.values() for t in trials], total_steps, stack))
+        following = {}
+        for index, trials in wanted.items():
+            try:
+                following[index] = searches[index].send([next(scores) for _ in trials])
+            except StopIteration as end:
+                results[index] = end.value
+        wanted = following
+    return [results[index] for index in range(len(searches))]
+
+
+def train(trials: Sequence[Trial], total_steps: int, stack: Stack) -> Scores:
+    """Mean returns of the final policies, greedy, over the trainer's number of fresh episodes."""
+    runs = [_run(trial, total_steps) for trial in trials]
+    while training := [run for run in runs if run.progress.training.any()]:
+        if learning := [run for run in training if run.progress.learning.any()]:
+            stack.learn(learning)
+        else:
+            for run, returns in zip(training, stack.validate(training), strict=True):
+                run.progress.record(returns.mean(axis=1))
+    if unknown := [run for run in runs if run.progress.to_score.any()]:
+        for run, returns in zip(unknown, stack.validate(unknown), strict=True):
+            run.progress.settle(returns.mean(axis=1))
+    return [returns.mean(axis=1) for returns in stack.score(runs)[0]]
+
+
+def searching(
+    spec: StudySpec, make: Callable[[int], BaseSampler], *, seed: int, agents: int, trials: int
+) -> Generator[list[Trial], Scores, list[tuple[Values, float]]]:
+    """One search by interquartile means; its trials' values and scores, best first.
+
+    Args:
+        make: the sampler of a study, from a seed.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize", sampler=make(seed))
+    first = {p.name: parse([]).values[p.name] for p in spec.parameters}
+    first = {p.name: space.nearest(p, first[p.name]) for p in spec.parameters}
+    planned = sampling.planned(spec.parameters, spec.algorithm, 0, first)
+    assert planned is not None, "the first trial is one of ours"
+    study.enqueue_trial(planned)
+    found: list[tuple[Values, float]] = []
+    while len(found) < trials:
+        asked, values = [], []
+        for _ in range(min(PARALLEL, trials - len(found))):
+            asked.append(study.ask())  # knows of those that have begun
+            values.append({p.name: space.suggest(asked[-1], p) for p in spec.parameters})
+        scores = yield [Trial(each, seed, agents) for each in values]
+        for trial, each, of_agents in zip(asked, values, scores, strict=True):
+            score = float(interquartile_mean(of_agents))
+            study.tell(trial, score)
+            found.append((each, score))
+    return sorted(found, key=lambda pair: pair[1], reverse=True)
+
+
+def _run(trial: Trial, total_steps: int) -> Run:
+    flags = trial.values | {
+        "seed": trial.seed, "seeds": trial.agents, "total_steps": total_steps,
+        "environment": ENVIRONMENT,
+    }  # fmt: skip
+    words = [f"--{name}={value}" for name, value in flags.items()]
+    return Run(parse(words), environments.find(ENVIRONMENT), SOLVED)
