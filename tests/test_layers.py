@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TRAINER = (
     {"task", "batch", "play", "recover", "sync"},
     {"session", "stack"},
-    {"preparation", "run"},
+    {"preparation", "run", "endings"},
     {"train", "job"},
     {"learners", "mirror", "console", "export", "flags", "policy", "provenance", "recording"},
     {"compiled_collector", "gymnasium_collector", "claims", "cloud", "programs", "reporting"},
