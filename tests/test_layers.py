@@ -34,6 +34,7 @@ TUNER = (
     {"report.runs", "report.database", "report.files"},
     {"report.model"},
     {"run", "reproduce", "show"},
+    {"conduct"},
     {"protocol", "opening", "resume", "places", "workers"},
     {"shared"},
     {"lint", "vertex", "jobs", "fetch", "choosing", "results", "services"},
