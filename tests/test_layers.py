@@ -38,7 +38,7 @@ TUNER = (
     {"protocol", "opening", "resume", "places", "workers"},
     {"shared"},
     {"lint", "vertex", "jobs", "fetch", "choosing", "results", "services"},
-    {"experiment", "gallery"},
+    {"experiment", "gallery", "telling"},
     {"recipe"},
     {"ai_platform", "vertex_ai", "service_rules", "trainer_rules", "advice", "engine", "study"},
     {"mirror", "crew"},
