@@ -13,8 +13,8 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.many import Search, Trial, searching, template, together
 from benchmarks.machine import save, table
+from benchmarks.many import Search, Trial, searching, template, together
 from tuner import sampling
 from tuner.estimates import interquartile_mean, interval
 from tuner.spec import StudySpec
@@ -72,8 +72,13 @@ def main() -> None:
     print(f"{options.repeats} searches each way, {options.total_steps:,} steps an agent,"
           f" {time.monotonic() - started:.0f} s\n")  # fmt: skip
     print(table(rows))
-    save("optimism", {"total_steps": options.total_steps,
-                      "claimed_and_tested": dict(zip(ways, found.tolist(), strict=True))})
+    save(
+        "optimism",
+        {
+            "total_steps": options.total_steps,
+            "claimed_and_tested": dict(zip(ways, found.tolist(), strict=True)),
+        },
+    )
 
 
 if __name__ == "__main__":

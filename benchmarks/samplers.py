@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from optuna import samplers
 from optuna.samplers import BaseSampler
 
-from benchmarks.many import Search, Trial, searching, template, together
 from benchmarks.machine import save, table
+from benchmarks.many import Search, Trial, searching, template, together
 from tuner import sampling
 from tuner.estimates import interquartile_mean, interval, probability_of_improvement
 from tuner.spec import RANDOM, StudySpec
@@ -38,7 +38,9 @@ def by_name() -> dict[str, Callable[[int], BaseSampler]]:
         OURS: partial(sampling.sampler, ""),
         "TPE, multivariate": lambda seed: samplers.TPESampler(multivariate=True, seed=seed),
         "TPE, one by one": lambda seed: samplers.TPESampler(multivariate=False, seed=seed),
-        "quasi-random": lambda seed: samplers.QMCSampler(seed=seed, warn_independent_sampling=False),
+        "quasi-random": lambda seed: samplers.QMCSampler(
+            seed=seed, warn_independent_sampling=False
+        ),
         CHANCE: partial(sampling.sampler, RANDOM),
     }
 

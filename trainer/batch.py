@@ -26,8 +26,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from trainer import runtime, signals
 from trainer.console import log_handler, log_to_console, quiet_standard_error
+from trainer.endings import BAD_COMMAND, FAILED, FAULTS, SUCCESS, told
 from trainer.flags import parse
-from trainer.job import BadCommand, JobError
 from trainer.session import Session
 from trainer.signals import Stopped
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trainer")
 
-FAILED, BAD_COMMAND = 1, 2
 Order = dict[str, Any]
 
 
@@ -99,9 +98,14 @@ class Member:
         with self._speaking(), _environment(self._environ):
             self._session = Session(parse(self._arguments), self._arguments, os.environ)
             if self.session.finished:
-                self.exit_code = 0
+                self.exit_code = SUCCESS
             else:
                 self.session.build()
+
+    def carry_out(self) -> None:
+        """All that is left, alone."""
+        self.session.carry_out()
+        self.exit_code = SUCCESS
 
     def attempt(self, work: Callable[[], object]) -> None:
         """Does some of the run's own work. What goes wrong with it ends this run only."""
@@ -113,17 +117,12 @@ class Member:
                 work()
             except SystemExit as ended:  # of the command line's reading
                 self.exit_code = int(ended.code or 0)
-            except BadCommand as error:
-                log.error("%s", error)
-                self.exit_code = BAD_COMMAND
-            except JobError as error:
-                log.error("%s", error)
-                self.exit_code = FAILED
-            except OSError as error:
-                where = f" ({error.filename})" if error.filename else ""
-                log.error("The run could not go on: %s%s.", error.strerror or error, where)
-                self.session.deliver_what_there_is() if self._session else None
-                self.exit_code = FAILED
+            except FAULTS as fault:
+                sentence, exit_code = told(fault)
+                log.error("%s", sentence)
+                if isinstance(fault, OSError) and self._session is not None:
+                    self._session.deliver_what_there_is()
+                self.exit_code = exit_code
             except Exception:  # a fault of ours must not take the others with it
                 log.error("%s", traceback.format_exc())
                 self.exit_code = FAILED
@@ -192,6 +191,8 @@ class Batch:
         self._dismiss()
 
     def _take(self, order: Order) -> None:
+        from trainer.stack import stackable
+
         if order.get("stop"):
             for member in self._members:
                 if member.id == order.get("id"):
@@ -206,18 +207,10 @@ class Batch:
                 return
             self._members.append(member)
             member.attempt(member.begin)
-            if member.exit_code is None and not _stackable(member.run):
-                member.attempt(partial(self._train_alone, member))
+            if member.exit_code is None and not stackable(member.run):
+                # Where environments cannot be compiled there is nothing to be shared.
+                member.attempt(member.carry_out)
         self._dismiss()
-
-    def _train_alone(self, member: Member) -> None:
-        """Where environments cannot be compiled there is nothing to be shared."""
-        session, run = member.session, member.run
-        run.train(session.on_evaluation, session.on_round)
-        session.trained()
-        session.score(run.returns(greedy=True), run.returns(greedy=False))
-        session.finish()
-        member.exit_code = 0
 
     def _advance(self) -> None:
         """Takes every run as far as its next evaluation, or through its end."""
@@ -281,12 +274,6 @@ class Batch:
         for member in [m for m in self._members if m.exit_code is not None]:
             self._members.remove(member)
             self._answer(member.close())
-
-
-def _stackable(run: Run) -> bool:
-    from trainer.stack import stackable
-
-    return stackable(run)
 
 
 @contextlib.contextmanager

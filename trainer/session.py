@@ -114,6 +114,13 @@ class Session:
         self._saved = time.monotonic()
         return run
 
+    def carry_out(self) -> None:
+        """Trains, scores, saves and records; in this order, so that a late fault costs little."""
+        self.run.train(self.on_evaluation, self.on_round)
+        self.trained()
+        self.score(self.run.returns(greedy=True), self.run.returns(greedy=False))
+        self.finish()
+
     def on_evaluation(self, evaluation: Evaluation) -> None:
         """Reports how the agents do."""
         metrics = {"mean_score": float(evaluation.scores.mean()), **evaluation.losses}

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from trainer import runtime, signals
 from trainer.config import Command
 from trainer.console import log_to_console, quiet_standard_error
+from trainer.endings import FAILED, FAULTS, SUCCESS, told
 from trainer.flags import parse
-from trainer.job import BadCommand, JobError
 from trainer.session import Session
 from trainer.signals import Stopped
 
 log = logging.getLogger("trainer")
-
-SUCCESS, FAILED, BAD_COMMAND = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,23 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with signals.handled():
             return run(command, arguments)
-    except BadCommand as error:
-        log.error("%s", error)
-        return BAD_COMMAND
-    except JobError as error:
-        log.error("%s", error)
-        return FAILED
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        log.error("The run could not go on: %s%s.", error.strerror or error, where)
-        return FAILED
+    except FAULTS as fault:
+        sentence, exit_code = told(fault)
+        log.error("%s", sentence)
+        return exit_code
     except Stopped as stopped:
         log.warning("%s ended the run.", stopped)
         return stopped.exit_code
 
 
 def run(command: Command, arguments: Sequence[str]) -> int:
-    """Trains, scores, saves and records; in this order, so that a late fault costs little."""
+    """Carries the run out, unless it is finished; a signal leaves a checkpoint."""
     runtime.prepare()
     with contextlib.closing(Session(command, arguments, os.environ)) as session:
         if session.finished:
@@ -53,12 +45,9 @@ def run(command: Command, arguments: Sequence[str]) -> int:
         with quiet_standard_error():
             import tensorflow  # noqa: F401
         try:
-            parts = session.build()
+            session.build()
             try:
-                parts.train(session.on_evaluation, session.on_round)
-                session.trained()
-                session.score(parts.returns(greedy=True), parts.returns(greedy=False))
-                session.finish()
+                session.carry_out()
             except Stopped as stopped:
                 session.end_early(stopped)
                 raise

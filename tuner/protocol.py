@@ -13,13 +13,13 @@ from pathlib import Path
 
 from tuner import (
     choosing,
-    estimates,
     gallery,
     measurements,
     objective,
     recipe,
     results,
     services,
+    telling,
 )
 from tuner.command import Task
 from tuner.display import Display
@@ -31,7 +31,7 @@ from tuner.plan import Plan, as_flags
 from tuner.results import Findings
 from tuner.shared import SharedStudy
 from tuner.study import Record, Study
-from tuner.trials import BAD_COMMAND, FAILED, INFEASIBLE, LOG, LOST, SUCCEEDED, Outcome, Trial
+from tuner.trials import BAD_COMMAND, LOG, LOST, SUCCEEDED, Outcome, Trial
 
 _PAUSE = 0.2  # seconds between looks at what other workers do
 _TAKEN_OVER = "another worker has taken it over"
@@ -94,7 +94,7 @@ class Protocol:
 
         def done(task: Task, outcome: Outcome) -> None:
             if outcome.exit_code == BAD_COMMAND and not succeeded:
-                raise StudyFailed(_refusal(task, outcome))
+                raise StudyFailed(telling.refusal(task, outcome))
             scores = self._scores(task, outcome)
             value = objective.value(scores, self.plan.objective, self.plan.spec.goal)
             if (shown := self.study.in_optuna) is not None:
@@ -104,7 +104,9 @@ class Protocol:
             if record is None:
                 self.display.line(f"{task.name}: {_TAKEN_OVER}")
                 return
-            self._tell(record, task, outcome)
+            is_best = [best.number for best in self._ranked()[:1]] == [record.number]
+            flags = as_flags(self.plan.flags(record.values))
+            self._tell(telling.trial_line(record, flags, is_best), task, outcome)
             self._write_study("RUNNING")
             if record.state == SUCCEEDED:
                 succeeded.append(record)
@@ -227,7 +229,7 @@ class Protocol:
 
     def table(self, running: Sequence[Trial]) -> list[str]:
         """What stands under the lines while trials run."""
-        return results.table(
+        return telling.table(
             running,
             self.study.records,
             next(iter(self._ranked()), None),
@@ -250,12 +252,7 @@ class Protocol:
             if self.study.told(_key(task), task.trial, outcome, scores) is None:
                 self.display.line(f"{task.name}: {_TAKEN_OVER}")
                 return
-            line = f"{task.name}: {outcome.state}"
-            if outcome.state == SUCCEEDED:
-                mean, (low, high) = _interval(scores)
-                line = f"{task.name}: {mean:.5g} [{low:.5g}, {high:.5g}]"
-            self.display.line(f"{line} after {outcome.seconds:.0f} s")
-            self._tell_why(task, outcome)
+            self._tell(telling.part_line(task, outcome, scores), task, outcome)
 
         def are_over() -> bool:
             return all(self.study.ended(_key(task)) for task in tasks)
@@ -305,18 +302,9 @@ class Protocol:
             return Scores(reported=reported)
         return self.read_scores(task.job_dir, reported)
 
-    def _tell(self, record: Record, task: Task, outcome: Outcome) -> None:
-        is_best = [best.number for best in self._ranked()[:1]] == [record.number]
-        flags = as_flags(self.plan.flags(record.values))
-        self.display.line(results.trial_line(record, flags, is_best))
-        self._tell_why(task, outcome)
-
-    def _tell_why(self, task: Task, outcome: Outcome) -> None:
-        """The last words of a trial that failed, and where the others stand."""
-        if outcome.state in (FAILED, INFEASIBLE):
-            for line in outcome.last_lines:
-                self.display.line(f"    {line}")
-            self.display.line(f"    log: {task.job_dir / LOG}")
+    def _tell(self, line: str, task: Task, outcome: Outcome) -> None:
+        for each in (line, *telling.last_words(task, outcome)):
+            self.display.line(each)
 
     def _write_study(self, state: str) -> None:
         results.write_json(
@@ -335,17 +323,6 @@ class Protocol:
 def _key(task: Task) -> str:
     """The name by which workers share a part of confirm or test: its folder."""
     return f"{task.job_dir.parent.name}/{task.job_dir.name}"
-
-
-def _refusal(task: Task, outcome: Outcome) -> str:
-    """The trainer's own sentence about its command."""
-    said = outcome.last_lines[-1] if outcome.last_lines else "it said nothing"
-    return f"The trainer refuses the command of {task.name}: {said} (log: {task.job_dir / LOG})"
-
-
-def _interval(scores: Scores) -> tuple[float, tuple[float, float]]:
-    values = scores.scores or (scores.reported or 0.0,)
-    return float(estimates.interquartile_mean(values)), estimates.interval(values)
 
 
 def _steps(scores: Scores, reports: Sequence[Measurement], agents: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tuner import estimates, objective
-from tuner.findings import several, shown
+from tuner.findings import several
 from tuner.objective import Scores
 from tuner.spec import MINIMIZE
 from tuner.study import Record
-from tuner.trials import Trial
+from tuner.telling import begun
 
 BEST = "best.json"
-_WIDTH = 9  # of the words that lines begin with
 
 
 @dataclass(frozen=True)
@@ -88,21 +86,21 @@ def summary(scores: Scores) -> dict[str, Any]:
 def told(findings: Findings) -> list[str]:
     """The findings for a person."""
     lines = [
-        _begun("winner", f"trial {findings.winner.number}: {' '.join(findings.flags)}"),
+        begun("winner", f"trial {findings.winner.number}: {' '.join(findings.flags)}"),
         *_described(findings.tested["winner"], findings.goal),
     ]
     if "defaults" in findings.tested:
         lines += [
-            _begun("defaults", "the trainer's own, on the same seeds"),
+            begun("defaults", "the trainer's own, on the same seeds"),
             *_described(findings.tested["defaults"], findings.goal),
         ]
     better = findings.probability_of_improvement
     if better is not None:
-        lines.append(_begun("better", f"than the defaults with probability {better:.2f}"))
+        lines.append(begun("better", f"than the defaults with probability {better:.2f}"))
     gap = findings.optimism_gap
     if gap is not None:
         lines.append(
-            _begun(
+            begun(
                 "optimism",
                 f"{gap:.4g}: the search claimed {findings.claimed:.5g} for its best"
                 f" ({findings.objective}), the test shows {findings.shown:.5g}",
@@ -110,18 +108,18 @@ def told(findings: Findings) -> list[str]:
         )
     solved = findings.first_solved or "unknown"
     lines.append(
-        _begun("trials", f"until a configuration was found that is solved on fresh seeds: {solved}")
+        begun("trials", f"until a configuration was found that is solved on fresh seeds: {solved}")
     )
     cost = f"{findings.environment_steps:,} environment steps"
     if findings.cpu_seconds:  # of trials in containers nobody knows
         cost += f", {findings.cpu_seconds:,.0f} CPU s"
-    return [*lines, _begun("cost", cost)]
+    return [*lines, begun("cost", cost)]
 
 
 def _described(scores: Scores, goal: str) -> list[str]:
     found = summary(scores)
     if not found:
-        return [_begun("", "no score")]
+        return [begun("", "no score")]
     low, high = found["interval"]
     worst = found["best"] if goal == MINIMIZE else found["worst"]
     line = f"{found['interquartile_mean']:.1f} [{low:.1f}, {high:.1f}] greedy"
@@ -134,11 +132,7 @@ def _described(scores: Scores, goal: str) -> list[str]:
         if found["median_steps_to_solve"] is not None:
             line += f", median steps to solve {found['median_steps_to_solve']:,.0f}"
         lines.append(line)
-    return [_begun("", line) for line in lines]
-
-
-def _begun(word: str, text: str) -> str:
-    return f"{word:<{_WIDTH}}{text}".rstrip()
+    return [begun("", line) for line in lines]
 
 
 def best_json(findings: Findings) -> dict[str, Any]:
@@ -172,55 +166,3 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def trial_line(record: Record, flags: Sequence[str], is_best: bool) -> str:
-    """A trial that has ended, in one line."""
-    end = record.state
-    if record.reason:
-        end += f" ({record.reason})"
-    elif record.value is not None:
-        end = f"{record.value:.5g}"
-        if record.scores.scores:
-            low, high = estimates.interval(record.scores.scores)
-            end += f" [{low:.5g}, {high:.5g}]"
-    star = ", best so far" if is_best else ""
-    return f"trial {record.number}: {end} after {record.seconds:.0f} s{star}: {shown_flags(flags)}"
-
-
-def shown_flags(flags: Sequence[str]) -> str:
-    """Flags with numbers in short, for reading, not for pasting."""
-    words = []
-    for flag in flags:
-        name, _, value = flag.removeprefix("--").partition("=")
-        try:
-            value = f"{float(value):.4g}"
-        except ValueError:
-            value = shown(value)
-        words.append(f"{name} {value}")
-    return ", ".join(words)
-
-
-def table(
-    running: Sequence[Trial],
-    records: Sequence[Record],
-    best: Record | None,
-    max_trials: int,
-    parallel: int,
-) -> list[str]:
-    """The running trials, the best so far, and about how much time is left."""
-    lines = [""]
-    for trial in running:
-        last = trial.measurements[-1:]
-        news = "".join(f"  {value:.5g} at {step:,} steps" for step, value in last)
-        seconds = time.monotonic() - trial.started
-        lines.append(f"{trial.task.name}  {seconds:.0f} s{news}")
-    if best is not None:
-        lines.append(_begun("best", f"trial {best.number}: {best.value:.5g}"))
-    seconds_each = [record.seconds for record in records if record.over]
-    left = max_trials - len(seconds_each)
-    if seconds_each and left > 0:
-        seconds = statistics.fmean(seconds_each) * left / parallel
-        text = f"{several(left, 'trial')}, about {seconds:.0f} s; then confirm and test"
-        lines.append(_begun("left", text))
-    return lines

@@ -1,47 +1,43 @@
-"""The command `python -m tuner run`: a search space in, a study on this machine."""
+"""The command `python -m tuner run`: its flags, and the plan that they and the file make."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import dataclasses
-import fcntl
-import functools
 import math
 import os
 import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner import trainer_rules
-from tuner.findings import several, shown
+from tuner.findings import shown
 from tuner.flags import find, given, trainer_flags
 from tuner.spec import (
     DISCRETE,
     DOUBLE,
+    ENGINES,
     INTEGER,
-    MEDIAN,
     OBJECTIVES,
     POPULATION,
+    PROCESS,
+    STACKED,
     StudySpec,
 )
 
 if TYPE_CHECKING:
-    from tuner.command import Task
-    from tuner.display import Display
     from tuner.plan import Plan
-    from tuner.remote import RemoteStudy
     from tuner.space import Value
 
 SEEDS = 5  # agents of a trial, where neither the command nor the file says
 HEARTBEAT = 30.0  # seconds
 LEAST_CONFIRM_SEEDS, LEAST_TEST_SEEDS = 10, 20
 COMPILED = ("CartPole-v0", "CartPole-v1")  # environments that the trainer can compile
-STACKED, PROCESS = ENGINES = ("stacked", "process")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -103,19 +99,15 @@ def run(spec: StudySpec, options: argparse.Namespace) -> int:
         import optuna  # noqa: F401
     except ImportError:
         raise ValueError("a study must have Optuna. Install it: pip install '.[tuner]'") from None
-    from tuner import places
-    from tuner.bucket import BucketError
-    from tuner.containers import ContainerError
+    from tuner import conduct
     from tuner.display import Display
 
-    plan, display = make_plan(spec, options), Display()
+    plan = make_plan(spec, options)
     program = shlex.split(options.program) or [sys.executable, "-m", "trainer.task"]
     try:
-        shared = bool(options.storage)
-        with _claimed(plan.job_dir, shared=shared), places.remote(plan, display.line) as remote:
-            return _study(plan, program, options, display, remote)
-    except (BucketError, ContainerError) as error:
-        raise RunError(str(error)) from error
+        return conduct.study(plan, program, defaults(spec), options, Display())
+    except conduct.FAULTS as fault:
+        raise RunError(str(fault)) from fault
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise RunError(
@@ -228,120 +220,6 @@ def defaults(spec: StudySpec) -> dict[str, Value]:
     return found
 
 
-def _study(
-    plan: Plan,
-    program: list[str],
-    options: argparse.Namespace,
-    display: Display,
-    remote: RemoteStudy | None,
-) -> int:
-    from tuner import experiment, objective, opening, places, results, resume
-    from tuner.engine import Engine, Interrupted, Interrupts
-    from tuner.orphans import StillRunning
-    from tuner.plan import identity
-    from tuner.protocol import Protocol, StudyFailed
-    from tuner.study import FILE, Known, StudyError
-    from tuner.trials import METRIC, Setting, Trial
-    from tuner.workers import Workers
-
-    spec, interrupts = plan.spec, Interrupts()
-    place = opening.place(plan, options, os.environ)
-    setting = Setting(
-        *(program, place.environment, spec.metric, plan.name, _seconds(spec.job.timeout)),
-        containers=places.containers(plan),
-    )
-    read_scores = objective.read_scores if remote is None else remote.read_scores
-
-    def launch(task: Task) -> Trial:
-        if remote is not None:
-            remote.prepare(task, task.job_dir / METRIC, spec.metric)
-        return workers.launch(task) if plan.engine == STACKED else Trial(task, setting)
-
-    def look(running: list[Trial]) -> None:
-        if remote is not None:
-            remote.check()
-        if display.due:
-            display.table(protocol.table(running))
-
-    workers = Workers(min(os.cpu_count() or 1, plan.parallel), setting, plan.job_dir)
-
-    @functools.cache
-    def learn() -> Known:
-        return resume.known(plan.resume_from, identity(plan))
-
-    engine = Engine(launch, plan.parallel, interrupts, look)
-    try:
-        if plan.resume_from and not (plan.job_dir / FILE).exists():
-            learn()  # before there is a study that could not go on
-        note = "Ctrl-C: no new trials; the running ones end first. Again: at once."
-        with (
-            interrupts.heard(lambda: display.line(note)),
-            place.opened(
-                plan,
-                defaults(spec),
-                display.line,
-                interrupts.end_waiting,
-                learn if plan.resume_from else None,
-            ) as study,
-        ):
-            protocol = Protocol(plan, study, engine, display, read_scores)
-            experiment.keep(plan.job_dir, spec, display.line)
-            over = sum(record.over for record in study.records)
-            for line in (*_announcement(plan, over, study.known), *place.told):
-                display.line(line)
-            findings = protocol.run()
-    except Interrupted as interrupted:
-        display.line("The study was stopped; the same command goes on.")
-        return 128 + interrupted.number
-    except (StudyError, StudyFailed, StillRunning) as error:
-        raise RunError(str(error)) from error
-    finally:
-        display.clear()
-        workers.close()
-    for line in results.told(findings):
-        display.line(line)
-    results.write_json(plan.job_dir / results.BEST, results.best_json(findings))
-    display.line(f"{plan.where}/{results.BEST} has the flags to paste.")
-    return 0
-
-
-def _announcement(plan: Plan, over: int, known: int) -> Iterator[str]:
-    from tuner import places
-
-    spec = plan.spec
-    yield (
-        f"tune: {several(plan.max_trials, 'trial')} of {several(plan.seeds, 'seed')},"
-        f" {plan.parallel} at a time, the best {plan.objective} of {spec.metric};"
-        f" everything goes to {plan.where}"
-    )
-    for line in places.told(plan, known):
-        yield f"      {line}"
-    if plan.parallel < spec.max_parallel_trials:
-        yield (
-            f"      The file allows {spec.max_parallel_trials} at a time, but a trainer keeps more"
-            " than one core busy; --parallel sets it."
-        )
-    if spec.early_stopping not in ("", MEDIAN):
-        yield f"      {spec.early_stopping} stopping runs on Vertex AI only: the median rule here."
-    if over:
-        yield f"      {several(over, 'trial')} {'has' if over == 1 else 'have'} ended before."
-
-
-@contextlib.contextmanager
-def _claimed(folder: Path, *, shared: bool) -> Iterator[None]:
-    """Keeps a second tuner out of the folder, but for workers of one study. Raises RunError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "study.lock").open("a") as file:
-        try:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"{folder} must have one tuner at a time, but another works there. Wait for it, or"
-                " take another folder."
-            ) from None
-        yield
-
-
 def _count(least: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
@@ -359,7 +237,3 @@ def _duration(text: str) -> float:
             f"must be a time such as 90, 15m, 2h, but is {shown(text)}"
         )
     return float(found[1]) * _UNITS[found[2]]
-
-
-def _seconds(timeout: str) -> float:
-    return float(timeout.removesuffix("s")) if timeout else math.inf

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 from tuner import curves, estimates, jobs, objective, plot
 from tuner.findings import several
 from tuner.objective import Scores
-from tuner.results import BEST, shown_flags, summary
+from tuner.results import BEST, summary
 from tuner.screen import Screen, printable, wrapped
 from tuner.services import STUDY
 from tuner.spec import IQM, MINIMIZE, OBJECTIVES
+from tuner.telling import shown_flags
 from tuner.trials import LOG
 
 DATABASE, LOCK, MANIFEST = "study.db", "study.lock", "manifest.json"

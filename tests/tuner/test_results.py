@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from tuner import results
-from tuner.measurements import Measurement
 from tuner.objective import Scores
 from tuner.results import Findings, best_json, told
 from tuner.spec import IQM, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
-from tuner.study import RUNNING, Record
-from tuner.trials import STOPPED, SUCCEEDED
+from tuner.study import Record
+from tuner.trials import SUCCEEDED
 
 WINNER = Scores((500.0,) * 4, (9000,) * 4, (100, 200, 400, 300), (True,) * 4, 499.0)
 DEFAULTS = Scores((500.0, 400.0, 300.0, 200.0), (9000,) * 4, (900, None, None, None),
@@ -80,33 +76,6 @@ def test_the_winner_as_json() -> None:
     assert found["test"]["defaults"]["share_solved"] == 0.25
     assert found["test"]["winner"]["median_steps_to_solve"] == 250
     assert found["optimism_gap"] == 10
-
-
-def test_a_trial_in_one_line() -> None:
-    line = results.trial_line(FINDINGS.winner, ["--gamma=0.95000001", "--algorithm=pg"], True)
-    assert line == "trial 7: 499 after 0 s, best so far: gamma 0.95, algorithm pg"
-    stopped = Record(8, {"gamma": 0.9}, STOPPED, "the median rule stopped it", seconds=3.4)
-    assert results.trial_line(stopped, ["--gamma=0.9"], False) == (
-        "trial 8: STOPPED (the median rule stopped it) after 3 s: gamma 0.9"
-    )
-
-
-def test_the_table_of_running_trials() -> None:
-    running: Any = SimpleNamespace(
-        task=SimpleNamespace(name="trial 2"),
-        measurements=[Measurement(5000, 123.4)],
-        started=time.monotonic(),
-    )
-    records = [dataclasses.replace(FINDINGS.winner, seconds=10.0), Record(2, {}, RUNNING)]
-    assert results.table([running], records, FINDINGS.winner, 5, 2) == [
-        "",
-        "trial 2  0 s  123.4 at 5,000 steps",
-        "best     trial 7: 499",
-        "left     4 trials, about 20 s; then confirm and test",
-    ]
-    assert results.table([], records, None, 2, 2)[1] == (
-        "left     1 trial, about 5 s; then confirm and test"
-    )
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
