@@ -68,8 +68,8 @@ def test_sigterm_reaches_the_trainer_and_what_is_left_behind_is_ended_first(
 
     left = start(folder, *LONG_RUN)
     wait_until(lambda: "Going on from" in (folder / "trial.log").read_text())
-    left._process.kill()  # as if the tuner had been killed with it
-    left._process.wait()
+    left.runner.process.kill()  # as if the tuner had been killed with it
+    left.runner.process.wait()
     name = name_of(folder)
     assert ask("container", "inspect", "--format", "{{.State.Running}}", name) == "true"
     again = start(folder, "--no_such_flag=1")

@@ -181,7 +181,7 @@ def test_a_container_whose_client_dies_does_not_live_on(
 ) -> None:
     trial = start("hang")
     reached(trial.task.job_dir / "hangs")
-    trial._process.kill()
+    trial.runner.process.kill()
     assert ended(trial).reason == "signal 9 ended it"
     assert not lives(engine)
 
@@ -205,12 +205,12 @@ def test_a_container_that_was_left_behind_is_ended_first(
     left = start("hang")
     reached(left.task.job_dir / "hangs")
     if client_too:  # and with the tuner gone nobody would have looked after the container
-        left._process.kill()
-        left._process.wait()
+        left.runner.process.kill()
+        left.runner.process.wait()
     assert lives(engine)
     assert ended(start("succeed")).state == SUCCEEDED
     assert engine.made("stop") == 1 and not lives(engine)
-    assert left._process.wait(10) == (-signal.SIGKILL if client_too else 143)
+    assert left.runner.process.wait(10) == (-signal.SIGKILL if client_too else 143)
 
 
 def tune(*flags: str) -> int:
