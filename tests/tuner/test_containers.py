@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, cloudless_environment
+from tests.waiting import ended, reached
 from tuner import orphans
 from tuner.__main__ import main
 from tuner.command import Task
 from tuner.containers import ContainerError, Containers, name_of
-from tuner.trials import FAILED, LOST, STOPPED, SUCCEEDED, Outcome, Setting, Trial
+from tuner.trials import FAILED, LOST, STOPPED, SUCCEEDED, Setting, Trial
 
 FAKE = Path(__file__).with_name("fake_engine.py")
 IMAGE = "image:1"
@@ -76,21 +77,6 @@ def start(tmp_path: Path, engine: Engine) -> Callable[..., Trial]:
         return Trial(Task("trial 1", 1, folder, ("--job-dir", str(folder))), setting)
 
     return start
-
-
-def ended(trial: Trial) -> Outcome:
-    deadline = time.monotonic() + 30
-    while (outcome := trial.poll()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return outcome
-
-
-def reached(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_the_command_is_the_clouds_own_and_the_folder_has_the_same_path_inside(
