@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT, TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
+from tests.waiting import wait_until
 from trainer.artifacts import CHECKPOINT, MANIFEST, METRICS
 
 LONG = ("--total_steps=100000000", "--stop_at_score=none", "--sync_every=0")
@@ -64,13 +64,6 @@ def start(tmp_path: Path) -> Any:
 def order(number: object, *flags: str, **more: object) -> dict[str, object]:
     return {"id": number, "arguments": [*flags, "--job_dir", f"{number}"],
             "log": f"{number}.log"} | more  # fmt: skip
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_each_run_leaves_what_it_leaves_alone_and_bad_ones_harm_nobody(

@@ -1,4 +1,4 @@
-"""A trial in a process of its own: started as a service would, watched, stopped, judged."""
+"""A trial in a process of its own, or wherever else: started, watched, stopped, judged."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tuner import command, measurements, orphans
 from tuner.command import Task
@@ -47,8 +48,23 @@ class Setting:
     containers: Containers | None = None  # where trials run in these, not as plain processes
 
 
-class Trial:
-    """A running trial."""
+class Runner(Protocol):
+    """What a trial runs in: a process of its own, or a worker that it shares."""
+
+    log_start: int  # where in the log its own lines begin
+
+    def ended(self, *, stopping: bool) -> tuple[int, float] | None:
+        """Exit code and seconds of the processor, once it has ended."""
+
+    def ask(self) -> float:
+        """Asks for its end; how many seconds it may take over that."""
+
+    def kill(self) -> None:
+        """Ends it by force."""
+
+
+class Process:
+    """A process of the trial's own, in a container where the setting says so."""
 
     def __init__(self, task: Task, setting: Setting) -> None:
         """Starts it.
@@ -57,27 +73,18 @@ class Trial:
             OSError: it cannot be started.
             StillRunning, ContainerError: an earlier process or container does not end.
         """
-        self.task = task
-        self.measurements: list[Measurement] = []
-        self._metric = setting.metric
-        self._time_limit = setting.time_limit
-        self._stopping = ""  # why it is being stopped
-        self._kill_at = float("inf")
-        task.job_dir.mkdir(parents=True, exist_ok=True)
-        self._metric_file = task.job_dir / METRIC
-        self._containers = setting.containers
-        self._start(setting)
-        self.started = time.monotonic()
-
-    def _start(self, setting: Setting) -> None:
+        self._job_dir, self._containers = task.job_dir, setting.containers
+        environment = service(task, setting, setting.environment)
+        words = [*setting.program, *task.words]
         if self._containers is not None:
-            self._containers.remove(self.task.job_dir)
-        lock = orphans.lock(self.task.job_dir / LOCK)
+            self._containers.remove(self._job_dir)
+            words = self._containers.command(self._job_dir, task.words, environment)
+            environment = dict(setting.environment)  # the engine's client wants the user's own
+        lock = orphans.lock(self._job_dir / LOCK)
         try:
-            with (self.task.job_dir / LOG).open("ab") as log:
-                self._log_start = log.tell()
-                words, environment = self._command(setting)
-                self._process = subprocess.Popen(
+            with (self._job_dir / LOG).open("ab") as log:
+                self.log_start = log.tell()
+                self.process = subprocess.Popen(
                     words,
                     env=environment,
                     stdin=subprocess.DEVNULL,
@@ -86,37 +93,66 @@ class Trial:
                     start_new_session=True,  # the terminal's Ctrl-C is the tuner's to hear
                     pass_fds=[lock],
                 )
-            orphans.name_holder(lock, self._process.pid)
+            orphans.name_holder(lock, self.process.pid)
         finally:
             os.close(lock)
 
+    def ended(self, *, stopping: bool) -> tuple[int, float] | None:
+        before = _children_cpu()
+        code = self.process.poll()
+        if code is None:
+            return None
+        if self._containers is None:
+            return code, _children_cpu() - before
+        if stopping or code < 0:  # its client may have gone before it
+            self._containers.remove(self._job_dir)
+        return code, 0.0  # the client tells nothing: the trainer is the engine's child
+
+    def ask(self) -> float:
+        orphans.signal_group(self.process.pid, signal.SIGTERM)
+        return orphans.GRACE
+
+    def kill(self) -> None:
+        if self._containers is not None:
+            self._containers.kill(self._job_dir)
+        orphans.signal_group(self.process.pid, signal.SIGKILL)
+
+
+class Trial:
+    """A running trial."""
+
+    def __init__(
+        self, task: Task, setting: Setting, launch: Callable[[Task, Setting], Runner] = Process
+    ) -> None:
+        """Starts it. Raises what `launch` raises."""
+        self.task = task
+        self.measurements: list[Measurement] = []
+        self._metric = setting.metric
+        self._time_limit = setting.time_limit
+        self._stopping = ""  # why it is being stopped
+        self._kill_at = float("inf")
+        task.job_dir.mkdir(parents=True, exist_ok=True)
+        self.runner = launch(task, setting)
+        self.started = time.monotonic()
+
     def poll(self) -> Outcome | None:
         """Reads its reports; how it ended, once it has."""
-        before = _children_cpu()
-        code = self._process.poll()
-        cpu = _children_cpu() - before
+        ended = self.runner.ended(stopping=bool(self._stopping))  # first: all reports are in then
         self._read_metric()
         now = time.monotonic()
-        if code is not None:
-            if self._containers is not None:
-                cpu = 0.0  # the client's; the trainer is the engine's child
-                if self._stopping or code < 0:  # its client may have gone before it
-                    self._containers.remove(self.task.job_dir)
-            return self._outcome(code, now - self.started, cpu)
+        if ended is not None:
+            return self._outcome(*ended, now - self.started)
         if now - self.started > self._time_limit and not self._stopping:
             self.stop(f"it ran for more than {self._time_limit:g} s")
         if now > self._kill_at:
-            if self._containers is not None:
-                self._containers.kill(self.task.job_dir)
-            orphans.signal_group(self._process.pid, signal.SIGKILL)
+            self.runner.kill()
         return None
 
     def stop(self, reason: str) -> None:
-        """Has it end: with a signal now, by force after a while."""
+        """Has it end: asked now, by force after a while."""
         if not self._stopping:
             self._stopping = reason
-            self._kill_at = time.monotonic() + orphans.GRACE
-            orphans.signal_group(self._process.pid, signal.SIGTERM)
+            self._kill_at = time.monotonic() + self.runner.ask()
 
     def end(self) -> Outcome:
         """Waits for a stopped trial's end."""
@@ -128,28 +164,15 @@ class Trial:
     def log(self) -> Path:
         return self.task.job_dir / LOG
 
-    def _command(self, setting: Setting) -> tuple[list[str], Mapping[str, str]]:
-        """What is to be started, and its environment."""
-        service = command.environment(
-            setting.environment,
-            trial=self.task.trial,
-            metric_file=self._metric_file,
-            metric=setting.metric,
-            job=setting.job,
-        )
-        if setting.containers is None:
-            return [*setting.program, *self.task.words], service
-        words = setting.containers.command(self.task.job_dir, self.task.words, service)
-        return words, setting.environment  # the engine's client wants the user's own
-
     def _read_metric(self) -> None:
         try:
-            found = measurements.read(self._metric_file.read_bytes(), self._metric)
+            content = (self.task.job_dir / METRIC).read_bytes()
         except OSError:
             return
+        found = measurements.read(content, self._metric)
         self.measurements = measurements.merged(self.measurements, found)
 
-    def _outcome(self, code: int, seconds: float, cpu_seconds: float) -> Outcome:
+    def _outcome(self, code: int, cpu_seconds: float, seconds: float) -> Outcome:
         state, reason = judge(code, bool(self.measurements), self._stopping)
         return Outcome(
             state,
@@ -165,7 +188,7 @@ class Trial:
         """The last lines of this process' own log that say anything."""
         with self.log.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start, end - _TAIL_BYTES))
+            log.seek(max(self.runner.log_start, end - _TAIL_BYTES))
             lines = log.read().decode("utf-8", errors="replace").splitlines()
         shown = ["".join(c if c.isprintable() else " " for c in line).rstrip() for line in lines]
         return tuple([line for line in shown if line][-_TAIL_LINES:])
@@ -187,6 +210,15 @@ def judge(code: int, has_measurement: bool, stopped: str) -> tuple[str, str]:
     if code < 0:
         return FAILED, f"signal {-code} ended it"
     return FAILED, f"exit code {code}"
+
+
+def service(task: Task, setting: Setting, environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which a service would start the trial."""
+    metric_file = task.job_dir / METRIC
+    return command.environment(
+        environment, trial=task.trial, metric_file=metric_file, metric=setting.metric,
+        job=setting.job,
+    )  # fmt: skip
 
 
 def _children_cpu() -> float:

@@ -12,14 +12,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tuner import command, orphans
 from tuner.command import Task
-from tuner.trials import LOG, METRIC, Outcome, Setting, Trial
+from tuner.trials import LOG, Process, Setting, Trial, service
 
 PROGRAM = (sys.executable, "-m", "trainer.batch", "--end-with-input")
 _PATIENCE = 60.0  # seconds from asking a trial to end to ending its worker
@@ -114,7 +114,7 @@ class Workers:
         self._folder, self._workers = folder, list[Worker]()
         self._started = 0
 
-    def launch(self, task: Task) -> SharedTrial:
+    def launch(self, task: Task) -> Trial:
         """Gives a trial to the worker with the fewest. Raises OSError."""
         for worker in [worker for worker in self._workers if worker.gone]:
             self._workers.remove(worker)
@@ -124,7 +124,7 @@ class Workers:
             log = self._folder / f"worker-{self._started}.log"
             self._workers.append(Worker(self._program, self._setting, log))
         worker = min(self._workers, key=lambda worker: worker.trials)
-        return SharedTrial(task, self._setting, worker)
+        return Trial(task, self._setting, partial(Seat, worker))
 
     def close(self) -> None:
         """Lets all of them end."""
@@ -132,61 +132,42 @@ class Workers:
             worker.close()
 
 
-class SharedTrial(Trial):
-    """A trial that a worker trains beside others.
+class Seat:
+    """A trial's place in a worker, which trains it beside others.
 
     Where the worker dies nobody knows whose fault it was. So each of its trials goes on from its
     checkpoint in a process of its own, where it can harm itself only.
     """
 
-    def __init__(self, task: Task, setting: Setting, worker: Worker) -> None:
-        self._setting, self._worker = setting, worker
-        super().__init__(task, setting)
-
-    def _start(self, setting: Setting) -> None:
-        service = command.environment(
-            {},
-            trial=self.task.trial,
-            metric_file=self.task.job_dir / METRIC,
-            metric=setting.metric,
-            job=setting.job,
-        )
-        self._log_start = self.log.stat().st_size if self.log.exists() else 0
-        self._alone = False
-        self._number = self._worker.send(
-            {
-                "arguments": list(self.task.words),
-                "environ": service,
-                "log": str(self.task.job_dir / LOG),
-            }
+    def __init__(self, worker: Worker, task: Task, setting: Setting) -> None:
+        self._worker, self._task, self._setting = worker, task, setting
+        self._alone: Process | None = None
+        log = task.job_dir / LOG
+        self.log_start = log.stat().st_size if log.exists() else 0
+        variables = service(task, setting, {})
+        self._number = worker.send(
+            {"arguments": list(task.words), "environ": variables, "log": str(log)}
         )
 
-    def poll(self) -> Outcome | None:
-        if self._alone:
-            return super().poll()
+    def ended(self, *, stopping: bool) -> tuple[int, float] | None:
+        if self._alone is not None:
+            return self._alone.ended(stopping=stopping)
         gone = self._worker.gone  # asked first: its last answers are in by then
         answer = self._worker.answer(self._number)
-        self._read_metric()
-        now = time.monotonic()
         if answer is not None:
-            return self._outcome(
-                int(answer["exit_code"]), now - self.started, float(answer.get("cpu_seconds", 0))
-            )
-        if gone and self._stopping:
-            return self._outcome(-signal.SIGKILL, now - self.started, 0.0)
+            return int(answer["exit_code"]), float(answer.get("cpu_seconds", 0))
+        if gone and stopping:
+            return -signal.SIGKILL, 0.0
         if gone:
-            self._alone = True
-            super()._start(self._setting)
-        elif now - self.started > self._time_limit and not self._stopping:
-            self.stop(f"it ran for more than {self._time_limit:g} s")
-        elif now > self._kill_at:
-            self._worker.kill()
+            self._alone = Process(self._task, self._setting)
+            self.log_start = self._alone.log_start
         return None
 
-    def stop(self, reason: str) -> None:
-        if self._alone:
-            super().stop(reason)
-        elif not self._stopping:
-            self._stopping = reason
-            self._kill_at = time.monotonic() + _PATIENCE
-            self._worker.end(self._number)
+    def ask(self) -> float:
+        if self._alone is not None:
+            return self._alone.ask()
+        self._worker.end(self._number)
+        return _PATIENCE
+
+    def kill(self) -> None:
+        (self._alone or self._worker).kill()

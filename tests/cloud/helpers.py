@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,13 +67,6 @@ def remote_folders(
 
 def write(folder: RemoteFolder, path: str, content: bytes) -> None:
     folder.write(path, io.BytesIO(content), len(content))
-
-
-def wait_until(condition: Callable[[], Any], timeout: float = 30.0) -> None:
-    until = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < until, "it never came true"
-        time.sleep(0.01)
 
 
 # Whole runs

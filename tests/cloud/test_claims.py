@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import multiprocessing
@@ -114,26 +115,32 @@ def test_of_many_that_race_for_a_dead_owners_folder_one_wins(
         assert sum(pool.map(race, racers)) == 1
 
 
+@contextlib.contextmanager
+def alive(claim: Any) -> Iterator[None]:
+    """The claim's owner gives signs of life, none of which fails."""
+    over = threading.Event()
+
+    def live() -> None:
+        while not over.wait(BRIEFLY / 8):
+            claim.renew()
+
+    with ThreadPoolExecutor(1) as pool:
+        life = pool.submit(live)
+        try:
+            yield
+        finally:
+            over.set()
+        life.result()
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_living_owner_is_respected(
     elsewhere: bool, storage: FaultyStorage, new_claim: Any
 ) -> None:
     living = new_claim(elsewhere=elsewhere)
     living.take()
-    over = threading.Event()
-
-    def live() -> None:
-        while not over.wait(BRIEFLY / 8):
-            living.renew()
-
-    with ThreadPoolExecutor(1) as pool:
-        life = pool.submit(live)
-        try:
-            with pytest.raises(Taken, match=f"One run at a time must write to {WHERE}"):
-                new_claim().take(10 * BRIEFLY)
-        finally:
-            over.set()
-        life.result()
+    with alive(living), pytest.raises(Taken, match=f"One run at a time must write to {WHERE}"):
+        new_claim().take(10 * BRIEFLY)
     assert owner(storage)["run"] == living._record["run"]
 
 
@@ -271,20 +278,8 @@ def test_clocks_that_jump_change_nothing(
     monkeypatch.setattr(time, "time", lambda: next(jumps))
     living = new_claim(elsewhere=True)
     living.take()
-    over = threading.Event()
-
-    def live() -> None:
-        while not over.wait(BRIEFLY / 8):
-            living.renew()
-
-    with ThreadPoolExecutor(1) as pool:
-        life = pool.submit(live)
-        try:
-            with pytest.raises(Taken):
-                new_claim().take(10 * BRIEFLY)
-        finally:
-            over.set()
-        life.result()
+    with alive(living), pytest.raises(Taken):
+        new_claim().take(10 * BRIEFLY)
     new_claim().take(BRIEFLY)
     with pytest.raises(Taken):
         living.renew()

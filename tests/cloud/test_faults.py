@@ -35,9 +35,9 @@ from tests.cloud.helpers import (
     started,
     steps_of,
     task,
-    wait_until,
 )
 from tests.cloud.storage import Fault, FaultyStorage
+from tests.waiting import wait_until
 from trainer.artifacts import CHECKPOINT, EVENTS, MANIFEST, METRICS, MODEL, SETTINGS
 from trainer.claims import OWNER
 

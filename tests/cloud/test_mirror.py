@@ -21,9 +21,9 @@ from tests.cloud.helpers import (
     is_upload,
     objects_in,
     remote_folders,
-    wait_until,
 )
 from tests.cloud.storage import Fault, FaultyStorage
+from tests.waiting import wait_until
 from trainer import claims, mirror, storage
 from trainer.artifacts import MANIFEST, JobDir
 from trainer.claims import OWNER, Taken

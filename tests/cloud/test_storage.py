@@ -252,12 +252,17 @@ def test_an_object_that_somebody_changed_meanwhile_is_not_deleted(
     assert storage.objects() == {f"{PREFIX}/a": b"theirs"}
 
 
+def write_unanswered(storage: FaultyStorage, folder: RemoteFolder, content: bytes) -> None:
+    """Writes an object, and hears nothing of it."""
+    storage.add(Fault(kind="insert", times=1, lose_answer=True))
+    with pytest.raises(Unreachable):
+        write(folder, "a", content)
+
+
 def test_an_object_whose_answer_was_lost_is_known_as_ones_own(
     storage: FaultyStorage, folder: RemoteFolder
 ) -> None:
-    storage.add(Fault(kind="insert", times=1, lose_answer=True))
-    with pytest.raises(Unreachable):
-        write(folder, "a", b"ours")
+    write_unanswered(storage, folder, b"ours")
     write(folder, "a", b"ours")
     assert storage.generation(f"{PREFIX}/a") == folder.objects["a"].generation
     assert len(storage.writes(f"{PREFIX}/a")) == 1
@@ -267,9 +272,7 @@ def test_an_object_whose_answer_was_lost_can_be_followed_by_another_content(
     storage: FaultyStorage, folder: RemoteFolder
 ) -> None:
     write(folder, "a", b"first")
-    storage.add(Fault(kind="insert", times=1, lose_answer=True))
-    with pytest.raises(Unreachable):
-        write(folder, "a", b"second")
+    write_unanswered(storage, folder, b"second")
     write(folder, "a", b"third")
     assert storage.objects() == {f"{PREFIX}/a": b"third"}
     assert storage.generation(f"{PREFIX}/a") == folder.objects["a"].generation
@@ -279,9 +282,7 @@ def test_an_object_whose_answer_was_lost_can_get_its_former_content_back(
     storage: FaultyStorage, folder: RemoteFolder
 ) -> None:
     write(folder, "a", b"first")
-    storage.add(Fault(kind="insert", times=1, lose_answer=True))
-    with pytest.raises(Unreachable):
-        write(folder, "a", b"second")
+    write_unanswered(storage, folder, b"second")
     write(folder, "a", b"first")
     assert storage.objects() == {f"{PREFIX}/a": b"first"}
 
@@ -289,9 +290,7 @@ def test_an_object_whose_answer_was_lost_can_get_its_former_content_back(
 def test_a_lost_answer_is_no_licence_to_replace_what_others_wrote(
     storage: FaultyStorage, folder: RemoteFolder
 ) -> None:
-    storage.add(Fault(kind="insert", times=1, lose_answer=True))
-    with pytest.raises(Unreachable):
-        write(folder, "a", b"ours")
+    write_unanswered(storage, folder, b"ours")
     storage.put(f"{PREFIX}/a", b"theirs")
     with pytest.raises(Conflict):
         write(folder, "a", b"ours")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.cloud.storage import FaultyStorage
-from tests.container.engine import TIMEOUT, TINY_RUN, ask, run, running
+from tests.container.engine import TINY_RUN, ask, run, running
+from tests.waiting import wait_until
 from trainer.artifacts import ARTEFACTS, CHECKPOINT
 
 pytestmark = pytest.mark.container
@@ -21,13 +21,6 @@ LONG_RUN = (
     *("--collector=gymnasium", "--total_steps=25000", "--stop_at_score=none"),
     *("--evaluation_every=1000", "--evaluation_episodes=5"),
 )
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def test_sigterm_ends_it_with_143_and_the_same_command_goes_on_from_there(tmp_path: Path) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.container.engine import TIMEOUT, TINY_RUN, ask, engine, image
+from tests.waiting import ended, wait_until
 from trainer.artifacts import ARTEFACTS, CHECKPOINT
 from tuner.command import Task
 from tuner.containers import Containers, name_of
-from tuner.trials import LOST, METRIC, STOPPED, SUCCEEDED, Outcome, Setting, Trial
+from tuner.trials import LOST, METRIC, STOPPED, SUCCEEDED, Setting, Trial
 
 pytestmark = pytest.mark.container
 
@@ -28,20 +27,6 @@ def start(folder: Path, *flags: str) -> Trial:
     containers.check(folder)
     setting = Setting((), os.environ, "mean_score", "study", TIMEOUT, containers)
     return Trial(Task("trial 1", 1, folder, (*flags, "--job-dir", str(folder))), setting)
-
-
-def ended(trial: Trial) -> Outcome:
-    found: list[Outcome | None] = []
-    wait_until(lambda: found.append(trial.poll()) or found[-1] is not None)
-    assert found[-1] is not None
-    return found[-1]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def test_a_trial_trains_and_reports(tmp_path: Path) -> None:
@@ -68,8 +53,8 @@ def test_sigterm_reaches_the_trainer_and_what_is_left_behind_is_ended_first(
 
     left = start(folder, *LONG_RUN)
     wait_until(lambda: "Going on from" in (folder / "trial.log").read_text())
-    left._process.kill()  # as if the tuner had been killed with it
-    left._process.wait()
+    left.runner.process.kill()  # as if the tuner had been killed with it
+    left.runner.process.wait()
     name = name_of(folder)
     assert ask("container", "inspect", "--format", "{{.State.Running}}", name) == "true"
     again = start(folder, "--no_such_flag=1")

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, cloudless_environment
+from tests.waiting import ended, reached
 from tuner import orphans
 from tuner.__main__ import main
 from tuner.command import Task
 from tuner.containers import ContainerError, Containers, name_of
-from tuner.trials import FAILED, LOST, STOPPED, SUCCEEDED, Outcome, Setting, Trial
+from tuner.trials import FAILED, LOST, STOPPED, SUCCEEDED, Setting, Trial
 
 FAKE = Path(__file__).with_name("fake_engine.py")
 IMAGE = "image:1"
@@ -76,21 +77,6 @@ def start(tmp_path: Path, engine: Engine) -> Callable[..., Trial]:
         return Trial(Task("trial 1", 1, folder, ("--job-dir", str(folder))), setting)
 
     return start
-
-
-def ended(trial: Trial) -> Outcome:
-    deadline = time.monotonic() + 30
-    while (outcome := trial.poll()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return outcome
-
-
-def reached(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_the_command_is_the_clouds_own_and_the_folder_has_the_same_path_inside(
@@ -181,7 +167,7 @@ def test_a_container_whose_client_dies_does_not_live_on(
 ) -> None:
     trial = start("hang")
     reached(trial.task.job_dir / "hangs")
-    trial._process.kill()
+    trial.runner.process.kill()
     assert ended(trial).reason == "signal 9 ended it"
     assert not lives(engine)
 
@@ -205,12 +191,12 @@ def test_a_container_that_was_left_behind_is_ended_first(
     left = start("hang")
     reached(left.task.job_dir / "hangs")
     if client_too:  # and with the tuner gone nobody would have looked after the container
-        left._process.kill()
-        left._process.wait()
+        left.runner.process.kill()
+        left.runner.process.wait()
     assert lives(engine)
     assert ended(start("succeed")).state == SUCCEEDED
     assert engine.made("stop") == 1 and not lives(engine)
-    assert left._process.wait(10) == (-signal.SIGKILL if client_too else 143)
+    assert left.runner.process.wait(10) == (-signal.SIGKILL if client_too else 143)
 
 
 def tune(*flags: str) -> int:

@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import pytest
 
 from tests.cloud.storage import Fault, FaultyStorage
 from tests.conftest import ROOT, cloudless_environment
+from tests.waiting import wait_until
 from tuner import jobs
 from tuner.remote import as_reports
 
@@ -93,13 +93,6 @@ def end(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def wait_for(ready: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def storage() -> Iterator[FaultyStorage]:
     with FaultyStorage() as made:
@@ -163,11 +156,11 @@ def test_nothing_is_lost_when_a_machine_is(
     here = machine("here")
     here.behave({"2": "wait 1", "3": "hang"})
     process = here.start("--max-trials", "3", "--candidates", "1", "--parallel", "2")
-    wait_for(lambda: here.starts("3"))
+    wait_until(lambda: here.starts("3"))
     process.kill()
     process.communicate()
     # Trial 2 ends with nobody to hear of it, or had been told just now.
-    wait_for(lambda: f"{STUDY}/2/manifest.json" in storage.objects())
+    wait_until(lambda: f"{STUDY}/2/manifest.json" in storage.objects())
     here.behave({})
     there = machine("there")
     ended = there.run("--max-trials", "3")
@@ -185,7 +178,7 @@ def test_one_tuner_at_a_time(machine: Callable[[str], Machine], storage: FaultyS
     here, there = machine("here"), machine("there")
     here.behave({"1": "hang"})
     process = here.start()
-    wait_for(lambda: here.starts("1"))
+    wait_until(lambda: here.starts("1"))
     assert there.run() == (
         1,
         "",
@@ -205,7 +198,7 @@ def test_a_tuner_that_was_asleep_too_long_has_lost_the_study(
     here, there = machine("here"), machine("there")
     here.behave({"1": "wait 4"})
     process = here.start("--max-trials", "2")
-    wait_for(lambda: here.starts("1"))
+    wait_until(lambda: here.starts("1"))
     process.send_signal(signal.SIGSTOP)
     here.behave({})
     try:

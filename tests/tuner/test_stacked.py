@@ -6,17 +6,17 @@ import argparse
 import os
 import re
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import ended, wait_for_report
 from tuner import __main__ as command_line
 from tuner import run, workers
 from tuner.command import Task
 from tuner.lint import load
-from tuner.trials import FAILED, LOST, STOPPED, SUCCEEDED, Outcome, Setting, Trial
+from tuner.trials import FAILED, LOST, STOPPED, SUCCEEDED, Setting, Trial
 from tuner.workers import Workers
 
 HERE = Path(__file__).parent
@@ -37,20 +37,6 @@ def several(tmp_path: Path) -> Iterator[Workers]:
 
 def task(folder: Path, number: int, how: str) -> Task:
     return Task(f"trial {number}", number, folder / str(number), (f"--how={how}",))
-
-
-def ended(trial: Trial) -> Outcome:
-    deadline = time.monotonic() + 60
-    while (outcome := trial.poll()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return outcome
-
-
-def wait_for_report(trial: Trial) -> None:
-    while not trial.measurements:
-        assert trial.poll() is None
-        time.sleep(0.02)
 
 
 def process_of(trial: Trial) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import ended, reached
 from tuner import orphans
 from tuner.command import Task
 from tuner.engine import Engine, Interrupted, Interrupts
@@ -46,21 +47,6 @@ def start(tmp_path: Path) -> Callable[..., Trial]:
         return Trial(Task(f"trial {number}", number, folder, ("--job-dir", str(folder))), setting)
 
     return start
-
-
-def ended(trial: Trial) -> Outcome:
-    deadline = time.monotonic() + 30
-    while (outcome := trial.poll()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return outcome
-
-
-def reached(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_trial_that_ends_well(start: Callable[..., Trial]) -> None:

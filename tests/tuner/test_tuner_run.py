@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.conftest import ROOT, cloudless_environment
+from tests.waiting import wait_until
 from tuner import jobs, run
 from tuner.__main__ import main
 from tuner.lint import load
@@ -89,10 +90,7 @@ class Place:
         return json.loads((self.study / name).read_text(encoding="utf-8"))
 
     def wait_for(self, ready: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not ready():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(ready)
 
 
 @pytest.fixture
