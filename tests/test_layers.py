@@ -55,7 +55,7 @@ ALLOWED = {("trainer.console", "trainer.reporting")}
 
 # What a run depends on is in its flags; the environment says only where it runs. Settings for
 # libraries that are loaded later (`os.environ.setdefault`) may be made anywhere.
-READ_THE_ENVIRONMENT = {"task", "batch", "reporting"}
+READ_THE_ENVIRONMENT = {"runtime", "task", "batch", "reporting"}
 
 
 class Package(NamedTuple):
