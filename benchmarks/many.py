@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import optuna
+import tensorflow as tf
 from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
 
@@ -25,7 +26,6 @@ from tuner.spec import StudySpec
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "hyperparam.yaml"
 ENVIRONMENT, SOLVED = "CartPole-v1", 475.0
-PARALLEL = 8  # trials of a search that begin together, as the template has it
 Values = dict[str, Any]
 Scores = list[NDArray[np.float64]]  # for each trial the mean returns of its agents
 T = TypeVar("T")
@@ -49,6 +49,7 @@ def template() -> StudySpec:
 
 def together(searches: Sequence[Search[T]], total_steps: int) -> list[T]:
     """What the searches return; agents of all their trials take `total_steps` steps."""
+    tf.get_logger().setLevel("ERROR")  # a program for each shape is no mistake
     stack, results = Stack(), dict[int, T]()
     wanted = {index: next(search) for index, search in enumerate(searches)}
     while wanted:
@@ -96,7 +97,7 @@ def searching(
     found: list[tuple[Values, float]] = []
     while len(found) < trials:
         asked, values = [], []
-        for _ in range(min(PARALLEL, trials - len(found))):
+        for _ in range(min(spec.max_parallel_trials, trials - len(found))):
             asked.append(study.ask())  # knows of those that have begun
             values.append({p.name: space.suggest(asked[-1], p) for p in spec.parameters})
         scores = yield [Trial(each, seed, agents) for each in values]

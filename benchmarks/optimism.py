@@ -35,7 +35,10 @@ def usual(spec: StudySpec, repeat: int, trials: int) -> Search[tuple[float, floa
 
 
 def ours(spec: StudySpec, repeat: int) -> Search[tuple[float, float]]:
-    """What is claimed is the score on the seeds of confirming."""
+    """What is claimed is the score on the seeds of confirming.
+
+    As `tuner.protocol` does, but for sparing clear losers the second half of their seeds.
+    """
     ranked = yield from searching(spec, SAMPLER, seed=repeat, agents=AGENTS, trials=TRIALS)
     best = [values for values, _ in ranked[:CANDIDATES]]
     confirmed = yield [Trial(values, CONFIRM + repeat, CONFIRM_AGENTS) for values in best]

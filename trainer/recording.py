@@ -13,7 +13,7 @@ import numpy as np
 from trainer.environments import Environment
 
 # Flat colours are small however they are encoded: the quickest way takes half the time.
-_QUICKLY = ["-preset", "ultrafast", "-threads", "1"]
+_QUICKLY = ("-preset", "ultrafast", "-threads", "1")
 Policy = Callable[[np.ndarray[Any, Any]], int]  # one encoded observation to an action, from 0
 
 
@@ -29,7 +29,7 @@ def record_episodes(
         # Two is the largest factor that H.264 asks of width and height; 16 would stretch frames.
         with imageio.get_writer(
             path, format="FFMPEG", fps=environment.frames_per_second, macro_block_size=2,
-            output_params=list(_QUICKLY),
+            output_params=[*_QUICKLY],
         ) as video:  # fmt: skip
             return [_record(environment, env, policy, seed, video) for seed in seeds]
     finally:

@@ -19,7 +19,8 @@ def sampler(algorithm: str, number: int) -> BaseSampler:
     """TPE where nothing else is asked for.
 
     It ranks trials and fits no surface through their scores, which suits scores that are noisy and
-    end at a ceiling; it takes words as parameters, counts running trials, and needs no PyTorch.
+    end at a ceiling; it takes words as parameters, counts running trials, and needs no PyTorch. In
+    30 trials none of Optuna's others is clearly better, or worse (`benchmarks.samplers`).
     """
     if algorithm in (RANDOM, GRID):  # whatever a grid has not planned is not asked for
         return RandomSampler(seed=number)
