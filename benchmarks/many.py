@@ -6,6 +6,7 @@ on side by side, so that hundreds of trials share a program.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -45,6 +46,17 @@ Search = Generator[list[Trial], Scores, T]
 def template() -> StudySpec:
     """The search space that comes with the project."""
     return lint.load(TEMPLATE.read_bytes(), str(TEMPLATE))
+
+
+def options(description: str | None, repeats: int) -> argparse.Namespace:
+    """The flags of a benchmark of searches: how many, and how long their agents learn."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--repeats", type=int, default=repeats, help="searches of each kind")
+    parser.add_argument("--total-steps", type=int, default=10_000, help="of each agent")
+    found = parser.parse_args()
+    if found.repeats < 1:
+        parser.error(f"--repeats must be at least 1, but is {found.repeats}")
+    return found
 
 
 def together(searches: Sequence[Search[T]], total_steps: int) -> list[T]:

@@ -7,14 +7,13 @@ sampler and steps an agent, ten repeats; all choices are tested on the same fres
 
 from __future__ import annotations
 
-import argparse
 import time
 from functools import partial
 
 import numpy as np
 
 from benchmarks.machine import save, table
-from benchmarks.many import Search, Trial, searching, template, together
+from benchmarks.many import Search, Trial, options, searching, template, together
 from tuner import sampling
 from tuner.estimates import interquartile_mean, interval
 from tuner.spec import StudySpec
@@ -48,11 +47,8 @@ def ours(spec: StudySpec, repeat: int) -> Search[tuple[float, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--total-steps", type=int, default=10_000, help="of each agent")
-    options = parser.parse_args()
-    spec, started, repeats = template(), time.monotonic(), range(options.repeats)
+    chosen = options(__doc__, repeats=10)
+    spec, started, repeats = template(), time.monotonic(), range(chosen.repeats)
     as_many = TRIALS * AGENTS + CANDIDATES * CONFIRM_AGENTS
     ways = {
         f"usual: {TRIALS} trials of one run": [usual(spec, r, TRIALS) for r in repeats],
@@ -60,7 +56,7 @@ def main() -> None:
         OURS: [ours(spec, repeat) for repeat in repeats],
     }
     searches = [search for of_way in ways.values() for search in of_way]
-    found = np.array(together(searches, options.total_steps)).reshape(len(ways), -1, 2)
+    found = np.array(together(searches, chosen.total_steps)).reshape(len(ways), -1, 2)
     rows: list[list[object]] = [
         ["way", "claimed", "tested", "worst tested", "optimism [95%]", "largest"]
     ]
@@ -72,13 +68,13 @@ def main() -> None:
              f"{float(interquartile_mean(gaps)):+.1f} [{low:+.1f}, {high:+.1f}]",
              f"{gaps.max():+.1f}"]
         )  # fmt: skip
-    print(f"{options.repeats} searches each way, {options.total_steps:,} steps an agent,"
+    print(f"{chosen.repeats} searches each way, {chosen.total_steps:,} steps an agent,"
           f" {time.monotonic() - started:.0f} s\n")  # fmt: skip
     print(table(rows))
     save(
         "optimism",
         {
-            "total_steps": options.total_steps,
+            "total_steps": chosen.total_steps,
             "claimed_and_tested": dict(zip(ways, found.tolist(), strict=True)),
         },
     )

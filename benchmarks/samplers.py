@@ -8,7 +8,6 @@ worth on seeds that no search has seen.
 
 from __future__ import annotations
 
-import argparse
 import time
 import warnings
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from optuna import samplers
 from optuna.samplers import BaseSampler
 
 from benchmarks.machine import save, table
-from benchmarks.many import Search, Trial, searching, template, together
+from benchmarks.many import Search, Trial, options, searching, template, together
 from tuner import sampling
 from tuner.estimates import interquartile_mean, interval, probability_of_improvement
 from tuner.spec import RANDOM, StudySpec
@@ -55,14 +54,11 @@ def worth(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--total-steps", type=int, default=10_000, help="of each agent")
-    options = parser.parse_args()
+    chosen = options(__doc__, repeats=20)
     spec, started, makers = template(), time.monotonic(), by_name()
     searches = [worth(spec, make, repeat) for make in makers.values()
-                for repeat in range(options.repeats)]  # fmt: skip
-    found = np.array(together(searches, options.total_steps)).reshape(len(makers), -1, 2)
+                for repeat in range(chosen.repeats)]  # fmt: skip
+    found = np.array(together(searches, chosen.total_steps)).reshape(len(makers), -1, 2)
     worths = dict(zip(makers, found[..., 1], strict=True))
     rows: list[list[object]] = [
         ["sampler", "worth of its choice [95%]", "worst", "better than random", "optimism"]
@@ -74,11 +70,11 @@ def main() -> None:
              f"{of_name.min():.1f}", f"{probability_of_improvement(of_name, worths[CHANCE]):.2f}",
              f"{np.mean(claimed - of_name):+.1f}"]
         )  # fmt: skip
-    print(f"{options.repeats} searches each, {options.total_steps:,} steps an agent,"
+    print(f"{chosen.repeats} searches each, {chosen.total_steps:,} steps an agent,"
           f" {time.monotonic() - started:.0f} s\n")  # fmt: skip
     print(table(rows))
     print(f"\n{verdict(worths)}")
-    save("samplers", {"total_steps": options.total_steps, "trials": TRIALS,
+    save("samplers", {"total_steps": chosen.total_steps, "trials": TRIALS,
                       "worths": {name: x.tolist() for name, x in worths.items()}})  # fmt: skip
 
 
