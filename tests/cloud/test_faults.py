@@ -233,6 +233,8 @@ def test_what_could_not_be_uploaded_is_named_and_kept_and_sync_finishes_the_job(
 ) -> None:
     bench.storage.add(Fault(kind="insert", name=f"{MODEL}|saved_model", status=503))
     with started(*task(WHERE, *QUICK, "--upload_deadline", "2"), **bench.options()) as process:
+        # A round uploads its files side by side, so that the model's may come before any other.
+        bench.storage.wait_for(lambda r: is_upload(CHECKPOINT)(r) and r.wrote, 120)
         bench.storage.wait_for(lambda r: r.name is not None and MODEL in r.name, 120)
         bench.storage.down()
         done = ended(process)
