@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
-from tests.tuner.postgres import PASSWORD, Postgres, binaries
+from tests.tuner.databases import PASSWORD, MariaDB, Postgres, Server
 from tests.tuner.test_tuner_run import PLAIN, Place, alive
 from tuner import orphans
 from tuner import storage as storages
@@ -46,25 +46,28 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    if binaries() is None:
-        assert "CI" not in os.environ, "scripts/lib/postgresql.sh installs it"
-        pytest.skip("needs PostgreSQL: scripts/lib/postgresql.sh installs it")
-    # Not in pytest's folder, which is for one user's eyes only: the server is another's.
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+@pytest.fixture(scope="module", params=[Postgres, MariaDB], ids=["postgresql", "mariadb"])
+def server(request: Any) -> Iterator[Server]:
+    if not request.param.is_here():
+        assert "CI" not in os.environ, "scripts/lib/databases.sh installs it"
+        pytest.skip(f"needs {request.param.__name__}: scripts/lib/databases.sh installs it")
+    # Not in pytest's folder, which is for one user's eyes only: the server may be another's.
+    with tempfile.TemporaryDirectory(prefix="server-") as folder:
         Path(folder).chmod(0o755)
-        server = Postgres(Path(folder) / "server")
-        server.start()
-        yield server
-        server.stop()
+        found = request.param(Path(folder) / "server")
+        found.start()
+        yield found
+        found.stop()
 
 
 @pytest.fixture
-def database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Postgres:
+def database(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The same, in a variable of the environment."""
-    monkeypatch.setenv("DATABASE", postgres.url())
-    return postgres
+    monkeypatch.setenv("DATABASE", server.url())
+    return server
+
+
+only_postgres = pytest.mark.parametrize("server", [Postgres], ids=["postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -125,7 +128,7 @@ def parameters(study: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.faults
 def test_workers_are_killed_and_the_server_restarts_and_the_result_is_as_planned(
-    place: Place, database: Postgres
+    place: Place, database: Server
 ) -> None:
     plain = place.run("--job-dir", "alone", "--candidates", "2")
     assert plain.code == 0
@@ -163,25 +166,26 @@ def test_workers_are_killed_and_the_server_restarts_and_the_result_is_as_planned
     assert ours.pop("cpu_seconds") > 0 < theirs.pop("cpu_seconds")
     assert ours == theirs
 
-    study = optuna.load_study(study_name=place.study.name, storage=engine_url(database))
+    study = optuna.load_study(study_name=place.study.name, storage=database.engine_url)
     assert [trial.number for trial in study.trials] == list(range(8))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
     study._storage._backend.engine.dispose()  # type: ignore[attr-defined]
     assert_no_secrets(place.study, said, database)
 
 
-def engine_url(database: Postgres) -> str:
-    return database.url().replace("postgresql:", "postgresql+psycopg:")
-
-
-def assert_no_secrets(folder: Path, said: list[str], database: Postgres) -> None:
-    """Neither in what was printed, nor in any file, nor in the database itself."""
-    engine = sqlalchemy.create_engine(engine_url(database))
+def rows(database: Server) -> list[Any]:
+    """All that is told in the database itself."""
+    tables = ("study_user_attributes", "trial_user_attributes", "trial_system_attributes")
+    engine = sqlalchemy.create_engine(database.engine_url)
     with engine.connect() as connection:
-        tables = ("study_user_attributes", "trial_user_attributes", "trial_system_attributes")
-        rows = [connection.execute(sqlalchemy.text(f"SELECT * FROM {t}")).all() for t in tables]
+        found = [connection.execute(sqlalchemy.text(f"SELECT * FROM {t}")).all() for t in tables]
     engine.dispose()
-    found = [*said, str(rows)]
+    return found
+
+
+def assert_no_secrets(folder: Path, said: list[str], database: Server) -> None:
+    """Neither in what was printed, nor in any file, nor in the database itself."""
+    found = [*said, str(rows(database))]
     found += [path.read_text("utf-8", "replace") for path in folder.rglob("*") if path.is_file()]
     assert len(found) > 40
     for secret in (PASSWORD, "s3cr3t"):
@@ -190,7 +194,7 @@ def assert_no_secrets(folder: Path, said: list[str], database: Postgres) -> None
 
 @pytest.mark.faults
 def test_a_worker_that_was_paused_ends_its_trial_and_tells_nothing(
-    place: Place, database: Postgres
+    place: Place, database: Server
 ) -> None:
     place.behave({"1": "hang", "all": "wait 0.2"})
     few = (*SHARED, "--candidates", "1", "--max-trials", "2")
@@ -269,42 +273,48 @@ def race(open_storage: Callable[[], Any], workers: int, trials: int) -> list[lis
     return told
 
 
-@pytest.mark.parametrize("kind", ["postgres", "journal", "grpc"])
-def test_each_trial_is_had_by_one_however_they_race(
-    tmp_path: Path, kind: str, request: Any
-) -> None:
-    if kind == "postgres":
-        request.getfixturevalue("database")
-        text = "env:DATABASE"
-    else:
-        journal = f"journal:{tmp_path / 'journal'}"
-        text = journal if kind == "journal" else request.getfixturevalue("proxy")
+def assert_each_is_had_by_one(text: str) -> None:
     address = storages.address(text, os.environ)
     told = race(lambda: storages.opened(address), workers=6, trials=20)
     assert sorted(number for own in told for number in own) == list(range(1, 21))
 
 
+@pytest.mark.usefixtures("database")
+def test_each_trial_is_had_by_one_however_they_race() -> None:
+    assert_each_is_had_by_one("env:DATABASE")
+
+
+def test_each_trial_is_had_by_one_in_a_journal_too(tmp_path: Path) -> None:
+    assert_each_is_had_by_one(f"journal:{tmp_path / 'journal'}")
+
+
+def test_each_trial_is_had_by_one_behind_a_proxy_too(proxy: str) -> None:
+    assert_each_is_had_by_one(proxy)
+
+
 def test_a_database_that_cannot_be_had_is_one_sentence(
-    place: Place, database: Postgres, monkeypatch: pytest.MonkeyPatch
+    place: Place, database: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE", database.url().replace(f":{database.port}/", ":1/"))
+    monkeypatch.setenv("DATABASE", database.url(port=1))
     found = place.run(*SHARED)
     assert (found.code, found.out) == (1, "")
     assert found.err.startswith(
-        "error: The storage postgresql+psycopg://tuner:***@127.0.0.1:1/postgres must be there and"
+        f"error: The storage {database.driver}://tuner:***@127.0.0.1:1/{database.database} must be"
+        " there and let this worker in, but: "
     )
     assert "s3cr3t" not in found.err and found.err.count("\n") == 1
     monkeypatch.setenv("DATABASE", database.url("wr0ng"))
     found = place.run(*SHARED)
     assert (found.code, found.err.count("\n")) == (1, 1)
-    assert "password authentication failed" in found.err and "wr0ng" not in found.err
+    assert database.refusal in found.err and "wr0ng" not in found.err
     found = place.run("--storage", database.url())
     assert (found.code, found.out) == (2, "") and "whoever runs `ps`" in found.err
     assert "s3cr3t" not in found.err
 
 
+@only_postgres
 def test_a_password_may_lie_where_postgresql_looks_for_it(
-    place: Place, database: Postgres, monkeypatch: pytest.MonkeyPatch
+    place: Place, database: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = place.path / "pgpass"
     word = PASSWORD.replace(":", "\\:")
