@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import getpass
 import os
+import select
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -152,3 +154,48 @@ class MariaDB(Server):
     def stop(self) -> None:
         self._process.kill()
         self._process.wait(60)
+
+
+class Line:
+    """A line to a server, which can be cut and mended. Close it."""
+
+    def __init__(self, server: int) -> None:
+        self._server, self._cut = server, ""
+        self._entry = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._entry.getsockname()[1])
+        self._ended = False
+        self._threads = [threading.Thread(target=self._answer)]
+        self._threads[0].start()
+
+    def cut(self, how: str) -> None:
+        """Ends and refuses connections, or (`silent`) lets no byte through till it is mended."""
+        self._cut = how
+
+    def mend(self) -> None:
+        self._cut = ""
+
+    def close(self) -> None:
+        self._ended = True
+        for thread in self._threads:
+            thread.join()
+        self._entry.close()
+
+    def _answer(self) -> None:
+        while not self._ended:
+            if not select.select([self._entry], [], [], 0.05)[0]:
+                continue
+            client = self._entry.accept()[0]
+            self._threads.append(threading.Thread(target=self._carry, args=(client,)))
+            self._threads[-1].start()
+
+    def _carry(self, client: socket.socket) -> None:
+        address = ("127.0.0.1", self._server)
+        with client, suppress(OSError), socket.create_connection(address) as server:
+            other = {client: server, server: client}
+            while not self._ended and self._cut in ("", "silent"):
+                for ready in select.select([*other], [], [], 0.05)[0]:
+                    while self._cut == "silent" and not self._ended:
+                        time.sleep(0.05)
+                    if not (data := ready.recv(65536)):
+                        return
+                    other[ready].sendall(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
-from tests.tuner.databases import PASSWORD, MariaDB, Postgres, Server
+from tests.tuner.databases import PASSWORD, Line, MariaDB, Postgres, Server
 from tests.tuner.test_tuner_run import PLAIN, Place, alive
 from tuner import orphans
 from tuner import storage as storages
@@ -183,6 +184,11 @@ def rows(database: Server) -> list[Any]:
     return found
 
 
+def given_up(database: Server) -> int:
+    """Workers that are gone, of all studies."""
+    return str(rows(database)).count('"kind": "gone"')
+
+
 def assert_no_secrets(folder: Path, said: list[str], database: Server) -> None:
     """Neither in what was printed, nor in any file, nor in the database itself."""
     found = [*said, str(rows(database))]
@@ -215,6 +221,54 @@ def test_a_worker_that_was_paused_ends_its_trial_and_tells_nothing(
     assert "trial 1: another worker has taken it over" in said[0]
     assert "trial 1: 89.5" in said[1] and "trial 1: 89.5" not in said[0]
     # Each has findings of its own, and they are the same.
+    best = [(place.path / name / "best.json").read_bytes() for name in ("first", "second")]
+    assert best[0] == best[1]
+
+
+@pytest.mark.faults
+@only_postgres
+@pytest.mark.parametrize("how, meanwhile", [("refused", "hang"), ("silent", "wait for go")])
+def test_a_worker_that_was_cut_off_has_lost_its_trial(
+    place: Place, database: Server, monkeypatch: pytest.MonkeyPatch, how: str, meanwhile: str
+) -> None:
+    place.behave({"1": meanwhile, "all": "wait 0.2"})
+    few = (*SHARED, "--candidates", "1", "--max-trials", "4")
+    name = ("--study-name", f"cut-off-{how}")
+    with contextlib.closing(Line(database.port)) as line:
+        with monkeypatch.context() as context:
+            context.setenv("DATABASE", database.url(port=line.port))
+            first = start(place, *few, *name, job_dir="first")
+        starts = place.path / "first" / "1" / "starts"
+        place.wait_for(lambda: starts.exists() and bool(starts.read_text()))
+        trainer = int(starts.read_text().split()[0])
+        before = given_up(database)
+        line.cut(how)
+        place.behave({"all": "wait 0.2", "2": "wait for two", "3": "wait for three"})
+        second = start(place, *few, *name, job_dir="second")
+        place.wait_for(lambda: given_up(database) > before)
+        (place.path / "two").touch()
+        place.wait_for((place.path / "second" / "1" / "manifest.json").exists)
+        if meanwhile == "wait for go":  # it trains to the end, and can tell nobody
+            assert alive(trainer)
+            (place.path / "go").touch()
+            place.wait_for((place.path / "first" / "1" / "manifest.json").exists)
+        place.wait_for((place.path / "second" / "3" / "starts").exists)
+        line.mend()
+        place.wait_for((place.path / "first" / "4" / "starts").exists)
+        (place.path / "three").touch()
+        said = ended(first), ended(second)
+    assert not alive(trainer)
+    assert ("the storage does not answer (" in said[0]) == (how == "refused")
+    assert "this worker was not heard of for 2 s" in said[0]
+    assert "trial 1: another worker has taken it over" in said[0]
+    assert "trial 1: 89.5" in said[1] and "trial 1: 89.5" not in said[0]
+    ended_runs = {
+        path.relative_to(place.path).parent for path in place.path.glob("*/**/manifest.json")
+    }
+    if meanwhile == "wait for go":
+        ended_runs.remove(Path("first", "1"))
+    names = sorted(str(run.relative_to(run.parts[0])) for run in ended_runs)
+    assert len(names) == len(set(names)) and {"1", "2", "3", "4"} < set(names)
     best = [(place.path / name / "best.json").read_bytes() for name in ("first", "second")]
     assert best[0] == best[1]
 
