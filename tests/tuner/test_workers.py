@@ -414,6 +414,36 @@ def test_a_folder_with_a_study_of_its_own_is_refused(place: Place, tmp_path: Pat
     assert found.code == 1 and "must hold no study of its own, but has study.db" in found.err
 
 
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (
+            ("--job-dir", "gs://bucket/study"),
+            "--storage must come with a folder as the job dir, but gs://bucket/study is in a"
+            " bucket: give a folder that the workers share.",
+        ),
+        (
+            ("--resume-from", "before"),
+            "a study in a --storage must begin with no trials of another, but is to go on from"
+            " before: leave out --resume-from and resumePreviousJobId.",
+        ),
+        (("--heartbeat", "0.5"), "--heartbeat must be 1 second or more, but is 0.5."),
+    ],
+)
+def test_what_does_not_go_with_a_storage_is_refused(
+    place: Place, tmp_path: Path, flags: tuple[str, ...], message: str
+) -> None:
+    found = place.run(*HEARTBEAT, "--storage", f"journal:{tmp_path / 'journal'}", *flags)
+    assert (found.code, found.out, found.err) == (2, "", f"error: {message}\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fake.json", "space.yaml"]
+
+
+def test_a_name_without_a_storage_is_refused(place: Place) -> None:
+    found = place.run("--study-name", "one")
+    assert (found.code, found.out) == (2, "")
+    assert found.err == "error: --study-name must come with --storage, but there is none.\n"
+
+
 def test_one_worker_does_what_a_plain_study_does(place: Place, tmp_path: Path) -> None:
     place.write(PLAIN.replace("maxTrials: 4", "maxTrials: 7"))  # Optuna's sampler, not random
     place.behave({"3": "fail"})
