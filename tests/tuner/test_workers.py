@@ -145,7 +145,7 @@ def test_workers_are_killed_and_the_server_restarts_and_the_result_is_as_planned
         os.kill(process, signal.SIGKILL)
     place.behave({"all": "wait 0.5"})
     database.stop()
-    time.sleep(1.5)
+    time.sleep(3)  # longer than any worker is busy with something else
     database.start()
     (place.path / "go").touch()
     said = [ended(worker) for worker in workers if worker.pid not in killed]
