@@ -107,22 +107,32 @@ class Place:
             storage.close(raw)
 
 
-def place(plan: Plan, options: argparse.Namespace, environment: Mapping[str, str]) -> Place:
-    """Where the command wants its study. Raises ValueError."""
+def check(plan: Plan, options: argparse.Namespace) -> None:
+    """Raises ValueError for what does not go together, before anything is touched."""
     if not options.storage:
         if options.study_name:
             raise ValueError("--study-name must come with --storage, but there is none.")
-        return Place(environment)
-    if plan.bucket or plan.resume_from:
-        given = "a job dir in a bucket" if plan.bucket else "an earlier study to go on from"
+        return
+    if plan.bucket:
         raise ValueError(
-            f"--storage must come with a folder of its own, but there is {given}. Give one that"
-            " the workers share."
+            f"--storage must come with a folder as the job dir, but {plan.bucket} is in a bucket:"
+            " give a folder that the workers share."
         )
-    from tuner import storage
-
+    if plan.resume_from:
+        raise ValueError(
+            "a study in a --storage must begin with no trials of another, but is to go on from"
+            f" {plan.resume_from}: leave out --resume-from and resumePreviousJobId."
+        )
     if options.heartbeat < 1:
         raise ValueError(f"--heartbeat must be 1 second or more, but is {options.heartbeat:g}.")
+
+
+def place(plan: Plan, options: argparse.Namespace, environment: Mapping[str, str]) -> Place:
+    """Where the command wants its study. Raises ValueError."""
+    if not options.storage:
+        return Place(environment)
+    from tuner import storage
+
     where = storage.address(options.storage, environment)
     return Place(
         where.outside(environment), where, options.study_name or plan.name, options.heartbeat

@@ -118,7 +118,7 @@ def run(spec: StudySpec, options: argparse.Namespace) -> int:
 
 def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
     """What the file and the command ask for together. Raises ValueError."""
-    from tuner import resume
+    from tuner import opening, resume
     from tuner.bucket import parse
     from tuner.plan import Plan
 
@@ -144,7 +144,7 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
     if options.engine == STACKED and (options.image or options.program):
         raise ValueError("--image runs each trial in a container of its own: --engine process.")
     engine = options.engine or (STACKED if can_be_stacked(spec, options) else PROCESS)
-    return Plan(
+    plan = Plan(
         spec=spec,
         job_dir=job_dir,
         objective=options.objective,
@@ -166,6 +166,8 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
         image=options.image,
         resume_from=resume.place(spec, options.resume_from, bucket or str(job_dir)),
     )
+    opening.check(plan, options)
+    return plan
 
 
 def can_be_stacked(spec: StudySpec, options: argparse.Namespace) -> bool:

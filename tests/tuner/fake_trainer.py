@@ -71,8 +71,8 @@ def main() -> int:
         time.sleep(60)
     if how == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    if how == "wait for go":
-        while not Path(os.environ["FAKE"]).with_name("go").exists():
+    if how.startswith("wait for "):
+        while not Path(os.environ["FAKE"]).with_name(how.split()[-1]).exists():
             time.sleep(0.05)
     elif how.startswith("wait"):
         time.sleep(float(how.split()[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
-from tests.tuner.postgres import PASSWORD, Postgres, binaries
+from tests.tuner.databases import PASSWORD, Line, MariaDB, Postgres, Server
 from tests.tuner.test_tuner_run import PLAIN, Place, alive
 from tuner import orphans
 from tuner import storage as storages
@@ -46,25 +47,28 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    if binaries() is None:
-        assert "CI" not in os.environ, "scripts/lib/postgresql.sh installs it"
-        pytest.skip("needs PostgreSQL: scripts/lib/postgresql.sh installs it")
-    # Not in pytest's folder, which is for one user's eyes only: the server is another's.
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+@pytest.fixture(scope="module", params=[Postgres, MariaDB], ids=["postgresql", "mariadb"])
+def server(request: Any) -> Iterator[Server]:
+    if not request.param.is_here():
+        assert "CI" not in os.environ, "scripts/lib/databases.sh installs it"
+        pytest.skip(f"needs {request.param.__name__}: scripts/lib/databases.sh installs it")
+    # Not in pytest's folder, which is for one user's eyes only: the server may be another's.
+    with tempfile.TemporaryDirectory(prefix="server-") as folder:
         Path(folder).chmod(0o755)
-        server = Postgres(Path(folder) / "server")
-        server.start()
-        yield server
-        server.stop()
+        found = request.param(Path(folder) / "server")
+        found.start()
+        yield found
+        found.stop()
 
 
 @pytest.fixture
-def database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Postgres:
+def database(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The same, in a variable of the environment."""
-    monkeypatch.setenv("DATABASE", postgres.url())
-    return postgres
+    monkeypatch.setenv("DATABASE", server.url())
+    return server
+
+
+only_postgres = pytest.mark.parametrize("server", [Postgres], ids=["postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -125,7 +129,7 @@ def parameters(study: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.faults
 def test_workers_are_killed_and_the_server_restarts_and_the_result_is_as_planned(
-    place: Place, database: Postgres
+    place: Place, database: Server
 ) -> None:
     plain = place.run("--job-dir", "alone", "--candidates", "2")
     assert plain.code == 0
@@ -141,7 +145,7 @@ def test_workers_are_killed_and_the_server_restarts_and_the_result_is_as_planned
         os.kill(process, signal.SIGKILL)
     place.behave({"all": "wait 0.5"})
     database.stop()
-    time.sleep(1.5)
+    time.sleep(3)  # longer than any worker is busy with something else
     database.start()
     (place.path / "go").touch()
     said = [ended(worker) for worker in workers if worker.pid not in killed]
@@ -163,25 +167,31 @@ def test_workers_are_killed_and_the_server_restarts_and_the_result_is_as_planned
     assert ours.pop("cpu_seconds") > 0 < theirs.pop("cpu_seconds")
     assert ours == theirs
 
-    study = optuna.load_study(study_name=place.study.name, storage=engine_url(database))
+    study = optuna.load_study(study_name=place.study.name, storage=database.engine_url)
     assert [trial.number for trial in study.trials] == list(range(8))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
     study._storage._backend.engine.dispose()  # type: ignore[attr-defined]
     assert_no_secrets(place.study, said, database)
 
 
-def engine_url(database: Postgres) -> str:
-    return database.url().replace("postgresql:", "postgresql+psycopg:")
-
-
-def assert_no_secrets(folder: Path, said: list[str], database: Postgres) -> None:
-    """Neither in what was printed, nor in any file, nor in the database itself."""
-    engine = sqlalchemy.create_engine(engine_url(database))
+def rows(database: Server) -> list[Any]:
+    """All that is told in the database itself."""
+    tables = ("study_user_attributes", "trial_user_attributes", "trial_system_attributes")
+    engine = sqlalchemy.create_engine(database.engine_url)
     with engine.connect() as connection:
-        tables = ("study_user_attributes", "trial_user_attributes", "trial_system_attributes")
-        rows = [connection.execute(sqlalchemy.text(f"SELECT * FROM {t}")).all() for t in tables]
+        found = [connection.execute(sqlalchemy.text(f"SELECT * FROM {t}")).all() for t in tables]
     engine.dispose()
-    found = [*said, str(rows)]
+    return found
+
+
+def given_up(database: Server) -> int:
+    """Workers that are gone, of all studies."""
+    return str(rows(database)).count('"kind": "gone"')
+
+
+def assert_no_secrets(folder: Path, said: list[str], database: Server) -> None:
+    """Neither in what was printed, nor in any file, nor in the database itself."""
+    found = [*said, str(rows(database))]
     found += [path.read_text("utf-8", "replace") for path in folder.rglob("*") if path.is_file()]
     assert len(found) > 40
     for secret in (PASSWORD, "s3cr3t"):
@@ -190,7 +200,7 @@ def assert_no_secrets(folder: Path, said: list[str], database: Postgres) -> None
 
 @pytest.mark.faults
 def test_a_worker_that_was_paused_ends_its_trial_and_tells_nothing(
-    place: Place, database: Postgres
+    place: Place, database: Server
 ) -> None:
     place.behave({"1": "hang", "all": "wait 0.2"})
     few = (*SHARED, "--candidates", "1", "--max-trials", "2")
@@ -211,6 +221,54 @@ def test_a_worker_that_was_paused_ends_its_trial_and_tells_nothing(
     assert "trial 1: another worker has taken it over" in said[0]
     assert "trial 1: 89.5" in said[1] and "trial 1: 89.5" not in said[0]
     # Each has findings of its own, and they are the same.
+    best = [(place.path / name / "best.json").read_bytes() for name in ("first", "second")]
+    assert best[0] == best[1]
+
+
+@pytest.mark.faults
+@only_postgres
+@pytest.mark.parametrize("how, meanwhile", [("refused", "hang"), ("silent", "wait for go")])
+def test_a_worker_that_was_cut_off_has_lost_its_trial(
+    place: Place, database: Server, monkeypatch: pytest.MonkeyPatch, how: str, meanwhile: str
+) -> None:
+    place.behave({"1": meanwhile, "all": "wait 0.2"})
+    few = (*SHARED, "--candidates", "1", "--max-trials", "4")
+    name = ("--study-name", f"cut-off-{how}")
+    with contextlib.closing(Line(database.port)) as line:
+        with monkeypatch.context() as context:
+            context.setenv("DATABASE", database.url(port=line.port))
+            first = start(place, *few, *name, job_dir="first")
+        starts = place.path / "first" / "1" / "starts"
+        place.wait_for(lambda: starts.exists() and bool(starts.read_text()))
+        trainer = int(starts.read_text().split()[0])
+        before = given_up(database)
+        line.cut(how)
+        place.behave({"all": "wait 0.2", "2": "wait for two", "3": "wait for three"})
+        second = start(place, *few, *name, job_dir="second")
+        place.wait_for(lambda: given_up(database) > before)
+        (place.path / "two").touch()
+        place.wait_for((place.path / "second" / "1" / "manifest.json").exists)
+        if meanwhile == "wait for go":  # it trains to the end, and can tell nobody
+            assert alive(trainer)
+            (place.path / "go").touch()
+            place.wait_for((place.path / "first" / "1" / "manifest.json").exists)
+        place.wait_for((place.path / "second" / "3" / "starts").exists)
+        line.mend()
+        place.wait_for((place.path / "first" / "4" / "starts").exists)
+        (place.path / "three").touch()
+        said = ended(first), ended(second)
+    assert not alive(trainer)
+    assert ("the storage does not answer (" in said[0]) == (how == "refused")
+    assert "this worker was not heard of for 2 s" in said[0]
+    assert "trial 1: another worker has taken it over" in said[0]
+    assert "trial 1: 89.5" in said[1] and "trial 1: 89.5" not in said[0]
+    ended_runs = {
+        path.relative_to(place.path).parent for path in place.path.glob("*/**/manifest.json")
+    }
+    if meanwhile == "wait for go":
+        ended_runs.remove(Path("first", "1"))
+    names = sorted(str(run.relative_to(run.parts[0])) for run in ended_runs)
+    assert len(names) == len(set(names)) and {"1", "2", "3", "4"} < set(names)
     best = [(place.path / name / "best.json").read_bytes() for name in ("first", "second")]
     assert best[0] == best[1]
 
@@ -269,42 +327,48 @@ def race(open_storage: Callable[[], Any], workers: int, trials: int) -> list[lis
     return told
 
 
-@pytest.mark.parametrize("kind", ["postgres", "journal", "grpc"])
-def test_each_trial_is_had_by_one_however_they_race(
-    tmp_path: Path, kind: str, request: Any
-) -> None:
-    if kind == "postgres":
-        request.getfixturevalue("database")
-        text = "env:DATABASE"
-    else:
-        journal = f"journal:{tmp_path / 'journal'}"
-        text = journal if kind == "journal" else request.getfixturevalue("proxy")
+def assert_each_is_had_by_one(text: str) -> None:
     address = storages.address(text, os.environ)
     told = race(lambda: storages.opened(address), workers=6, trials=20)
     assert sorted(number for own in told for number in own) == list(range(1, 21))
 
 
+@pytest.mark.usefixtures("database")
+def test_each_trial_is_had_by_one_however_they_race() -> None:
+    assert_each_is_had_by_one("env:DATABASE")
+
+
+def test_each_trial_is_had_by_one_in_a_journal_too(tmp_path: Path) -> None:
+    assert_each_is_had_by_one(f"journal:{tmp_path / 'journal'}")
+
+
+def test_each_trial_is_had_by_one_behind_a_proxy_too(proxy: str) -> None:
+    assert_each_is_had_by_one(proxy)
+
+
 def test_a_database_that_cannot_be_had_is_one_sentence(
-    place: Place, database: Postgres, monkeypatch: pytest.MonkeyPatch
+    place: Place, database: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE", database.url().replace(f":{database.port}/", ":1/"))
+    monkeypatch.setenv("DATABASE", database.url(port=1))
     found = place.run(*SHARED)
     assert (found.code, found.out) == (1, "")
     assert found.err.startswith(
-        "error: The storage postgresql+psycopg://tuner:***@127.0.0.1:1/postgres must be there and"
+        f"error: The storage {database.driver}://tuner:***@127.0.0.1:1/{database.database} must be"
+        " there and let this worker in, but: "
     )
     assert "s3cr3t" not in found.err and found.err.count("\n") == 1
     monkeypatch.setenv("DATABASE", database.url("wr0ng"))
     found = place.run(*SHARED)
     assert (found.code, found.err.count("\n")) == (1, 1)
-    assert "password authentication failed" in found.err and "wr0ng" not in found.err
+    assert database.refusal in found.err and "wr0ng" not in found.err
     found = place.run("--storage", database.url())
     assert (found.code, found.out) == (2, "") and "whoever runs `ps`" in found.err
     assert "s3cr3t" not in found.err
 
 
+@only_postgres
 def test_a_password_may_lie_where_postgresql_looks_for_it(
-    place: Place, database: Postgres, monkeypatch: pytest.MonkeyPatch
+    place: Place, database: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = place.path / "pgpass"
     word = PASSWORD.replace(":", "\\:")
@@ -348,6 +412,36 @@ def test_a_folder_with_a_study_of_its_own_is_refused(place: Place, tmp_path: Pat
     assert place.run(*few).code == 0
     found = place.run(*few, *HEARTBEAT, "--storage", f"journal:{tmp_path / 'journal'}")
     assert found.code == 1 and "must hold no study of its own, but has study.db" in found.err
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (
+            ("--job-dir", "gs://bucket/study"),
+            "--storage must come with a folder as the job dir, but gs://bucket/study is in a"
+            " bucket: give a folder that the workers share.",
+        ),
+        (
+            ("--resume-from", "before"),
+            "a study in a --storage must begin with no trials of another, but is to go on from"
+            " before: leave out --resume-from and resumePreviousJobId.",
+        ),
+        (("--heartbeat", "0.5"), "--heartbeat must be 1 second or more, but is 0.5."),
+    ],
+)
+def test_what_does_not_go_with_a_storage_is_refused(
+    place: Place, tmp_path: Path, flags: tuple[str, ...], message: str
+) -> None:
+    found = place.run(*HEARTBEAT, "--storage", f"journal:{tmp_path / 'journal'}", *flags)
+    assert (found.code, found.out, found.err) == (2, "", f"error: {message}\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fake.json", "space.yaml"]
+
+
+def test_a_name_without_a_storage_is_refused(place: Place) -> None:
+    found = place.run("--study-name", "one")
+    assert (found.code, found.out) == (2, "")
+    assert found.err == "error: --study-name must come with --storage, but there is none.\n"
 
 
 def test_one_worker_does_what_a_plain_study_does(place: Place, tmp_path: Path) -> None:
