@@ -32,7 +32,7 @@ TUNER = (
     {"report.words", "report.reproduce", "report.figures", "report.search"},
     {"report.charts", "report.told", "report.noise"},
     {"report.runs", "report.database", "report.files"},
-    {"report.model"},
+    {"report.model", "report.chart"},
     {"run", "reproduce", "show"},
     {"conduct"},
     {"protocol", "opening", "resume", "places", "workers"},

@@ -25,7 +25,7 @@ from tests.tuner.job_dirs import write_run, write_study
 from tuner.__main__ import main
 from tuner.objective import Scores
 from tuner.report import reproduce, runs, search, told
-from tuner.report.charts import Chart, spread
+from tuner.report.chart import Chart, spread
 from tuner.report.figures import figures
 from tuner.report.files import open_files
 from tuner.report.gather import gather
