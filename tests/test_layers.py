@@ -32,7 +32,7 @@ TUNER = (
     {"report.words", "report.reproduce", "report.figures", "report.search"},
     {"report.charts", "report.told", "report.noise"},
     {"report.runs", "report.database", "report.files"},
-    {"report.model"},
+    {"report.model", "report.chart"},
     {"run", "reproduce", "show"},
     {"conduct"},
     {"protocol", "opening", "resume", "places", "workers"},
@@ -47,7 +47,7 @@ TUNER = (
     {"command", "measurements", "objective", "plot", "space", "containers", "claim"},
     {"schema", "spec", "curves", "estimates", "orphans", "screen", "seeds", "display", "bucket"},
     {"document", "differences", "storage", "patience"},
-    {"findings", "play_it"},
+    {"findings", "play_it", "whole"},
     {"__init__", "report.__init__"},
 )
 # Importer and imported of one layer.

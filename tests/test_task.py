@@ -9,7 +9,6 @@ import logging
 import os
 import pty
 import re
-import resource
 import select
 import shutil
 import signal
@@ -26,6 +25,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.full_disk import files_end_after
 from trainer import (
     artifacts,
     checkpoint,
@@ -435,12 +435,8 @@ class DiskFullOfModels(JobDir):
     def write(self, name: str, save: Callable[[Path], Any]) -> Path:
         if name != artifacts.SAVED_MODEL:
             return super().write(name, save)
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
-        try:
+        with files_end_after(1_000):
             return super().write(name, save)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_disk_too_full_for_tensorflow_is_an_error_like_any_other_and_keeps_the_model(

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tuner import experiment, objective, opening, places, results, resume
+from tuner import experiment, objective, opening, places, results, resume, whole
 from tuner.bucket import BucketError
 from tuner.command import Task
 from tuner.containers import ContainerError
@@ -122,7 +122,7 @@ def _study(
         workers.close()
     for line in results.told(findings):
         display.line(line)
-    results.write_json(plan.job_dir / results.BEST, results.best_json(findings))
+    whole.write_json(plan.job_dir / results.BEST, results.best_json(findings))
     display.line(f"{plan.where}/{results.BEST} has the flags to paste.")
     return 0
 

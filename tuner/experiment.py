@@ -7,12 +7,13 @@ domains of the search. The plugin's own builder imports TensorFlow, so its messa
 
 from __future__ import annotations
 
-import os
+import io
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tuner import whole
 from tuner.flags import find, trainer_flags
 from tuner.spec import CATEGORICAL, DISCRETE, Parameter, StudySpec
 
@@ -24,22 +25,19 @@ SEED = "the search has one seed, confirming and testing have others; filter by i
 def keep(folder: Path, spec: StudySpec, warn: Callable[[str], None]) -> None:
     """Writes the experiment if it is not there; whatever goes wrong is a warning."""
     target = folder / FILE
-    temporary = folder / f".{os.getpid()}-{FILE}"  # TensorBoard's reader never sees half of it
     try:
         if target.exists():
             return
-        with temporary.open("wb") as file:
-            from tensorboard.summary.writer.record_writer import RecordWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
-            for event in _events(spec):
-                RecordWriter(file).write(event.SerializeToString())
-        temporary.replace(target)
+        content = io.BytesIO()
+        for event in _events(spec):
+            RecordWriter(content).write(event.SerializeToString())
+        whole.write(target, content.getvalue())  # TensorBoard's reader never sees half of it
     except ImportError:
         warn("TensorBoard is not installed: no table of trials for it. pip install '.[tuner]'")
     except OSError as error:
         warn(f"no table of trials for TensorBoard: {error.strerror or error} ({target})")
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _events(spec: StudySpec) -> Iterator[Any]:

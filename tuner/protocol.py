@@ -17,9 +17,9 @@ from tuner import (
     measurements,
     objective,
     recipe,
-    results,
     services,
     telling,
+    whole,
 )
 from tuner.command import Task
 from tuner.display import Display
@@ -307,7 +307,7 @@ class Protocol:
             self.display.line(each)
 
     def _write_study(self, state: str) -> None:
-        results.write_json(
+        whole.write_json(
             self.plan.job_dir / services.STUDY,
             services.study_json(
                 self.plan.spec,

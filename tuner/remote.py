@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from tuner import objective
+from tuner import objective, whole
 from tuner.bucket import BucketError, Folder, Unreachable
 from tuner.claim import HEARTBEAT, Claim
 from tuner.command import Task
@@ -89,13 +88,13 @@ class RemoteStudy:
             found = self._read(task.job_dir, _METRICS)
             if found is not None:
                 task.job_dir.mkdir(parents=True, exist_ok=True)
-                _write(metric_file, as_reports(found, tag, task.trial))
+                whole.write(metric_file, as_reports(found, tag, task.trial))
 
     def read_scores(self, job_dir: Path, reported: float | None) -> Scores:
         """What a finished trial's manifest says, brought from the bucket."""
         manifest = self._read(job_dir, _MANIFEST)
         if manifest is not None:
-            _write(job_dir / _MANIFEST, manifest)
+            whole.write(job_dir / _MANIFEST, manifest)
         return objective.read_scores(job_dir, reported)
 
     def _push(self, patience: float) -> None:
@@ -127,7 +126,7 @@ class RemoteStudy:
                 content = self._remote.read(name)
                 if content is not None:
                     (self._local / f"{name}-journal").unlink(missing_ok=True)  # not of this one
-                    _write(self._local / name, content)
+                    whole.write(self._local / name, content)
         self._remember()
 
     def _seen(self) -> dict[str, int]:
@@ -138,7 +137,7 @@ class RemoteStudy:
 
     def _remember(self) -> None:
         known = {n: g for n, g in self._remote.generations.items() if n in self._files}
-        _write(self._local / _SEEN, json.dumps(known).encode())
+        whole.write(self._local / _SEEN, json.dumps(known).encode())
 
     def _keep(self) -> None:
         """The thread: signs of life, and whatever has changed."""
@@ -212,13 +211,3 @@ def database(path: Path) -> bytes:
         except sqlite3.Error as error:
             raise BucketError(f"{path} must be a study's file, but is not: {error}.") from error
         return copy.read_bytes()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Writes a file that is whole or not there."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tuner import estimates, objective
@@ -155,14 +152,3 @@ def best_json(findings: Findings) -> dict[str, Any]:
         "environment_steps": findings.environment_steps,
         "cpu_seconds": round(findings.cpu_seconds, 1),
     }
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a file that is whole or not there."""
-    # Workers on other machines may have the same folder, and the same process number.
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -7,7 +7,9 @@ import html
 import io
 import json
 import math
+import os
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cloud.storage import FaultyStorage
+from tests.conftest import TIMEOUT
+from tests.full_disk import files_end_after
 from tests.tuner.job_dirs import write_run, write_study
 from tuner.__main__ import main
 from tuner.objective import Scores
 from tuner.report import reproduce, runs, search, told
-from tuner.report.charts import Chart, spread
+from tuner.report.chart import Chart, spread
 from tuner.report.figures import figures
 from tuner.report.files import open_files
 from tuner.report.gather import gather
@@ -195,6 +199,31 @@ def test_the_page_lies_in_the_job_dir_or_where_it_is_asked_for(job: Path, tmp_pa
     assert (tmp_path / "p.html").read_bytes() == (job / "report.html").read_bytes()
     code, message = run(str(job), "--output", str(tmp_path / "no" / "p.html"))
     assert code == 2 and "must be a file to write to" in message
+
+
+def test_a_disk_that_is_full_half_way_leaves_the_old_page(job: Path, tmp_path: Path) -> None:
+    page = tmp_path / "p.html"
+    page.write_text("old")
+    before = sorted(tmp_path.rglob("*"))
+    with files_end_after(2**20):
+        code, message = run(str(job), "--output", str(page))
+    assert (code, message) == (2, f"error: {page} must be a file to write to: File too large.\n")
+    assert page.read_text() == "old"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_page_behind_a_link_or_in_a_pipe_goes_where_it_leads(job: Path, tmp_path: Path) -> None:
+    page, link, pipe = (tmp_path / name for name in ("p.html", "link.html", "pipe"))
+    link.symlink_to(page)
+    assert run(str(job), "--output", str(link)) == (0, "")
+    assert link.is_symlink() and page.read_bytes()
+    os.mkfifo(pipe)
+    heard: list[bytes] = []
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    assert run(str(job), "--output", str(pipe)) == (0, "")
+    reader.join(TIMEOUT)
+    assert heard == [page.read_bytes()] and pipe.is_fifo()
 
 
 EVIL = "</script><script>alert(1)</script>"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import pytest
 
-from tuner import results
 from tuner.objective import Scores
 from tuner.results import Findings, best_json, told
 from tuner.spec import IQM, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
@@ -76,12 +74,3 @@ def test_the_winner_as_json() -> None:
     assert found["test"]["defaults"]["share_solved"] == 0.25
     assert found["test"]["winner"]["median_steps_to_solve"] == 250
     assert found["optimism_gap"] == 10
-
-
-def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    file = tmp_path / "best.json"
-    results.write_json(file, {"a": 1})
-    with pytest.raises(ValueError, match="Out of range"):
-        results.write_json(file, {"a": float("nan")})
-    assert json.loads(file.read_text()) == {"a": 1}
-    assert list(tmp_path.iterdir()) == [file]

@@ -1,54 +1,23 @@
-"""Charts of what was found, as plotly's JSON. Colours are names of the page's own."""
+"""Charts of what was found. Colours are names of the page's own."""
 
 from __future__ import annotations
 
-import html
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
+from tuner.report.chart import Chart, compact, spread, text
 from tuner.report.model import RUN, Estimate, Point, Report, Trial
 
 SERIES = 6  # colours that the page has
 POINTS = 80  # of a curve
 STRIPS = 24  # trials whose agents are drawn
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure, and what it says to somebody who cannot see it."""
-
-    data: Sequence[Mapping[str, Any]]
-    layout: Mapping[str, Any]
-    label: str
-    height: int
-
 
 def charts(report: Report) -> dict[str, Chart]:
     """Those of our own, where there is something to draw."""
     found = {"trust": trust(report), "curves": curves(report), "strips": strips(report)}
     return {name: chart for name, chart in found.items() if chart is not None}
-
-
-def compact(data: Sequence[Any], layout: Mapping[str, Any], label: str, height: int) -> Chart:
-    """A chart with numbers of six digits: no screen shows more."""
-    return Chart([_short(trace) for trace in data], _short(layout), label, height)
-
-
-def text(words: object) -> str:
-    """Words that plotly shows as they are: it reads some HTML."""
-    return html.escape(str(words), quote=False)
-
-
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """At most so many of them, evenly, the first and the last included."""
-    if len(items) <= count:
-        return list(items)
-    last = len(items) - 1
-    return [items[round(index * last / (count - 1))] for index in range(count)]
 
 
 def trust(report: Report) -> Chart | None:
@@ -133,7 +102,7 @@ def trust_rows(report: Report) -> list[tuple[str, str, Estimate]]:
 
 def curves(report: Report) -> Chart | None:
     """Means over agents, in bands from the least agent to the greatest."""
-    drawn = [trial for trial in report.trials if trial.points][:SERIES]
+    drawn = curve_trials(report)
     data: list[dict[str, Any]] = []
     for index, trial in enumerate(drawn, 1):
         points = spread(trial.points, POINTS)
@@ -264,13 +233,3 @@ def _gap(report: Report) -> tuple[float | None, float | None]:
 
 def _said(found: Estimate) -> str:
     return f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"
-
-
-def _short(found: Any) -> Any:
-    if isinstance(found, float):
-        return float(f"{found:.6g}")
-    if isinstance(found, Mapping):
-        return {key: _short(value) for key, value in found.items() if key != "template"}
-    if isinstance(found, list | tuple):
-        return [_short(item) for item in found]
-    return found

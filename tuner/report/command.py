@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import webbrowser
 from pathlib import Path
+
+from tuner import whole
 
 NAME = "report.html"
 
@@ -64,10 +67,18 @@ def run(options: argparse.Namespace) -> Path:
     folder = Path() if in_bucket else Path(options.job_dir).expanduser()
     output = Path(options.output) if options.output else folder / NAME
     try:
-        output.write_text(text, encoding="utf-8")
+        _write(output, text.encode())
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise ValueError(f"{output} must be a file to write to: {why}.") from None
     if options.open:
         webbrowser.open(output.absolute().as_uri())
     return output
+
+
+def _write(output: Path, page: bytes) -> None:
+    """Writes the page whole, or leaves the old one; behind a link, where that leads."""
+    if output.exists() and not output.is_file():  # a device or a pipe: nothing goes beside it
+        output.write_bytes(page)
+    else:
+        whole.write(Path(os.path.realpath(output)), page)

@@ -16,7 +16,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from tuner.objective import direction
-from tuner.report.charts import Chart, compact, spread, text
+from tuner.report.chart import Chart, compact, spread, text
 from tuner.report.model import Axis, Report, Trial
 from tuner.spec import CATEGORICAL, MINIMIZE
 

@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from tuner.play_it import Part
 from tuner.report import reproduce, words
-from tuner.report.charts import Chart, charts, curve_trials, trust_rows
+from tuner.report.chart import Chart
+from tuner.report.charts import charts, curve_trials, trust_rows
 from tuner.report.figures import LINES, figures
 from tuner.report.model import Report
 from tuner.report.noise import noise
