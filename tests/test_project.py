@@ -39,3 +39,12 @@ def test_every_requirement_is_pinned_and_has_a_hash(name: str) -> None:
 
 def test_development_has_the_versions_that_training_has() -> None:
     assert pins("base.txt").keys() | pins("tuner.txt").keys() <= pins("dev.txt").keys()
+
+
+def test_where_tests_spread_over_processes_those_of_a_file_stay_together(
+    request: pytest.FixtureRequest,
+) -> None:
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("needs several processes: scripts/test.sh")
+    # pytest-xdist notes a test's group in its id, and a pytest that keeps ids spreads the group.
+    assert request.node.nodeid.endswith("@test_project.py")
