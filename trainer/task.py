@@ -42,6 +42,8 @@ def run(command: Command, arguments: Sequence[str]) -> int:
     with contextlib.closing(Session(command, arguments, os.environ)) as session:
         if session.finished:
             return SUCCESS
+        if not session.environment.pixels:
+            runtime.prefer_one_core()
         with quiet_standard_error():
             import tensorflow  # noqa: F401
         try:
