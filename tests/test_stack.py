@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from trainer.flags import parse
 from trainer.networks import Architecture, forward
 from trainer.randomness import Purpose
 from trainer.run import Run
-from trainer.stack import MAX_AGENTS, Stack, _groups, _places_in, common_shape
+from trainer.stack import ROWS, Stack, _places_in, common_shape, tiles
 
 UPDATES = 20
 # Everything that agents of one program may differ in.
@@ -111,7 +112,7 @@ def test_runs_that_come_later_find_their_program_ready() -> None:
     stack = Stack()
     for seed in range(3):
         learn_together(stack, [make("a2c", 512, seed=seed, learning_rate=0.01 * (seed + 1))])
-    programs = [p for rooms in stack._programs.values() for p in rooms.values()]
+    programs = stack._programs.values()
     assert [p.experimental_get_tracing_count() for p in programs] == [1]
 
 
@@ -145,18 +146,48 @@ def test_narrow_networks_say_the_same_inside_wide_ones(
         )
 
 
-@given(st.lists(st.integers(1, 2 * MAX_AGENTS), max_size=12))
-def test_groups_hold_every_run_once_and_no_more_agents_than_fit(sizes: list[int]) -> None:
-    class Sized:
-        def __init__(self, size: int) -> None:
-            self.progress = type("Progress", (), {"size": size})
+@given(st.lists(st.integers(0, 3), max_size=5 * ROWS))
+def test_tiles_hold_every_row_once_in_order_and_never_two_shapes(shapes: list[int]) -> None:
+    rows = list(enumerate(shapes))
+    found = tiles(rows, lambda row: row[1])  # type: ignore[arg-type, return-value]
+    assert sorted(row for _, tile in found for row in tile) == rows
+    for shape, tile in found:
+        assert {theirs for _, theirs in tile} == {shape} and 1 <= len(tile) <= ROWS
+        assert tile == sorted(tile)
+    for shape in set(shapes):
+        sizes = [len(tile) for theirs, tile in found if theirs == shape]
+        assert all(size == ROWS for size in sizes[:-1]), "no row is idle before the last call"
 
-    runs = [Sized(size) for size in sizes]
-    groups = _groups(runs, lambda run: run.progress.size % 2)  # type: ignore[arg-type, return-value]
-    assert sorted(id(run) for _, group in groups for run in group) == sorted(map(id, runs))
-    for key, group in groups:
-        assert {run.progress.size % 2 for run in group} == {key}
-        assert len(group) == 1 or sum(run.progress.size for run in group) <= MAX_AGENTS
+
+def test_runs_of_many_agents_and_of_few_share_calls() -> None:
+    """As many agents in each call as fit, whosever they are."""
+    runs = [make("a2c", 512, seeds=ROWS + 3, seed=1), make("a2c", 512, seeds=ROWS - 3, seed=2)]
+    stack, calls = Stack(threads=2), list[int]()
+    compiled = stack._compiled
+
+    def counted(key: Any, function: Any) -> Any:
+        calls.append(1)
+        return compiled(key, function)
+
+    stack._compiled = counted  # type: ignore[method-assign]
+    learn_together(stack, runs)
+    assert len(calls) == 2
+    for run in runs:
+        alone = make("a2c", 512, seeds=run.progress.size, seed=run.command.options.seed)
+        learn_alone(alone)
+        np.testing.assert_allclose(
+            run.agents.state.weights, alone.agents.state.weights, rtol=1e-3, atol=2e-5
+        )
+
+
+def test_only_agents_that_have_changed_are_validated() -> None:
+    run = make("a2c", 512, seeds=2)
+    stack = Stack()
+    learn_together(stack, [run])
+    run.progress.record(np.array([1.0, 2.0]))
+    run.progress.training[1] = False
+    (returns,) = stack.validate([run])
+    assert np.isfinite(returns[0]).all() and np.isnan(returns[1]).all()
 
 
 def test_few_shapes_serve_a_whole_search_space() -> None:

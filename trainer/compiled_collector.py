@@ -70,14 +70,18 @@ class CompiledCollector:
     def fill(self, tape: Tape, active: NDArray[np.bool_], rollouts: int) -> None:
         """Writes onto a tape the numbers for the next rollouts of the agents that are `active`."""
         for agent in np.flatnonzero(active).tolist():
-            for ahead in range(rollouts):
-                counter = int(self.collected[agent]) + ahead
-                for purpose, numbers, length in (
-                    (Purpose.ACTING, tape.acting, self.simulation.steps),
-                    (Purpose.ENVIRONMENT, tape.resets, self._resets),
-                ):
-                    part = numbers[agent, ahead * length : (ahead + 1) * length]
-                    self._streams.generator(purpose, agent, counter).random(None, np.float32, part)
+            self.fill_row(Tape(tape.acting[agent], tape.resets[agent]), agent, rollouts)
+
+    def fill_row(self, row: Tape, agent: int, rollouts: int) -> None:
+        """The same for one agent, whose row of a tape it is."""
+        for ahead in range(rollouts):
+            counter = int(self.collected[agent]) + ahead
+            for purpose, numbers, length in (
+                (Purpose.ACTING, row.acting, self.simulation.steps),
+                (Purpose.ENVIRONMENT, row.resets, self._resets),
+            ):
+                part = numbers[ahead * length : (ahead + 1) * length]
+                self._streams.generator(purpose, agent, counter).random(None, np.float32, part)
 
     def play(
         self,
@@ -90,7 +94,8 @@ class CompiledCollector:
         active: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.float64]:
         resets, uniforms = self.draw_episodes(episodes, purpose, counter, greedy=greedy)
-        returns = self._play(tf.constant(weights), tf.constant(resets), tf.constant(uniforms))
+        sampled = tf.fill([len(resets)], not greedy)
+        returns = self._play(*map(tf.constant, (weights, resets, uniforms)), sampled)
         return returns.numpy().astype(np.float64)
 
     def draw_episodes(

@@ -116,25 +116,27 @@ class Simulation:
         )
         return state, Rollout(*(column.stack() for column in columns))
 
-    def play(self, weights: tf.Tensor, resets: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+    def play(
+        self, weights: tf.Tensor, resets: tf.Tensor, uniforms: tf.Tensor, sampled: tf.Tensor
+    ) -> tf.Tensor:
         """Returns `[P, episodes]` float32 of one episode from each of `resets`.
 
         Args:
             resets: `[P, episodes, 4]`, random numbers in [0, 1) behind the first states.
-            uniforms: `[P, max_episode_steps, sampled]`, for acting in the last episodes; in those
-                before them policies act greedily.
+            uniforms: `[P, max_episode_steps, episodes]`, for acting where an agent is `sampled`;
+                of no episodes where none is.
+            sampled: `[P]` bool; the other agents act greedily.
         """
         policy = self._architecture.unpack(weights)["actor"]
-        greedy = resets.shape[1] - uniforms.shape[2]
         physics = first_states(resets)
         alive = tf.ones(physics.shape[:-1], tf.bool)
 
         def body(t: tf.Tensor, physics: tf.Tensor, alive: tf.Tensor, returns: tf.Tensor) -> Any:
             logits = forward(policy, tf.cast(physics, tf.float32), ())
-            actions = tf.argmax(logits[:, :greedy], axis=-1, output_type=tf.int32)
+            actions = tf.argmax(logits, axis=-1, output_type=tf.int32)
             if uniforms.shape[2]:
-                sampled = choose(logits[:, greedy:], uniforms[:, t])
-                actions = tf.concat([actions, sampled], axis=1)
+                drawn = choose(logits, uniforms[:, t])
+                actions = tf.where(sampled[:, tf.newaxis], drawn, actions)
             physics = cartpole.step(physics, actions)
             returns += tf.cast(alive, tf.float32)
             return t + 1, physics, alive & ~cartpole.has_fallen(physics), returns

@@ -1,15 +1,17 @@
-"""Several runs learn as one: gathered into a program of a shape that fits all, scattered back.
+"""Several runs learn as one: their agents are the rows of programs that fit all, side by side.
 
-Runs may differ in every number but the shapes, and in width and batch size below a common one:
+Agents may differ in every number but the shapes, and in width and batch size below a common one:
 narrow networks are padded with neurons that weigh nothing, for those stay so under gradients, and
 rollouts end one by one. Between two calls each run holds its own state, as if it were alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -23,13 +25,18 @@ from trainer.programs import Program, Rounds, Schedule
 from trainer.randomness import Purpose
 from trainer.run import Run
 from trainer.simulation import CartPoleState, Simulation, Tape
-from trainer.updates import CHUNK_STEPS, Rule, State, settings
+from trainer.updates import CHUNK_STEPS, METRICS, Rule, State, settings
 
-MAX_AGENTS = 64  # in one program; a run of more has one of its own
+# Rows of a program. One size, for compiling takes seconds: more agents take more calls, which run
+# side by side, one a core. On one core twice the rows are hardly any cheaper a row.
+ROWS = 8
+EPISODES = 20  # that each row plays in one call
 # What one call has random numbers for: environment steps of an agent, or rounds of whole episodes,
 # most of whose steps are not taken.
 TAPE_STEPS, TAPE_ROUNDS = 8192, 16
 LEAST_NEURONS, LEAST_STEPS = 32, 512  # of a program; less in one would cost as much
+
+T = TypeVar("T")
 
 
 class Shape(NamedTuple):
@@ -50,144 +57,213 @@ class Shape(NamedTuple):
         )
 
 
+class Learning:
+    """A run's numbers while its agents learn, for the rows that they are to be read from."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.collector = run, collector_of(run)
+        self.state = State(*map(np.array, run.agents.state))
+        self.environments = CartPoleState(*map(np.array, self.collector.state))
+        agents, steps = run.progress.size, run.progress.steps.copy()
+        metrics = np.zeros((agents, len(METRICS)), np.float32)
+        self.learned = Learned(steps, metrics, np.ones(agents, bool))
+        self.taken = np.zeros(agents, np.int64)
+
+    def hand_back(self) -> None:
+        """The run is as far as its rows have come."""
+        self.run.agents.state = State(*map(tf.constant, self.state))
+        self.collector.state = CartPoleState(*map(tf.constant, self.environments))
+        self.collector.collected += self.taken
+        self.run.progress.advance(self.learned)
+
+
+class Block(NamedTuple):
+    """Episodes of one agent: as many as a row plays, or fewer."""
+
+    run: Run
+    agent: int
+    resets: NDArray[np.float32]  # [episodes, 4]
+    uniforms: NDArray[np.float32] | None  # [max_episode_steps, episodes]; None: it acts greedily
+    returns: NDArray[np.float64]  # [episodes], where they go
+
+
 class Stack:
     """Keeps compiled programs, so that runs which come later find them ready."""
 
-    def __init__(self) -> None:
-        self._programs: dict[tuple[Any, ...], dict[int, Callable[..., Any]]] = {}
+    def __init__(self, threads: int = 1) -> None:
+        """`threads`: how many calls of programs run side by side; each keeps one core busy."""
+        self._threads = threads
+        self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def learn(self, runs: Sequence[Run]) -> None:
         """Takes each run some way towards its next evaluation. All must be `stackable`."""
-        for shape, together in _groups(runs, common_shape):
-            self._learn(shape, together)
+        parts = [Learning(run) for run in runs]
+        rows = [(part, agent) for part in parts for agent in agents_in(part.run.progress.learning)]
+        # Agents of a call wait for the one whose rollouts are longest.
+        rows.sort(key=lambda row: row[0].collector.simulation.steps)
+        self._side_by_side(
+            [
+                (shape, self._compiled(("learn", shape), shape.program.rounds), some)
+                for shape, some in tiles(rows, lambda row: common_shape(row[0].run))
+            ],
+            learn_rows,
+        )
+        for part in parts:
+            part.hand_back()
 
     def validate(self, runs: Sequence[Run]) -> list[NDArray[np.float64]]:
-        """Returns `[P, episodes]` of each run's policies as they stand, at its next evaluation."""
-        return self._play(
-            runs,
-            lambda run: collector_of(run).draw_episodes(
-                run.progress.plan.validation_episodes,
+        """Returns `[P, episodes]` of each run's policies as they stand, at its next evaluation.
+
+        NaN for those that have been scored as they stand.
+        """
+        found, blocks = [], list[Block]()
+        for run in runs:
+            progress = run.progress
+            resets, _ = collector_of(run).draw_episodes(
+                progress.plan.validation_episodes,
                 Purpose.VALIDATION,
-                len(run.progress.evaluations),
+                len(progress.evaluations),
                 greedy=True,
-            ),
-        )
+            )
+            returns = np.full(resets.shape[:2], np.nan)
+            blocks += blocks_of(run, progress.to_score, resets, None, returns)
+            found.append(returns)
+        self._play(blocks)
+        return found
 
     def score(
         self, runs: Sequence[Run]
     ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
         """What `Run.returns` of each would be: all greedy ones, all sampled ones."""
+        found: dict[bool, list[NDArray[np.float64]]] = {True: [], False: []}
+        blocks = list[Block]()
+        for run in runs:
+            everybody = np.ones(run.progress.size, bool)
+            for greedy, theirs in found.items():
+                resets, uniforms = collector_of(run).draw_episodes(
+                    run.command.options.evaluation_episodes, Purpose.FINAL, 0, greedy=greedy
+                )
+                returns = np.zeros(resets.shape[:2])
+                drawn = None if greedy else uniforms
+                blocks += blocks_of(run, everybody, resets, drawn, returns)
+                theirs.append(returns)
+        self._play(blocks)
+        return found[True], found[False]
 
-        def draw(run: Run) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            episodes = run.command.options.evaluation_episodes
-            drawn = [
-                collector_of(run).draw_episodes(episodes, Purpose.FINAL, 0, greedy=greedy)
-                for greedy in (True, False)
-            ]
-            return np.concatenate([resets for resets, _ in drawn], axis=1), drawn[1][1]
-
-        halves = [np.split(returns, 2, axis=1) for returns in self._play(runs, draw)]
-        return [greedy for greedy, _ in halves], [sampled for _, sampled in halves]
-
-    def _play(
-        self,
-        runs: Sequence[Run],
-        draw: Callable[[Run], tuple[NDArray[np.float32], NDArray[np.float32]]],
-    ) -> list[NDArray[np.float64]]:
-        """Returns of what each run draws for `Simulation.play`."""
-        drawn = {id(run): draw(run) for run in runs}
-
-        def kind(run: Run) -> tuple[Shape, tuple[int, ...], tuple[int, ...]]:
-            resets, uniforms = drawn[id(run)]
-            return common_shape(run)._replace(steps=None), resets.shape[1:], uniforms.shape[1:]
-
-        found: dict[int, NDArray[np.float64]] = {}
-        for (shape, *shapes), together in _groups(runs, kind):
-            size = sum(map(agents_of, together))
-            key = ("play", shape.task, shape.architecture, *shapes)
-            play, room = self._compiled(key, size, shape.program.simulation.play)
-            weights = np.zeros((room, shape.architecture.size), np.float32)
-            resets, uniforms = (np.zeros((room, *shape), np.float32) for shape in shapes)
-            for run, rows in _rows(together):
-                weights[rows, _places(run, shape)] = run.agents.state.averaged.numpy()
-                resets[rows], uniforms[rows] = drawn[id(run)]
-            returns = play(*map(tf.constant, (weights, resets, uniforms))).numpy()
-            for run, rows in _rows(together):
-                found[id(run)] = returns[rows].astype(np.float64)
-        return [found[id(run)] for run in runs]
-
-    def _learn(self, shape: Shape, runs: Sequence[Run]) -> None:
-        rounds, room = self._compiled(
-            ("learn", shape), sum(map(agents_of, runs)), shape.program.rounds
+    def _play(self, blocks: Sequence[Block]) -> None:
+        """Fills in the blocks' returns."""
+        self._side_by_side(
+            [
+                (shape, self._compiled(("play", shape), shape.program.simulation.play), some)
+                for shape, some in tiles(
+                    blocks, lambda block: common_shape(block.run)._replace(steps=None, num_envs=1)
+                )
+            ],
+            play_rows,
         )
-        state = [np.zeros((room, shape.architecture.size), np.float32) for _ in range(4)]
-        state.append(np.zeros((room, 1), np.float32))
-        physics = np.zeros((room, shape.num_envs, 4))
-        elapsed = np.zeros((room, shape.num_envs), np.int32)
-        hyperparameters = [runs[0].agents.hyperparameters[0]] * room
-        steps, until, totals = (np.ones(room, np.int64) for _ in range(3))
-        training, lengths = np.zeros(room, bool), np.ones(room, np.int32)
-        whole = shape.program.simulation.steps
-        most = max(1, TAPE_STEPS // shape.num_envs // whole) if shape.steps else TAPE_ROUNDS
-        length = most * whole
-        resets = length if shape.steps else most
-        tape = Tape(
-            np.zeros((room, length, shape.num_envs), np.float32),
-            np.zeros((room, resets, shape.num_envs, 4), np.float32),
-        )
-        for run, rows in _rows(runs):
-            progress, collector = run.progress, collector_of(run)
-            for ours, theirs in zip(state, run.agents.state, strict=True):
-                ours[rows, _places(run, shape) if ours.shape[1] > 1 else slice(1)] = theirs.numpy()
-            physics[rows], elapsed[rows] = (x.numpy() for x in collector.state)
-            hyperparameters[rows] = run.agents.hyperparameters
-            steps[rows], training[rows] = progress.steps, progress.training
-            until[rows], totals[rows] = progress.next_evaluation, progress.plan.total_steps
-            lengths[rows] = own = collector.simulation.steps
-            longest = (until[rows] - steps[rows])[progress.learning].max(initial=1)
-            wanted = -(-int(longest) // (own * shape.num_envs)) if shape.steps else length
-            collector.fill(
-                Tape(tape.acting[rows], tape.resets[rows]),
-                progress.learning,
-                min(wanted, length // own),
-            )
-        after: Rounds = rounds(
-            settings(hyperparameters),
-            Rounds.begin(
-                State(*map(tf.constant, state)),
-                CartPoleState(tf.constant(physics), tf.constant(elapsed)),
-                steps,
-            ),
-            Tape(*map(tf.constant, tape)),
-            Schedule(*map(tf.constant, (training, until, totals, lengths))),
-        )
-        state = [x.numpy() for x in after.agents]
-        physics, elapsed = (x.numpy() for x in after.environments)
-        taken, metrics, finite = (x.numpy() for x in (after.taken, after.metrics, after.finite))
-        learned_steps = after.steps.numpy()
-        for run, rows in _rows(runs):
-            places, collector = _places(run, shape), collector_of(run)
-            run.agents.state = State(
-                *(tf.constant(x[rows][:, places] if x.shape[1] > 1 else x[rows]) for x in state)
-            )
-            collector.state = CartPoleState(tf.constant(physics[rows]), tf.constant(elapsed[rows]))
-            collector.collected += taken[rows]
-            run.progress.advance(Learned(learned_steps[rows], metrics[rows], finite[rows]))
 
-    def _compiled(
-        self, key: tuple[Any, ...], agents: int, function: Callable[..., Any]
-    ) -> tuple[Callable[..., Any], int]:
-        """A compiled function with room for so many agents, and the room it has.
+    def _compiled(self, key: tuple[Any, ...], function: Callable[..., Any]) -> Callable[..., Any]:
+        if key not in self._programs:
+            self._programs[key] = tf.function(function, jit_compile=True, autograph=False)
+        return self._programs[key]
 
-        One that is there already will do unless it is four times too large: compiling takes
-        seconds, idle rows take little.
-        """
-        known = self._programs.setdefault(key, {})
-        fitting = [room for room in sorted(known) if agents <= room <= 4 * max(agents, 8)]
-        room = fitting[0] if fitting else max(8, _power_of_two(agents))
-        if room not in known:
-            known[room] = tf.function(function, jit_compile=True, autograph=False)
-        return known[room], room
+    def _side_by_side(
+        self, calls: list[tuple[Shape, Callable[..., Any], Any]], call: Callable[..., None]
+    ) -> None:
+        """Makes all calls, as many at a time as there are threads; those that last first."""
+        calls.sort(key=lambda each: -each[0].architecture.hidden_neurons)
+        with ThreadPoolExecutor(self._threads) as pool:
+            for _ in pool.map(lambda each: call(*each), calls):
+                pass
+
+
+def learn_rows(
+    shape: Shape, program: Callable[..., Any], rows: Sequence[tuple[Learning, int]]
+) -> None:
+    """Takes at most `ROWS` agents some way towards their next evaluations."""
+    state = [np.zeros((ROWS, shape.architecture.size), np.float32) for _ in range(4)]
+    state.append(np.zeros((ROWS, 1), np.float32))
+    physics = np.zeros((ROWS, shape.num_envs, 4))
+    elapsed = np.zeros((ROWS, shape.num_envs), np.int32)
+    hyperparameters = [rows[0][0].run.agents.hyperparameters[0]] * ROWS
+    steps, until, totals = (np.ones(ROWS, np.int64) for _ in range(3))
+    training, lengths = np.zeros(ROWS, bool), np.ones(ROWS, np.int32)
+    whole = shape.program.simulation.steps
+    most = max(1, TAPE_STEPS // shape.num_envs // whole) if shape.steps else TAPE_ROUNDS
+    length = most * whole
+    tape = Tape(
+        np.zeros((ROWS, length, shape.num_envs), np.float32),
+        np.zeros((ROWS, length if shape.steps else most, shape.num_envs, 4), np.float32),
+    )
+    for row, (part, agent) in enumerate(rows):
+        progress, places = part.run.progress, _places(part.run, shape)
+        for ours, theirs in zip(state, part.state, strict=True):
+            ours[row, places if len(theirs[agent]) > 1 else slice(1)] = theirs[agent]
+        physics[row], elapsed[row] = (x[agent] for x in part.environments)
+        hyperparameters[row] = part.run.agents.hyperparameters[agent]
+        steps[row], training[row] = progress.steps[agent], True
+        until[row], totals[row] = progress.next_evaluation, progress.plan.total_steps
+        lengths[row] = own = part.collector.simulation.steps
+        rollouts = length // own
+        if shape.steps:
+            left = math.ceil((until[row] - steps[row]) / (own * shape.num_envs))
+            rollouts = min(rollouts, left)
+        part.collector.fill_row(Tape(tape.acting[row], tape.resets[row]), agent, rollouts)
+    after: Rounds = program(
+        settings(hyperparameters),
+        Rounds.begin(
+            State(*map(tf.constant, state)),
+            CartPoleState(tf.constant(physics), tf.constant(elapsed)),
+            steps,
+        ),
+        Tape(*map(tf.constant, tape)),
+        Schedule(*map(tf.constant, (training, until, totals, lengths))),
+    )
+    state = [x.numpy() for x in after.agents]
+    learned = [x.numpy() for x in (after.steps, after.metrics, after.finite)]
+    environments, taken = [x.numpy() for x in after.environments], after.taken.numpy()
+    for row, (part, agent) in enumerate(rows):
+        places = _places(part.run, shape)
+        for theirs, ours in zip(part.state, state, strict=True):
+            theirs[agent] = ours[row, places if len(theirs[agent]) > 1 else slice(1)]
+        for theirs, ours in zip(
+            (*part.environments, *part.learned), (*environments, *learned), strict=True
+        ):
+            theirs[agent] = ours[row]
+        part.taken[agent] = taken[row]
+
+
+def play_rows(shape: Shape, program: Callable[..., Any], blocks: Sequence[Block]) -> None:
+    """Plays at most `ROWS` blocks, and fills in their returns."""
+    weights = np.zeros((ROWS, shape.architecture.size), np.float32)
+    resets = np.zeros((ROWS, EPISODES, 4), np.float32)
+    uniforms = np.zeros((ROWS, shape.task.max_episode_steps, EPISODES), np.float32)
+    sampled = np.zeros(ROWS, bool)
+    for row, block in enumerate(blocks):
+        episodes = len(block.resets)
+        averaged = block.run.agents.state.averaged[block.agent].numpy()
+        weights[row, _places(block.run, shape)] = averaged
+        resets[row, :episodes] = block.resets
+        if block.uniforms is not None:
+            sampled[row], uniforms[row, :, :episodes] = True, block.uniforms
+    found = program(*map(tf.constant, (weights, resets, uniforms, sampled))).numpy()
+    for row, block in enumerate(blocks):
+        block.returns[:] = found[row, : len(block.returns)]
+
+
+def blocks_of(
+    run: Run,
+    agents: NDArray[np.bool_],
+    resets: NDArray[np.float32],
+    uniforms: NDArray[np.float32] | None,
+    returns: NDArray[np.float64],
+) -> Iterator[Block]:
+    """The episodes `[P, episodes, ...]` of those `agents` of a run, cut into blocks."""
+    for agent in agents_in(agents):
+        for start in range(0, resets.shape[1], EPISODES):
+            part = slice(start, start + EPISODES)
+            drawn = None if uniforms is None else uniforms[agent, :, part]
+            yield Block(run, agent, resets[agent, part], drawn, returns[agent, part])
 
 
 def stackable(run: Run) -> bool:
@@ -214,30 +290,25 @@ def common_shape(run: Run) -> Shape:
     )
 
 
-def agents_of(run: Run) -> int:
-    return int(run.progress.size)
-
-
 def collector_of(run: Run) -> CompiledCollector:
     assert isinstance(run.collector, CompiledCollector), "only such runs are stackable"
     return run.collector
 
 
-def _groups(runs: Iterable[Run], key: Callable[[Run], Any]) -> list[tuple[Any, list[Run]]]:
-    """Runs of one key together, at most `MAX_AGENTS` agents in a group unless one run has more."""
-    groups: dict[Any, list[list[Run]]] = {}
-    for run in runs:
-        theirs = groups.setdefault(key(run), [[]])
-        if theirs[-1] and sum(map(agents_of, (*theirs[-1], run))) > MAX_AGENTS:
-            theirs.append([])
-        theirs[-1].append(run)
-    return [(key, group) for key, several in groups.items() for group in several]
+def agents_in(chosen: NDArray[np.bool_]) -> list[int]:
+    return np.flatnonzero(chosen).tolist()
 
 
-def _rows(runs: Sequence[Run]) -> list[tuple[Run, slice]]:
-    """Each run with the rows of its agents."""
-    ends = np.cumsum([agents_of(run) for run in runs]).tolist()
-    return [(run, slice(end - agents_of(run), end)) for run, end in zip(runs, ends, strict=True)]
+def tiles(rows: Sequence[T], key: Callable[[T], Shape]) -> list[tuple[Shape, list[T]]]:
+    """Rows of one shape together, in their order, at most `ROWS` in each."""
+    groups: dict[Shape, list[T]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return [
+        (shape, group[start : start + ROWS])
+        for shape, group in groups.items()
+        for start in range(0, len(group), ROWS)
+    ]
 
 
 def _places(run: Run, shape: Shape) -> NDArray[np.int64]:
