@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from trainer.agents import Agents
 from trainer.artifacts import MODEL, SAVED_MODEL
 from trainer.config import Hyperparameters
-from trainer.export import keras_model, save_saved_model
+from trainer.export import Policy, keras_model, save_saved_model
 from trainer.networks import Architecture, forward
 from trainer.randomness import Streams
 
@@ -142,7 +142,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, finished_run: Any) -> dict[
     folder = tmp_path_factory.mktemp("elsewhere")
     images = stack("a2c", PIXELS, pixels=True)
     image_model = keras_model(images.agents, 0, pixels=True)
-    save_saved_model(image_model, folder / "images")
+    save_saved_model(Policy(images.agents, 0, pixels=True), folder / "images")
     features = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
     run_model = keras.saving.load_model(finished_run.job_dir / MODEL, safe_mode=True)
     cases = {

@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from trainer.agents import Agents
 from trainer.artifacts import MODEL, SAVED_MODEL, JobDir
-from trainer.networks import Architecture, Network
+from trainer.networks import Architecture, Network, forward
 
 
 def save_models(job_dir: JobDir, agents: Agents, agent: int, *, pixels: bool) -> None:
     """Writes both models of one agent. Raises OSError."""
-    model = keras_model(agents, agent, pixels=pixels)
-    job_dir.write(MODEL, model.save)
-    job_dir.write(SAVED_MODEL, lambda path: save_saved_model(model, path))
+    job_dir.write(MODEL, keras_model(agents, agent, pixels=pixels).save)
+    policy = Policy(agents, agent, pixels=pixels)
+    job_dir.write(SAVED_MODEL, lambda path: save_saved_model(policy, path))
 
 
 def keras_model(agents: Agents, agent: int, *, pixels: bool = False) -> keras.Model:
@@ -65,22 +65,40 @@ def _stacked_layers(architecture: Architecture, network: Network, head: str, x: 
     return x
 
 
-def save_saved_model(model: keras.Model, path: Path) -> None:
+class Policy(tf.Module):  # type: ignore[misc]
+    """One agent's policy by the very arithmetic that it was trained with.
+
+    Not by way of the Keras model, whose saving takes three times as long.
+    """
+
+    def __init__(self, agents: Agents, agent: int, *, pixels: bool) -> None:
+        super().__init__()
+        architecture = agents.architecture
+        weights = agents.state.averaged.numpy()[agent : agent + 1]
+        self.actor = [
+            tuple(map(tf.Variable, layer)) for layer in architecture.unpack(weights)["actor"]
+        ]
+        spec = tf.TensorSpec(
+            (None, *architecture.observation_shape),
+            tf.uint8 if pixels else tf.float32,
+            name="observations",
+        )
+
+        def act(observations: tf.Tensor) -> dict[str, tf.Tensor]:
+            logits = forward(self.actor, observations[tf.newaxis], architecture.convolutions)[0]
+            probabilities = tf.nn.softmax(logits)
+            return {"probabilities": probabilities, "action": tf.argmax(logits, axis=-1)}
+
+        self.act = tf.function(act, input_signature=[spec], autograph=False)
+
+
+def save_saved_model(policy: Policy, path: Path) -> None:
     """Writes a SavedModel: `serving_default` maps observations to probabilities and the action.
 
     Raises:
         OSError: it cannot be written.
     """
-    spec = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype, name="observations")
-
-    @tf.function(input_signature=[spec])
-    def act(observations: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = model(observations)["probabilities"]
-        return {"probabilities": probabilities, "action": tf.argmax(probabilities, axis=-1)}
-
-    module = tf.Module()
-    module.model, module.act = model, act
     try:
-        tf.saved_model.save(module, str(path), signatures=act)
+        tf.saved_model.save(policy, str(path), signatures=policy.act)
     except tf.errors.OpError as error:  # how TensorFlow says that a disk is full
         raise OSError(None, error.message.strip() or "could not be written", path.name) from error

@@ -7,6 +7,7 @@ It runs on NumPy arrays as on tensors, so that stepping Gymnasium environments p
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,22 +90,19 @@ class Architecture(NamedTuple):
         }
 
 
-def forward(
-    network: Network, inputs: Array, convolutions: tuple[tuple[int, int, int], ...]
-) -> Array:
+def forward(network: Sequence[tuple[Any, Any]], inputs: Array, convolutions: Convolutions) -> Array:
     """The last layer's outputs `[P, B, outputs]` for `inputs` `[P, B, *observation]`."""
     xp = np if isinstance(inputs, np.ndarray) else tf
-    agents, batch = inputs.shape[:2]
-    x = inputs
+    agents, x = inputs.shape[0], inputs
     if x.dtype == np.uint8:
         x = (x.astype(np.float32) if xp is np else tf.cast(x, tf.float32)) / 255.0
     for (_, size, stride), (kernel, bias) in zip(convolutions, network, strict=False):
         x = _patches(x, size, stride)  # a convolution is a dense layer over patches
         height, width, features = x.shape[2:]
         x = xp.tanh(xp.reshape(x, (agents, -1, features)) @ kernel + bias)
-        x = xp.reshape(x, (agents, batch, height, width, -1))
+        x = xp.reshape(x, (agents, -1, height, width, kernel.shape[-1]))
     if convolutions:
-        x = xp.reshape(x, (agents, batch, -1))
+        x = xp.reshape(x, (agents, -1, math.prod(x.shape[2:])))
     *hidden, (kernel, bias) = network[len(convolutions) :]
     for weight, offset in hidden:
         x = xp.tanh(x @ weight + offset)
@@ -117,12 +115,12 @@ def _patches(images: Array, size: int, stride: int) -> Array:
         windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(2, 3))
         windows = np.moveaxis(windows[:, :, ::stride, ::stride], 4, -1)
         return windows.reshape(*windows.shape[:4], -1)
-    agents, batch, *image = images.shape
+    agents, _, *image = images.shape
     flat = tf.reshape(images, [-1, *image])
     patches = tf.image.extract_patches(
         flat, [1, size, size, 1], [1, stride, stride, 1], [1, 1, 1, 1], "VALID"
     )
-    return tf.reshape(patches, [agents, batch, *patches.shape[1:]])
+    return tf.reshape(patches, [agents, -1, *patches.shape[1:]])
 
 
 def initialise(
