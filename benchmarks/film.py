@@ -100,7 +100,10 @@ def episode(environment: Any, policy: Callable[[Any], int], seed: int) -> Episod
     without_a_screen()
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder, "episode.mp4")
-        (score,) = record_episodes(environment, policy, video, seeds=[seed])
+        (score,) = record_episodes(
+            environment, policy, video, seeds=[seed],
+            frames_per_second=environment.frames_per_second,
+        )  # fmt: skip
         steps = int(score)  # CartPole pays 1 for each
         shown = {*range(0, steps, EVERY), steps}
         with imageio.get_reader(video, format="FFMPEG") as frames:

@@ -229,13 +229,14 @@ def test_the_video_is_one_whole_greedy_episode_of_the_saved_agent(
         frames, over = frames + 1, terminated or truncated
     env.close()
     with imageio.get_reader(finished_run.job_dir / artifacts.RECORDING, "FFMPEG") as video:
-        assert video.count_frames() == frames
+        every_other, odd_end = divmod(frames - 1, 2)  # of 50 a second; the last always
+        assert video.count_frames() == 1 + every_other + odd_end
 
 
 def test_the_video_runs_at_the_environments_own_pace_and_size(finished_run: Any) -> None:
     with imageio.get_reader(finished_run.job_dir / artifacts.RECORDING, "FFMPEG") as video:
         about = video.get_meta_data()
-    assert about["fps"] == 50
+    assert about["fps"] == 25  # every other of its 50
     assert about["size"] == (600, 400)
 
 

@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             policy,
             temporary,
             seeds=range(chosen.seed, chosen.seed + chosen.episodes),
+            frames_per_second=environment.frames_per_second,
         )
         temporary.replace(output)
     except OSError as error:

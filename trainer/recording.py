@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,39 +13,52 @@ import numpy as np
 
 from trainer.environments import Environment
 
+FRAMES_PER_SECOND = 30  # twice as many take twice as long, and show nothing more
 # Flat colours are small however they are encoded: the quickest way takes half the time.
 _QUICKLY = ("-preset", "ultrafast", "-threads", "1")
 Policy = Callable[[np.ndarray[Any, Any]], int]  # one encoded observation to an action, from 0
 
 
 def record_episodes(
-    environment: Environment, policy: Policy, path: Path, *, seeds: Sequence[int]
+    environment: Environment,
+    policy: Policy,
+    path: Path,
+    *,
+    seeds: Sequence[int],
+    frames_per_second: int = FRAMES_PER_SECOND,
 ) -> list[float]:
-    """Plays whole episodes, one a seed, into one mp4 at the environment's own frame rate.
+    """Plays whole episodes, one a seed, into one mp4 at the environment's own pace.
 
     Returns their undiscounted returns. Whatever the renderer raises comes through.
+
+    Args:
+        frames_per_second: at most; of more every other is kept, or every third, and the last.
     """
+    every = math.ceil(environment.frames_per_second / frames_per_second)
     env = environment.make(render_mode="rgb_array")
     try:
         # Two is the largest factor that H.264 asks of width and height; 16 would stretch frames.
         with imageio.get_writer(
-            path, format="FFMPEG", fps=environment.frames_per_second, macro_block_size=2,
+            path, format="FFMPEG", fps=environment.frames_per_second / every, macro_block_size=2,
             output_params=[*_QUICKLY],
         ) as video:  # fmt: skip
-            return [_record(environment, env, policy, seed, video) for seed in seeds]
+            return [_record(environment, env, policy, seed, video, every) for seed in seeds]
     finally:
         env.close()
 
 
-def _record(environment: Environment, env: Any, policy: Policy, seed: int, video: Any) -> float:
+def _record(
+    environment: Environment, env: Any, policy: Policy, seed: int, video: Any, every: int
+) -> float:
     observation, _ = env.reset(seed=seed)
     video.append_data(_frame(env))
-    total, over = 0.0, False
+    total, steps, over = 0.0, 0, False
     while not over:
         action = policy(environment.encode([observation])[0]) + environment.first_action
         observation, reward, terminated, truncated, _ = env.step(action)
-        video.append_data(_frame(env))
-        total, over = total + float(reward), terminated or truncated
+        total, steps, over = total + float(reward), steps + 1, terminated or truncated
+        if over or steps % every == 0:
+            video.append_data(_frame(env))
     return total
 
 
