@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # A module may import modules of lower layers only. A new module fails here until it has a place.
 TRAINER = (
     {"task", "batch", "play", "recover", "sync"},
-    {"session", "stack"},
+    {"session", "stack", "voices"},
     {"preparation", "run", "endings"},
     {"train", "job"},
     {"learners", "mirror", "console", "export", "flags", "policy", "provenance", "recording"},

@@ -15,17 +15,19 @@ import json
 import logging
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
-from trainer import runtime, signals
-from trainer.console import log_handler, log_to_console, quiet_standard_error
+from trainer import runtime, signals, voices
+from trainer.console import log_to_console, quiet_standard_error
 from trainer.endings import BAD_COMMAND, FAILED, FAULTS, SUCCESS, told
 from trainer.flags import parse
 from trainer.session import Session
@@ -51,20 +53,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="end the runs too, with checkpoints, when the input ends: its writer is gone",
     )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="how many programs run side by side (default: one a core)",
+    )
     options = parser.parse_args(arguments)
+    if options.threads < 1:
+        parser.error(f"--threads must be at least 1, but is {options.threads}")
     runtime.prepare()
+    runtime.prefer_one_core()
     log_to_console(sys.stderr)  # stdout is for answers
-    orders: queue.Queue[Order | None] = queue.Queue()
-    threading.Thread(target=_read, args=(sys.stdin, orders), name="orders", daemon=True).start()
+    events: queue.Queue[Event] = queue.Queue()
+    threading.Thread(target=_read, args=(sys.stdin, events), name="orders", daemon=True).start()
     with quiet_standard_error():
         from trainer.stack import Stack
-    batch = Batch(Stack(), _answer, ends_with_input=options.end_with_input)
-    try:
-        with signals.handled():
-            batch.serve(orders)
-    except Stopped as stopped:
-        batch.end_early(stopped)
-        return stopped.exit_code
+    answers = sys.stdout
+    batch = Batch(
+        Stack(options.threads),
+        lambda answer: print(json.dumps(answer), file=answers, flush=True),
+        events,
+        ends_with_input=options.end_with_input,
+    )
+    with voices.heard(sys.stderr):
+        try:
+            with signals.handled():
+                batch.serve()
+        except Stopped as stopped:
+            batch.end_early(stopped)
+            return stopped.exit_code
     return 0
 
 
@@ -79,7 +97,6 @@ class Member:
         self._log = sys.stderr
         if "log" in order:
             self._log = open(order["log"], "a", encoding="utf-8")  # noqa: SIM115, `close` does
-        self._handler = log_handler(self._log)
         self._started = time.monotonic()
         self._session: Session | None = None
         self.cpu_seconds = 0.0
@@ -94,8 +111,14 @@ class Member:
     def run(self) -> Run:
         return self.session.run
 
+    @property
+    def agents(self) -> int:
+        """How many there are of it, for what is borne together."""
+        begun = self._session is not None and hasattr(self._session, "run")
+        return self.run.progress.size if begun else 1
+
     def begin(self) -> None:
-        with self._speaking(), _environment(self._environ):
+        with _environment(self._environ):
             self._session = Session(parse(self._arguments), self._arguments, os.environ)
             if self.session.finished:
                 self.exit_code = SUCCESS
@@ -111,8 +134,7 @@ class Member:
         """Does some of the run's own work. What goes wrong with it ends this run only."""
         if self.exit_code is not None:
             return
-        before = time.process_time()
-        with self._speaking():
+        with voices.speaking_to(self._log):
             try:
                 work()
             except SystemExit as ended:  # of the command line's reading
@@ -126,7 +148,6 @@ class Member:
             except Exception:  # a fault of ours must not take the others with it
                 log.error("%s", traceback.format_exc())
                 self.exit_code = FAILED
-        self.cpu_seconds += time.process_time() - before
 
     def end_early(self, stopped: Stopped) -> None:
         def end() -> None:
@@ -136,9 +157,14 @@ class Member:
 
         self.attempt(end)
 
+    def finish(self) -> None:
+        """Models, video and manifest."""
+        self.session.finish()
+        self.exit_code = SUCCESS
+
     def close(self) -> Order:
         """Lets go of its files; the answer."""
-        with self._speaking():
+        with voices.speaking_to(self._log):
             if self._session is not None:
                 self._session.close()
         if self._log is not sys.stderr:
@@ -147,56 +173,75 @@ class Member:
             "id": self.id,
             "exit_code": self.exit_code,
             "seconds": round(time.monotonic() - self._started, 3),
-            "cpu_seconds": round(self.cpu_seconds, 3),
+            "cpu_seconds": round(self.cpu_seconds, 6),
         }
 
-    @contextlib.contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """What is logged meanwhile is said by this run."""
-        before, log.handlers = log.handlers, [self._handler]
-        try:
-            with contextlib.redirect_stderr(self._log), contextlib.redirect_stdout(self._log):
-                yield
-        finally:
-            log.handlers = before
+
+Event = Order | Member | None  # an order, a run that has been finished, or the end of the input
 
 
 class Batch:
-    """Runs that learn together. They come and go between two evaluations."""
+    """Runs that learn together. They come and go between two evaluations.
+
+    A thread finishes those that have been scored, one by one, while the others go on learning.
+    """
 
     def __init__(
-        self, stack: Stack, answer: Callable[[Order], None], *, ends_with_input: bool = False
+        self,
+        stack: Stack,
+        answer: Callable[[Order], None],
+        events: queue.Queue[Event],
+        *,
+        ends_with_input: bool = False,
     ) -> None:
         self._stack, self._answer, self._ends_with_input = stack, answer, ends_with_input
+        self._events = events
         self._members: list[Member] = []
+        self._finisher = ThreadPoolExecutor(1, "finisher")
+        self._finishing: dict[Member, Future[None]] = {}
+        self._counted = 0.0  # seconds of the processor that have been borne
 
-    def serve(self, orders: queue.Queue[Order | None]) -> None:
+    def serve(self) -> None:
         """Takes orders until there are no more, and carries them out. Raises Stopped."""
         open_ = True
-        while open_ or self._members:
-            while open_ and (not self._members or not orders.empty()):
-                order = orders.get()
-                if order is None:
+        while open_ or self._members or self._finishing:
+            while not self._events.empty() or not self._members:
+                event = self._events.get()
+                if isinstance(event, Member):
+                    self._dismiss_finished([event])
+                elif event is not None:
+                    self._take(event)
+                else:
                     open_ = False
                     if self._ends_with_input:
                         self.end_early(Stopped(signal.SIGTERM))
-                else:
-                    self._take(order)
+                if not (open_ or self._members or self._finishing):
+                    return
             self._advance()
 
     def end_early(self, stopped: Stopped) -> None:
-        """Ends every run, with a checkpoint."""
-        for member in self._members:
+        """Ends every run, with a checkpoint; the one that is being finished is finished."""
+        for member in [*self._members, *self._finishing]:
+            self._end(member, stopped)
+        wait(self._finishing.values())
+        self._dismiss_finished([*self._finishing])
+        self._dismiss_ended()
+
+    def _end(self, member: Member, stopped: Stopped) -> None:
+        """Ends a run with a checkpoint, unless its models are on their way."""
+        if member not in self._finishing:
             member.end_early(stopped)
-        self._dismiss()
+        elif self._finishing[member].cancel():
+            member.end_early(stopped)
+            self._dismiss_finished([member])
 
     def _take(self, order: Order) -> None:
         from trainer.stack import stackable
 
         if order.get("stop"):
-            for member in self._members:
+            for member in [*self._members, *self._finishing]:
                 if member.id == order.get("id"):
-                    member.end_early(Stopped(signal.SIGTERM))
+                    self._end(member, Stopped(signal.SIGTERM))
         else:
             try:
                 member = Member(order)
@@ -210,22 +255,21 @@ class Batch:
             if member.exit_code is None and not stackable(member.run):
                 # Where environments cannot be compiled there is nothing to be shared.
                 member.attempt(member.carry_out)
-        self._dismiss()
+        self._dismiss_ended()
 
     def _advance(self) -> None:
-        """Takes every run as far as its next evaluation, or through its end."""
+        """Takes every run as far as its next evaluation, or to where only files are missing."""
         self._learn([m for m in self._members if m.run.progress.learning.any()])
         waiting = [m for m in self._members if not m.run.progress.learning.any()]
         self._evaluate([m for m in waiting if m.run.progress.training.any()])
         self._complete([m for m in self._members if not m.run.progress.training.any()])
-        self._dismiss()
+        self._dismiss_ended()
 
     def _learn(self, members: list[Member]) -> None:
-        if members:
-            with self._shared(members), signals.held():
-                self._stack.learn([member.run for member in members])
-            for member in members:
-                member.attempt(member.session.on_round)
+        with signals.held():
+            self._stack.learn([member.run for member in members])
+        for member in members:
+            member.attempt(member.session.on_round)
 
     def _evaluate(self, members: list[Member]) -> None:
         for member, scores in zip(members, self._validation(members), strict=True):
@@ -235,45 +279,52 @@ class Batch:
                 member.attempt(partial(member.session.on_evaluation, evaluation))
 
     def _complete(self, members: list[Member]) -> None:
-        if not members:
-            return
         unknown = [m for m in members if m.run.progress.to_score.any()]
         for member, scores in zip(unknown, self._validation(unknown), strict=True):
             member.run.progress.settle(scores)
         for member in members:
             member.attempt(member.session.trained)
-        with self._shared(members):
-            greedy, sampled = self._stack.score([member.run for member in members])
+        greedy, sampled = self._stack.score([member.run for member in members])
         # All scores before the first model: nothing slow comes before a tuning metric.
         for member, *returns in zip(members, greedy, sampled, strict=True):
             member.attempt(partial(member.session.score, *returns))
         for member in members:
-            member.attempt(member.session.finish)
             if member.exit_code is None:
-                member.exit_code = 0
-            self._dismiss()
+                self._members.remove(member)
+                self._finishing[member] = self._finisher.submit(self._finish, member)
+
+    def _finish(self, member: Member) -> None:
+        """In a thread of its own."""
+        member.attempt(member.finish)
+        self._events.put(member)
 
     def _validation(self, members: list[Member]) -> list[Any]:
-        """Mean validation returns `[P]` of each run."""
-        with self._shared(members):
-            returns = self._stack.validate([member.run for member in members])
+        """Mean validation returns `[P]` of each run; NaN for agents whose score is known."""
+        returns = self._stack.validate([member.run for member in members])
         return [each.mean(axis=1) for each in returns]
 
-    @contextlib.contextmanager
-    def _shared(self, members: list[Member]) -> Iterator[None]:
-        """Work for several runs: each bears its agents' part of the processor's time."""
-        before = time.process_time()
-        yield
-        agents = sum(member.run.progress.size for member in members)
-        for member in members:
-            share = member.run.progress.size / agents
-            member.cpu_seconds += share * (time.process_time() - before)
-
-    def _dismiss(self) -> None:
-        """Answers for those that have ended."""
+    def _dismiss_ended(self) -> None:
+        """Answers for those that need no models, or can have none."""
+        self._share_costs()
         for member in [m for m in self._members if m.exit_code is not None]:
             self._members.remove(member)
             self._answer(member.close())
+
+    def _dismiss_finished(self, members: Sequence[Member]) -> None:
+        """Answers for those that the finisher is done with."""
+        self._share_costs()
+        for member in members:
+            if self._finishing.pop(member, None) is not None:
+                self._answer(member.close())
+
+    def _share_costs(self) -> None:
+        """All runs that are here bear the processor's time since the last call, by their agents."""
+        now = _cpu_seconds()
+        here = [*self._members, *self._finishing]
+        agents = sum(member.agents for member in here)
+        for member in here:
+            member.cpu_seconds += (now - self._counted) * member.agents / agents
+        self._counted = now
 
 
 @contextlib.contextmanager
@@ -288,7 +339,13 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _read(lines: IO[str], orders: queue.Queue[Order | None]) -> None:
+def _cpu_seconds() -> float:
+    """Of this process, and of its children that have ended."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _read(lines: IO[str], events: queue.Queue[Event]) -> None:
     """Hands over what stands on each line; None at the end."""
     for line in lines:
         try:
@@ -296,15 +353,11 @@ def _read(lines: IO[str], orders: queue.Queue[Order | None]) -> None:
         except ValueError:
             order = None
         if isinstance(order, dict):
-            orders.put(order)
+            events.put(order)
         elif line.strip():
             log.error("A line must be a JSON object, but is %s", line.strip()[:200])
-            orders.put({"id": None})
-    orders.put(None)
-
-
-def _answer(answer: Order) -> None:
-    print(json.dumps(answer), flush=True)
+            events.put({"id": None})
+    events.put(None)
 
 
 if __name__ == "__main__":

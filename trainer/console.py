@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import math
 import os
@@ -31,7 +32,7 @@ def log_to_console(news_to: TextIO | None = None) -> None:
     log.propagate = False
 
 
-def log_handler(file: TextIO) -> logging.Handler:
+def log_handler(file: TextIO | io.TextIOBase) -> logging.Handler:
     """Writes all that is logged into one file, as a terminal would show it."""
     handler = logging.StreamHandler(file)
     handler.setFormatter(_Labelled())

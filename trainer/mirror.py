@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 from trainer.artifacts import MANIFEST
@@ -69,8 +71,7 @@ class Mirror:
         self._connected = True
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
-        self._thread.start()
+        self._thread = _thread(self._work, "mirror")
 
     def flush(self, deadline: float) -> list[str]:
         """Ends the thread, uploads what is missing for at most `deadline` seconds, and returns
@@ -81,8 +82,7 @@ class Mirror:
         until = time.monotonic() + deadline
         self._stop.set()
         # In a thread, for a request that hangs may do so for longer than the deadline.
-        last = threading.Thread(target=self._flush, args=(until,), name="flush", daemon=True)
-        last.start()
+        last = _thread(partial(self._flush, until), "flush")
         last.join(min(max(deadline, 1.0), threading.TIMEOUT_MAX))
         return self._missing()
 
@@ -210,3 +210,11 @@ def files(folder: Path) -> Iterator[tuple[str, Signature]]:
                 found = path.stat()
                 signature = found.st_ino, found.st_size, found.st_mtime_ns
                 yield path.relative_to(folder).as_posix(), signature
+
+
+def _thread(work: Callable[[], None], name: str) -> threading.Thread:
+    """Started; what it says is said by the run that starts it."""
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), name=name, daemon=True)
+    thread.start()
+    return thread
