@@ -57,8 +57,10 @@ def keep(
 
 
 def _keep(study: optuna.Study, known: int, folder: Path, task: Task) -> None:
-    trial = study.get_trials(deepcopy=False)[known + task.trial - 1]
-    storage = study._storage
+    storage, number = study._storage, known + task.trial - 1
+    trial = storage.get_trial(
+        storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+    )
     there = {meta.filename for meta in get_all_artifact_meta(trial, storage=storage)}
     folder.mkdir(exist_ok=True)
     # Beside the artefacts, so that those made here become theirs by a link too.

@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, create_trial
 
 from tuner import space
 from tuner.space import Value
@@ -57,7 +57,7 @@ def asked(
         direction="minimize" if direction == MINIMIZE else "maximize",
         sampler=sampler(algorithm, len(trials)),
     )
-    study.add_trials(trials)
+    study.add_trials(map(_bare, trials))
     fixed = planned(parameters, algorithm, len(trials), first)
     if fixed is not None:
         study.enqueue_trial(fixed)
@@ -65,3 +65,13 @@ def asked(
     for parameter in parameters:
         space.suggest(trial, parameter)
     return trial.params
+
+
+def _bare(trial: FrozenTrial) -> FrozenTrial:
+    """All that a sampler looks at."""
+    return create_trial(
+        state=trial.state,
+        values=trial.values,
+        params=trial.params,
+        distributions=trial.distributions,
+    )

@@ -16,7 +16,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tuner import sampling, space
 from tuner.differences import differences
@@ -68,6 +68,7 @@ class Study:
             StudyError: the folder holds another study, or a file that is none.
         """
         self._parameters, self._algorithm, self._first = parameters, algorithm, dict(first)
+        self._direction = direction
         self._left: list[Record] | None = None
         self._records: list[Record] | None = None
         self._parts: dict[str, Record | None] = {}
@@ -94,6 +95,8 @@ class Study:
             )
         with spoken(folder / FILE):
             self._known = self._learn(learn)
+            # As the file has them. Nobody else writes to it, and reading it takes a while.
+            self._trials = self._study.get_trials(deepcopy=False)
 
     @property
     def in_optuna(self) -> optuna.Study:
@@ -105,12 +108,8 @@ class Study:
 
     @property
     def records(self) -> list[Record]:
-        if self._records is None:  # reading them takes milliseconds, and they are asked for often
-            self._records = [
-                self._record(trial)
-                for trial in self._study.get_trials(deepcopy=False)[self._known :]
-                if trial.state != TrialState.WAITING
-            ]
+        if self._records is None:
+            self._records = [self._record(trial) for trial in self._trials[self._known :]]
         return list(self._records)
 
     @property
@@ -121,38 +120,40 @@ class Study:
     @property
     def unfinished(self) -> list[Record]:
         """Trials that have begun and not ended; a tuner that has just started runs them first."""
-        running = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-        found = []
-        for trial in running:
-            # Killed in the middle of `ask` a trial may lack values: they are asked for here.
-            self._study.sampler = sampling.sampler(self._algorithm, trial.number)
-            found.append(self._asked(optuna.Trial(self._study, trial._trial_id)))
-        return found
+        return [record for record in self.records if not record.over]
 
     def ask(self) -> Record | None:
-        """The next trial; None where a grid has no more points."""
-        trials = self._study.get_trials(deepcopy=False)
-        number = sum(trial.state != TrialState.WAITING for trial in trials)
-        if self._algorithm == GRID and number >= space.grid_size(self._parameters):
+        """The next trial; None where a grid has no more points.
+
+        The same history gives the same trial, whether somebody was killed or not.
+        """
+        if self._algorithm == GRID and len(self._trials) >= space.grid_size(self._parameters):
             return None
-        planned = sampling.planned(self._parameters, self._algorithm, number, self._first)
-        if number == len(trials) and planned is not None:
-            self._study.enqueue_trial(planned)
-        # The same history and number give the same trial, whether somebody was killed or not.
-        self._study.sampler = sampling.sampler(self._algorithm, number)
-        return self._asked(self._study.ask())
+        point = sampling.asked(
+            self._parameters, self._algorithm, self._direction, self._trials, self._first
+        )
+        begun = create_trial(
+            state=TrialState.RUNNING,
+            params=point,
+            distributions={each.name: space.distribution(each) for each in self._parameters},
+        )
+        # At once: a trial is in the file with all of its values, or not at all.
+        place = self._storage.create_new_trial(self._study._study_id, begun)
+        self._trials.append(self._storage.get_trial(place))
+        self._records = None
+        return self._record(self._trials[-1])
 
     def tell(self, number: int, outcome: Outcome, scores: Scores, value: float | None) -> Record:
         """Keeps how a trial ended."""
-        kept = as_json(outcome, scores, value)
-        self._storage.set_trial_user_attr(self._frozen(number)._trial_id, "outcome", kept)
-        state = optunas_state(kept)
-        self._study.tell(
-            self._known + number - 1, value if state == TrialState.COMPLETE else None, state
-        )
-        record = self._record(self._frozen(number))
-        self.failures += record.state in (FAILED, INFEASIBLE)
+        kept, index = as_json(outcome, scores, value), self._known + number - 1
+        state, place = optunas_state(kept), self._trials[index]._trial_id
+        self._storage.set_trial_user_attr(place, "outcome", kept)
+        values = [value] if state == TrialState.COMPLETE and value is not None else None
+        self._storage.set_trial_state_values(place, state, values)
+        self._trials[index] = self._storage.get_trial(place)
         self._records = None
+        record = self._record(self._trials[index])
+        self.failures += record.state in (FAILED, INFEASIBLE)
         return record
 
     def next_trial(self, max_trials: int, *, late: bool) -> Record | None:
@@ -227,15 +228,6 @@ class Study:
             count = len(known.trials)
             self._study.set_user_attr("known", count)
         return int(count or 0)
-
-    def _asked(self, trial: optuna.Trial) -> Record:
-        for parameter in self._parameters:
-            space.suggest(trial, parameter)
-        self._records = None
-        return self._record(self._frozen(trial.number + 1 - self._known))
-
-    def _frozen(self, number: int) -> FrozenTrial:
-        return self._study.get_trials(deepcopy=False)[self._known + number - 1]
 
     def _record(self, trial: FrozenTrial) -> Record:
         values = {

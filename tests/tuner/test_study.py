@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
-from tuner import space
 from tuner.differences import differences
 from tuner.measurements import Measurement
 from tuner.objective import Scores
@@ -128,12 +130,24 @@ def test_trials_that_were_running_keep_their_numbers_and_values(opened: Opener) 
     assert again == [asked[0], asked[2]]
 
 
-def test_a_trial_that_was_killed_while_it_was_asked_for_is_completed(opened: Opener) -> None:
-    left = opened()._study.ask()  # as if killed before its values were suggested
-    space.suggest(left, PARAMETERS[1])
-    [record] = opened().unfinished
-    assert set(record.values) == {parameter.name for parameter in PARAMETERS}
-    assert record.number == 1
+def test_a_trial_is_in_the_file_with_all_of_its_values_or_not_at_all(
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, commit, counts = opened(), Session.commit, list[int]()
+
+    def watched(session: Session) -> None:
+        commit(session)
+        with contextlib.closing(sqlite3.connect(tmp_path / "study.db")) as file:
+            counts.extend(count for (count,) in file.execute(
+                "select count(param_id) from trials left join trial_params using (trial_id)"
+                " group by trial_id"
+            ))  # fmt: skip
+
+    monkeypatch.setattr(Session, "commit", watched)
+    asked = study.ask()
+    monkeypatch.undo()
+    assert set(counts) == {len(PARAMETERS)}
+    assert opened().unfinished == [asked]
 
 
 def test_a_grid_is_tried_point_by_point(opened: Opener) -> None:
