@@ -53,15 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="end the runs too, with checkpoints, when the input ends: its writer is gone",
     )
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=os.cpu_count() or 1,
-        help="how many programs run side by side (default: one a core)",
-    )
     options = parser.parse_args(arguments)
-    if options.threads < 1:
-        parser.error(f"--threads must be at least 1, but is {options.threads}")
     runtime.prepare()
     runtime.prefer_one_core()
     log_to_console(sys.stderr)  # stdout is for answers
@@ -71,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from trainer.stack import Stack
     answers = sys.stdout
     batch = Batch(
-        Stack(options.threads),
+        Stack(),
         lambda answer: print(json.dumps(answer), file=answers, flush=True),
         events,
         ends_with_input=options.end_with_input,
@@ -363,5 +355,4 @@ def _read(lines: IO[str], events: queue.Queue[Event]) -> None:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    if code >= FAILED:
-        os._exit(code)  # an upload that hangs must not hold up the end
+    os._exit(code)  # at once: an upload may hang, and TensorFlow takes a second to leave

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,8 +26,8 @@ from trainer.run import Run
 from trainer.simulation import CartPoleState, Simulation, Tape
 from trainer.updates import CHUNK_STEPS, METRICS, Rule, State, settings
 
-# Rows of a program. One size, for compiling takes seconds: more agents take more calls, which run
-# side by side, one a core. On one core twice the rows are hardly any cheaper a row.
+# Rows of a program. One size, for compiling takes seconds: more agents take more calls. On one core
+# twice the rows are hardly any cheaper a row.
 ROWS = 8
 EPISODES = 20  # that each row plays in one call
 # What one call has random numbers for: environment steps of an agent, or rounds of whole episodes,
@@ -90,10 +89,8 @@ class Block(NamedTuple):
 class Stack:
     """Keeps compiled programs, so that runs which come later find them ready."""
 
-    def __init__(self, threads: int = 1) -> None:
-        """`threads`: how many calls of programs run side by side; each keeps one core busy."""
-        self._threads = threads
-        self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
+    def __init__(self) -> None:
+        self._programs: dict[tuple[str, Shape], Callable[..., Any]] = {}
 
     def learn(self, runs: Sequence[Run]) -> None:
         """Takes each run some way towards its next evaluation. All must be `stackable`."""
@@ -101,13 +98,8 @@ class Stack:
         rows = [(part, agent) for part in parts for agent in agents_in(part.run.progress.learning)]
         # Agents of a call wait for the one whose rollouts are longest.
         rows.sort(key=lambda row: row[0].collector.simulation.steps)
-        self._side_by_side(
-            [
-                (shape, self._compiled(("learn", shape), shape.program.rounds), some)
-                for shape, some in tiles(rows, lambda row: common_shape(row[0].run))
-            ],
-            learn_rows,
-        )
+        for shape, some in tiles(rows, lambda row: common_shape(row[0].run)):
+            learn_rows(shape, self._compiled("learn", shape, shape.program.rounds), some)
         for part in parts:
             part.hand_back()
 
@@ -152,29 +144,18 @@ class Stack:
 
     def _play(self, blocks: Sequence[Block]) -> None:
         """Fills in the blocks' returns."""
-        self._side_by_side(
-            [
-                (shape, self._compiled(("play", shape), shape.program.simulation.play), some)
-                for shape, some in tiles(
-                    blocks, lambda block: common_shape(block.run)._replace(steps=None, num_envs=1)
-                )
-            ],
-            play_rows,
-        )
+        for shape, some in tiles(
+            blocks, lambda block: common_shape(block.run)._replace(steps=None, num_envs=1)
+        ):
+            play_rows(shape, self._compiled("play", shape, shape.program.simulation.play), some)
 
-    def _compiled(self, key: tuple[Any, ...], function: Callable[..., Any]) -> Callable[..., Any]:
-        if key not in self._programs:
-            self._programs[key] = tf.function(function, jit_compile=True, autograph=False)
-        return self._programs[key]
-
-    def _side_by_side(
-        self, calls: list[tuple[Shape, Callable[..., Any], Any]], call: Callable[..., None]
-    ) -> None:
-        """Makes all calls, as many at a time as there are threads; those that last first."""
-        calls.sort(key=lambda each: -each[0].architecture.hidden_neurons)
-        with ThreadPoolExecutor(self._threads) as pool:
-            for _ in pool.map(lambda each: call(*each), calls):
-                pass
+    def _compiled(
+        self, what: str, shape: Shape, function: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        if (what, shape) not in self._programs:
+            program = tf.function(function, jit_compile=True, autograph=False)
+            self._programs[what, shape] = program
+        return self._programs[what, shape]
 
 
 def learn_rows(

@@ -73,11 +73,15 @@ class Worker:
     def kill(self) -> None:
         orphans.signal_group(self._process.pid, signal.SIGKILL)
 
-    def close(self) -> None:
-        """Lets it end."""
+    def dismiss(self) -> None:
+        """There is nothing more to do for it."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
+
+    def close(self) -> None:
+        """Waits for its end."""
+        self.dismiss()
         try:
             self._process.wait(_LEAVE)
         except subprocess.TimeoutExpired:
@@ -128,6 +132,8 @@ class Workers:
 
     def close(self) -> None:
         """Lets all of them end."""
+        for worker in self._workers:
+            worker.dismiss()
         for worker in self._workers:
             worker.close()
 
