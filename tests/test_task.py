@@ -240,6 +240,28 @@ def test_the_video_runs_at_the_environments_own_pace_and_size(finished_run: Any)
     assert about["size"] == (600, 400)
 
 
+@pytest.mark.parametrize("name", ["CartPole-v1", "Acrobot-v1"])
+def test_frames_are_those_that_the_environment_draws_by_itself(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording.without_a_screen()
+    environment, drawn = environments.find(name), recording._frame
+
+    def frames() -> list[Any]:
+        kept: list[Any] = []
+        monkeypatch.setattr(recording, "_frame", lambda env: kept.append(drawn(env)) or kept[-1])
+        recording.record_episodes(
+            environment, lambda x: int(x[0] > 0), tmp_path / "video.mp4", seeds=[1]
+        )
+        return kept
+
+    recording.without_a_screen()
+    ours = frames()
+    monkeypatch.setattr(recording, "_give_canvas", lambda env: None)
+    np.testing.assert_array_equal(ours, frames())
+    assert len({frame.tobytes() for frame in ours}) > 5
+
+
 # The same run again, and another one
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from trainer.environments import Environment
 FRAMES_PER_SECOND = 30  # twice as many take twice as long, and show nothing more
 # Flat colours are small however they are encoded: the quickest way takes half the time.
 _QUICKLY = ("-preset", "ultrafast", "-threads", "1")
+_RED_GREEN_BLUE = (b"\xff\0\0", b"\0\xff\0", b"\0\0\xff")
 Policy = Callable[[np.ndarray[Any, Any]], int]  # one encoded observation to an action, from 0
 
 
@@ -52,6 +54,7 @@ def _record(
 ) -> float:
     observation, _ = env.reset(seed=seed)
     video.append_data(_frame(env))
+    _give_canvas(env)
     total, steps, over = 0.0, 0, False
     while not over:
         action = policy(environment.encode([observation])[0]) + environment.first_action
@@ -67,6 +70,19 @@ def without_a_screen() -> None:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+
+def _give_canvas(env: Any) -> None:
+    """Lets pygame draw into bytes that are in a frame's order: red, green, blue.
+
+    Its own surfaces are the other way round, with a byte between pixels, and NumPy takes longer to
+    bring them into order than pygame to draw. What is drawn is the same.
+    """
+    screen = getattr(env.unwrapped, "screen", None)
+    pygame = sys.modules.get("pygame")  # of an environment that draws with it
+    if pygame is not None and isinstance(screen, pygame.Surface):
+        masks = [int.from_bytes(mask, sys.byteorder) for mask in _RED_GREEN_BLUE]
+        env.unwrapped.screen = pygame.Surface(screen.get_size(), 0, 24, (*masks, 0))
 
 
 def _frame(env: Any) -> np.ndarray[Any, Any]:
