@@ -23,7 +23,7 @@ from tuner import (
 )
 from tuner.command import Task
 from tuner.display import Display
-from tuner.engine import Engine
+from tuner.engine import Engine, Interrupted
 from tuner.findings import several
 from tuner.measurements import Measurement
 from tuner.objective import Scores
@@ -73,16 +73,20 @@ class Protocol:
         seed = self.study.claim("tuning", self.plan.seed)
         succeeded = [record for record in self.study.records if record.state == SUCCEEDED]
         completed = [record.measurements for record in succeeded]
+        changed = False  # since study.json was written
 
         def supply() -> Task | None:
+            nonlocal changed
             late = time.monotonic() > self.plan.deadline
             record = self.study.next_trial(self.plan.max_trials, late=late)
+            if record is not None or changed:
+                changed = False
+                self._write_study("RUNNING")
             if record is None:
                 return None
             # Other workers may have had some too.
             succeeded[:] = [each for each in self.study.records if each.state == SUCCEEDED]
             completed[:] = [each.measurements for each in succeeded]
-            self._write_study("RUNNING")
             return self.plan.task(
                 f"trial {record.number}",
                 record.number,
@@ -93,6 +97,8 @@ class Protocol:
             )
 
         def done(task: Task, outcome: Outcome) -> None:
+            nonlocal changed
+            changed = True
             if outcome.exit_code == BAD_COMMAND and not succeeded:
                 raise StudyFailed(telling.refusal(task, outcome))
             scores = self._scores(task, outcome)
@@ -107,7 +113,6 @@ class Protocol:
             is_best = [best.number for best in self._ranked()[:1]] == [record.number]
             flags = as_flags(self.plan.flags(record.values))
             self._tell(telling.trial_line(record, flags, is_best), task, outcome)
-            self._write_study("RUNNING")
             if record.state == SUCCEEDED:
                 succeeded.append(record)
                 completed.append(record.measurements)
@@ -132,7 +137,11 @@ class Protocol:
             ):
                 trial.stop(LOST)
 
-        self._share(supply, done, is_over, lambda task: task.trial, watch)
+        try:
+            self._share(supply, done, is_over, lambda task: task.trial, watch)
+        except Interrupted:
+            self._write_study("RUNNING")
+            raise
         self._write_study("SUCCEEDED")
 
     def confirm(self) -> Record:

@@ -71,6 +71,7 @@ class Study:
         self._direction = direction
         self._left: list[Record] | None = None
         self._records: list[Record] | None = None
+        self._cpu_seconds: float | None = None
         self._parts: dict[str, Record | None] = {}
         self.failures = 0  # of this process' trials
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -212,10 +213,13 @@ class Study:
     @property
     def cpu_seconds(self) -> float:
         """Of all processes of all trials so far; of those that outlived a killed tuner, none."""
-        return float(self._study.user_attrs.get("cpu_seconds", 0.0))
+        if self._cpu_seconds is None:
+            self._cpu_seconds = float(self._study.user_attrs.get("cpu_seconds", 0.0))
+        return self._cpu_seconds
 
     def add_cpu_seconds(self, seconds: float) -> None:
-        self._study.set_user_attr("cpu_seconds", self.cpu_seconds + seconds)
+        self._cpu_seconds = self.cpu_seconds + seconds
+        self._study.set_user_attr("cpu_seconds", self._cpu_seconds)
 
     def _learn(self, learn: Callable[[], Known] | None) -> int:
         """Adds what is known, before the first trial and once; how many trials that is."""
