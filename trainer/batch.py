@@ -59,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log_to_console(sys.stderr)  # stdout is for answers
     events: queue.Queue[Event] = queue.Queue()
     threading.Thread(target=_read, args=(sys.stdin, events), name="orders", daemon=True).start()
-    with quiet_standard_error():
-        from trainer.stack import Stack
+    with quiet_standard_error(), runtime.importing():
+        from trainer import export, stack  # noqa: F401, all that is slow to import
     answers = sys.stdout
     batch = Batch(
-        Stack(),
+        stack.Stack(),
         lambda answer: print(json.dumps(answer), file=answers, flush=True),
         events,
         ends_with_input=options.end_with_input,

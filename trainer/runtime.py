@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+from collections.abc import Iterator
 
 _LEVEL = "--xla_backend_optimization_level"
 
@@ -23,3 +26,14 @@ def prefer_one_core() -> None:
     On two cores a small program takes as long as on one, or longer, and leaves none to others.
     """
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """For TensorFlow: a quarter of its import is the garbage collector going through what stays."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()  # nor later
+    finally:
+        gc.enable()

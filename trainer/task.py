@@ -44,7 +44,7 @@ def run(command: Command, arguments: Sequence[str]) -> int:
             return SUCCESS
         if not session.environment.pixels:
             runtime.prefer_one_core()
-        with quiet_standard_error():
+        with quiet_standard_error(), runtime.importing():
             import tensorflow  # noqa: F401
         try:
             session.build()
