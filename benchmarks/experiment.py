@@ -58,11 +58,13 @@ class Result:
 
 def run(*flags: str) -> Result:
     """Trains with the trainer's own parts and defaults; `flags` as on the command line."""
-    from trainer import preparation
+    from trainer import preparation, runtime
     from trainer.console import quiet_standard_error
     from trainer.flags import parse
 
-    with quiet_standard_error():
+    runtime.prepare()
+    runtime.prefer_one_core()
+    with quiet_standard_error(), runtime.importing():
         import tensorflow  # noqa: F401
     from trainer.run import Run
 

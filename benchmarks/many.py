@@ -17,7 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
 
-from trainer import environments
+from trainer import environments, runtime
 from trainer.flags import parse
 from trainer.run import Run
 from trainer.stack import Stack
@@ -61,6 +61,8 @@ def options(description: str | None, repeats: int) -> argparse.Namespace:
 
 def together(searches: Sequence[Search[T]], total_steps: int) -> list[T]:
     """What the searches return; agents of all their trials take `total_steps` steps."""
+    runtime.prepare()
+    runtime.prefer_one_core()
     tf.get_logger().setLevel("ERROR")  # a program for each shape is no mistake
     stack, results = Stack(), dict[int, T]()
     wanted = {index: next(search) for index, search in enumerate(searches)}

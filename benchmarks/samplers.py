@@ -3,7 +3,8 @@
 The template's search space, 30 trials of 5 seeds, 8 at a time, the defaults first; the objective
 is A2C's own, on CartPole. So short a training that not every configuration solves the task, or
 nothing would tell samplers apart. What counts is what the configuration with the best score is
-worth on seeds that no search has seen.
+worth on seeds that no search has seen. Two samplers need more than Optuna: PyTorch and cmaes
+(`requirements/benchmarks.txt`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import optuna
@@ -33,12 +35,19 @@ OURS, CHANCE = "TPE, multivariate (ours)", "random"
 def by_name() -> dict[str, Callable[[int], BaseSampler]]:
     """Samplers from seeds."""
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    others = {
+        "Gaussian process": ("torch", lambda seed: samplers.GPSampler(seed=seed)),
+        "CMA-ES": ("cmaes", lambda seed: samplers.CmaEsSampler(
+            seed=seed, n_startup_trials=10, warn_independent_sampling=False
+        )),
+    }  # fmt: skip
     return {
         OURS: partial(sampling.sampler, ""),
         "TPE, one by one": lambda seed: samplers.TPESampler(multivariate=False, seed=seed),
         "quasi-random": lambda seed: samplers.QMCSampler(
             seed=seed, warn_independent_sampling=False
         ),
+        **{name: make for name, (needed, make) in others.items() if find_spec(needed)},
         CHANCE: partial(sampling.sampler, RANDOM),
     }
 

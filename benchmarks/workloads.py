@@ -25,6 +25,12 @@ def ours(
 ) -> dict[str, float]:
     """Our trainer on CartPole-v1, learning all the time, never evaluating."""
     begun = time.perf_counter()
+    from trainer import runtime
+
+    runtime.prepare()
+    runtime.prefer_one_core()
+    with runtime.importing():
+        import tensorflow  # noqa: F401
     import numpy as np
 
     from trainer import environments

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from tests.conftest import ROOT, TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
 from tests.waiting import wait_until
+from trainer import batch as batches
 from trainer.artifacts import CHECKPOINT, MANIFEST, METRICS
+from trainer.signals import Stopped
 
 LONG = ("--total_steps=100000000", "--stop_at_score=none", "--sync_every=0")
 
@@ -139,3 +143,86 @@ def test_the_end_of_the_input_ends_the_runs_where_that_was_asked_for(
     wait_until((tmp_path / "1" / CHECKPOINT).exists)
     code, answers, _ = batch.end()
     assert (code, answers[1]["exit_code"]) == (0, 143)
+
+
+class Waiting:
+    """A run that has been scored, and whose models take as long as a test wants."""
+
+    agents, cpu_seconds = 1, 0.0
+
+    def __init__(self, number: int) -> None:
+        self.id, self.exit_code = number, None
+        self.begun, self.may_end = threading.Event(), threading.Event()
+
+    def attempt(self, work: Callable[[], None]) -> None:
+        work()
+
+    def finish(self) -> None:
+        self.begun.set()
+        assert self.may_end.wait(TIMEOUT)
+        self.exit_code = 0
+
+    def end_early(self, stopped: Stopped) -> None:
+        self.exit_code = stopped.exit_code if self.exit_code is None else self.exit_code
+
+    def close(self) -> dict[str, Any]:
+        return {"id": self.id, "exit_code": self.exit_code, "cpu_seconds": self.cpu_seconds}
+
+
+class Finishing(NamedTuple):
+    """A batch that is finishing the first of three runs, while the others wait for that."""
+
+    batch: batches.Batch
+    runs: list[Waiting]
+    events: queue.Queue[Any]
+    answers: list[dict[str, Any]]
+
+    @property
+    def exit_codes(self) -> dict[int, int]:
+        return {answer["id"]: answer["exit_code"] for answer in self.answers}
+
+
+@pytest.fixture
+def finishing() -> Iterator[Finishing]:
+    events: queue.Queue[Any] = queue.Queue()
+    answers: list[dict[str, Any]] = []
+    several = batches.Batch(None, answers.append, events)  # type: ignore[arg-type]
+    runs = [Waiting(number) for number in range(3)]
+    for run in runs:
+        several._hand_over(run)  # type: ignore[arg-type]
+    assert runs[0].begun.wait(TIMEOUT)
+    yield Finishing(several, runs, events, answers)
+    for run in runs:
+        run.may_end.set()
+
+
+def test_a_run_that_waits_for_its_models_can_be_stopped_and_one_that_makes_them_cannot(
+    finishing: Finishing,
+) -> None:
+    for number in (0, 1):
+        finishing.batch._take({"id": number, "stop": True})
+    assert finishing.exit_codes == {1: 143}
+    for run in finishing.runs:
+        run.may_end.set()
+    finishing.events.put(None)
+    finishing.batch.serve()
+    assert finishing.exit_codes == {1: 143, 0: 0, 2: 0}
+    assert not finishing.runs[1].begun.is_set()
+
+
+def test_an_early_end_lets_the_run_that_makes_its_models_come_to_its_own(
+    finishing: Finishing,
+) -> None:
+    threading.Timer(0.2, finishing.runs[0].may_end.set).start()
+    finishing.batch.end_early(Stopped(signal.SIGTERM))
+    assert finishing.exit_codes == {0: 0, 1: 143, 2: 143}
+
+
+def test_runs_that_are_here_bear_all_of_the_processors_time_by_their_agents(
+    finishing: Finishing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_cpu_seconds", lambda: 8.0)
+    finishing.runs[2].agents = 2
+    finishing.batch._take({"id": 1, "stop": True})
+    assert [run.cpu_seconds for run in finishing.runs] == [2.0, 2.0, 4.0]
+    assert finishing.answers[0]["cpu_seconds"] == 2.0

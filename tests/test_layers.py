@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # A module may import modules of lower layers only. A new module fails here until it has a place.
 TRAINER = (
     {"task", "batch", "play", "recover", "sync"},
+    {"member"},
     {"session", "stack", "voices"},
+    {"shapes"},
     {"preparation", "run", "endings"},
     {"train", "job"},
     {"learners", "mirror", "console", "export", "flags", "policy", "provenance", "recording"},
@@ -55,7 +57,7 @@ ALLOWED = {("trainer.console", "trainer.reporting")}
 
 # What a run depends on is in its flags; the environment says only where it runs. Settings for
 # libraries that are loaded later (`os.environ.setdefault`) may be made anywhere.
-READ_THE_ENVIRONMENT = {"runtime", "task", "batch", "reporting"}
+READ_THE_ENVIRONMENT = {"runtime", "task", "member", "reporting"}
 
 
 class Package(NamedTuple):

@@ -16,7 +16,8 @@ from trainer.flags import parse
 from trainer.networks import Architecture, forward
 from trainer.randomness import Purpose
 from trainer.run import Run
-from trainer.stack import ROWS, Stack, _places_in, common_shape, tiles
+from trainer.shapes import ROWS, common_shape, places_in, tiles
+from trainer.stack import Stack
 
 UPDATES = 20
 # Everything that agents of one program may differ in.
@@ -137,7 +138,7 @@ def test_narrow_networks_say_the_same_inside_wide_ones(
     generator = np.random.default_rng(neurons)
     weights = generator.normal(size=(2, narrow.size)).astype(np.float32)
     padded = np.zeros((2, wide.size), np.float32)
-    padded[:, _places_in(narrow, wide)] = weights
+    padded[:, places_in(narrow, wide)] = weights
     x = generator.normal(size=(2, 3, 4)).astype(np.float32)
     for name, network in narrow.unpack(weights).items():
         np.testing.assert_allclose(

@@ -10,7 +10,6 @@ leaves what it would have left alone. The process ends with its input, after the
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import logging
 import os
@@ -19,27 +18,23 @@ import resource
 import signal
 import sys
 import threading
-import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from trainer import runtime, signals, voices
 from trainer.console import log_to_console, quiet_standard_error
-from trainer.endings import BAD_COMMAND, FAILED, FAULTS, SUCCESS, told
-from trainer.flags import parse
-from trainer.session import Session
+from trainer.endings import BAD_COMMAND
+from trainer.member import Member, Order
 from trainer.signals import Stopped
 
 if TYPE_CHECKING:
-    from trainer.run import Run
     from trainer.stack import Stack
 
 log = logging.getLogger("trainer")
 
-Order = dict[str, Any]
+Event = Order | Member | None  # an order, a run that has been finished, or the end of the input
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,100 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class Member:
-    """A run of the batch."""
-
-    def __init__(self, order: Order) -> None:
-        """Raises KeyError, TypeError, OSError where the order is none."""
-        self.id = order["id"]
-        self._arguments = [str(word) for word in order["arguments"]]
-        self._environ = {str(name): str(value) for name, value in order.get("environ", {}).items()}
-        self._log = sys.stderr
-        if "log" in order:
-            self._log = open(order["log"], "a", encoding="utf-8")  # noqa: SIM115, `close` does
-        self._started = time.monotonic()
-        self._session: Session | None = None
-        self.cpu_seconds = 0.0
-        self.exit_code: int | None = None
-
-    @property
-    def session(self) -> Session:
-        assert self._session is not None, "it has been begun"
-        return self._session
-
-    @property
-    def run(self) -> Run:
-        return self.session.run
-
-    @property
-    def agents(self) -> int:
-        """How many there are of it, for what is borne together."""
-        begun = self._session is not None and hasattr(self._session, "run")
-        return self.run.progress.size if begun else 1
-
-    def begin(self) -> None:
-        with _environment(self._environ):
-            self._session = Session(parse(self._arguments), self._arguments, os.environ)
-            if self.session.finished:
-                self.exit_code = SUCCESS
-            else:
-                self.session.build()
-
-    def carry_out(self) -> None:
-        """All that is left, alone."""
-        self.session.carry_out()
-        self.exit_code = SUCCESS
-
-    def attempt(self, work: Callable[[], object]) -> None:
-        """Does some of the run's own work. What goes wrong with it ends this run only."""
-        if self.exit_code is not None:
-            return
-        with voices.speaking_to(self._log):
-            try:
-                work()
-            except SystemExit as ended:  # of the command line's reading
-                self.exit_code = int(ended.code or 0)
-            except FAULTS as fault:
-                sentence, exit_code = told(fault)
-                log.error("%s", sentence)
-                if isinstance(fault, OSError) and self._session is not None:
-                    self._session.deliver_what_there_is()
-                self.exit_code = exit_code
-            except Exception:  # a fault of ours must not take the others with it
-                log.error("%s", traceback.format_exc())
-                self.exit_code = FAILED
-
-    def end_early(self, stopped: Stopped) -> None:
-        def end() -> None:
-            if self._session is not None:
-                self.session.end_early(stopped)
-            self.exit_code = stopped.exit_code
-
-        self.attempt(end)
-
-    def finish(self) -> None:
-        """Models, video and manifest."""
-        self.session.finish()
-        self.exit_code = SUCCESS
-
-    def close(self) -> Order:
-        """Lets go of its files; the answer."""
-        with voices.speaking_to(self._log):
-            if self._session is not None:
-                self._session.close()
-        if self._log is not sys.stderr:
-            self._log.close()
-        return {
-            "id": self.id,
-            "exit_code": self.exit_code,
-            "seconds": round(time.monotonic() - self._started, 3),
-            "cpu_seconds": round(self.cpu_seconds, 6),
-        }
-
-
-Event = Order | Member | None  # an order, a run that has been finished, or the end of the input
-
-
 class Batch:
     """Runs that learn together. They come and go between two evaluations.
 
@@ -199,10 +100,10 @@ class Batch:
         while open_ or self._members or self._finishing:
             while not self._events.empty() or not self._members:
                 event = self._events.get()
-                if isinstance(event, Member):
-                    self._dismiss_finished([event])
-                elif event is not None:
+                if isinstance(event, dict):
                     self._take(event)
+                elif event is not None:
+                    self._dismiss_finished([event])
                 else:
                     open_ = False
                     if self._ends_with_input:
@@ -228,7 +129,7 @@ class Batch:
             self._dismiss_finished([member])
 
     def _take(self, order: Order) -> None:
-        from trainer.stack import stackable
+        from trainer.shapes import stackable
 
         if order.get("stop"):
             for member in [*self._members, *self._finishing]:
@@ -283,7 +184,11 @@ class Batch:
         for member in members:
             if member.exit_code is None:
                 self._members.remove(member)
-                self._finishing[member] = self._finisher.submit(self._finish, member)
+                self._hand_over(member)
+
+    def _hand_over(self, member: Member) -> None:
+        """To the thread that finishes runs."""
+        self._finishing[member] = self._finisher.submit(self._finish, member)
 
     def _finish(self, member: Member) -> None:
         """In a thread of its own."""
@@ -317,18 +222,6 @@ class Batch:
         for member in here:
             member.cpu_seconds += (now - self._counted) * member.agents / agents
         self._counted = now
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Lets a run find its service's variables, which it looks at in the beginning only."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _cpu_seconds() -> float:

@@ -9,51 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.cartpole import CartPole
-from trainer.compiled_collector import CompiledCollector
 from trainer.learners import Learned
-from trainer.networks import Architecture
-from trainer.programs import Program, Rounds, Schedule
+from trainer.programs import Rounds, Schedule
 from trainer.randomness import Purpose
 from trainer.run import Run
-from trainer.simulation import CartPoleState, Simulation, Tape
-from trainer.updates import CHUNK_STEPS, METRICS, Rule, State, settings
+from trainer.shapes import ROWS, Shape, collector_of, common_shape, places, tiles
+from trainer.simulation import CartPoleState, Tape
+from trainer.updates import METRICS, State, settings
 
-# Rows of a program. One size, for compiling takes seconds: more agents take more calls. On one core
-# twice the rows are hardly any cheaper a row.
-ROWS = 8
 EPISODES = 20  # that each row plays in one call
 # What one call has random numbers for: environment steps of an agent, or rounds of whole episodes,
 # most of whose steps are not taken.
 TAPE_STEPS, TAPE_ROUNDS = 8192, 16
-LEAST_NEURONS, LEAST_STEPS = 32, 512  # of a program; less in one would cost as much
-
-T = TypeVar("T")
-
-
-class Shape(NamedTuple):
-    """What is compiled into a program."""
-
-    algorithm: str
-    task: CartPole
-    architecture: Architecture
-    num_envs: int
-    steps: int | None  # of the longest rollout; None: whole episodes
-
-    @property
-    def program(self) -> Program:
-        chunk = CHUNK_STEPS if self.steps is None or self.steps > CHUNK_STEPS else None
-        return Program(
-            Rule(self.algorithm, self.architecture, chunk),
-            Simulation(self.task, self.architecture, self.steps),
-        )
 
 
 class Learning:
@@ -177,9 +150,9 @@ def learn_rows(
         np.zeros((ROWS, length if shape.steps else most, shape.num_envs, 4), np.float32),
     )
     for row, (part, agent) in enumerate(rows):
-        progress, places = part.run.progress, _places(part.run, shape)
+        progress, where = part.run.progress, places(part.run, shape)
         for ours, theirs in zip(state, part.state, strict=True):
-            ours[row, places if len(theirs[agent]) > 1 else slice(1)] = theirs[agent]
+            ours[row, where if len(theirs[agent]) > 1 else slice(1)] = theirs[agent]
         physics[row], elapsed[row] = (x[agent] for x in part.environments)
         hyperparameters[row] = part.run.agents.hyperparameters[agent]
         steps[row], training[row] = progress.steps[agent], True
@@ -204,9 +177,9 @@ def learn_rows(
     learned = [x.numpy() for x in (after.steps, after.metrics, after.finite)]
     environments, taken = [x.numpy() for x in after.environments], after.taken.numpy()
     for row, (part, agent) in enumerate(rows):
-        places = _places(part.run, shape)
+        where = places(part.run, shape)
         for theirs, ours in zip(part.state, state, strict=True):
-            theirs[agent] = ours[row, places if len(theirs[agent]) > 1 else slice(1)]
+            theirs[agent] = ours[row, where if len(theirs[agent]) > 1 else slice(1)]
         for theirs, ours in zip(
             (*part.environments, *part.learned), (*environments, *learned), strict=True
         ):
@@ -223,7 +196,7 @@ def play_rows(shape: Shape, program: Callable[..., Any], blocks: Sequence[Block]
     for row, block in enumerate(blocks):
         episodes = len(block.resets)
         averaged = block.run.agents.state.averaged[block.agent].numpy()
-        weights[row, _places(block.run, shape)] = averaged
+        weights[row, places(block.run, shape)] = averaged
         resets[row, :episodes] = block.resets
         if block.uniforms is not None:
             sampled[row], uniforms[row, :, :episodes] = True, block.uniforms
@@ -247,72 +220,5 @@ def blocks_of(
             yield Block(run, agent, resets[agent, part], drawn, returns[agent, part])
 
 
-def stackable(run: Run) -> bool:
-    """Whether a run's environments can be compiled."""
-    return isinstance(run.collector, CompiledCollector)
-
-
-def common_shape(run: Run) -> Shape:
-    """The shape of the program that a run has part in."""
-    algorithm, architecture = run.command.options.algorithm, run.agents.architecture
-    collector = collector_of(run)
-    steps: int | None = None
-    if not collector.simulation.whole_episodes:
-        # Few shapes, for compiling takes seconds: a shorter rollout in it costs only what it fills.
-        steps = max(LEAST_STEPS, 2 * _power_of_four(-(-collector.simulation.steps // 2)))
-    return Shape(
-        algorithm,
-        collector.simulation.task,
-        architecture._replace(
-            hidden_neurons=max(LEAST_NEURONS, _power_of_two(architecture.hidden_neurons))
-        ),
-        collector.num_envs,
-        steps,
-    )
-
-
-def collector_of(run: Run) -> CompiledCollector:
-    assert isinstance(run.collector, CompiledCollector), "only such runs are stackable"
-    return run.collector
-
-
 def agents_in(chosen: NDArray[np.bool_]) -> list[int]:
     return np.flatnonzero(chosen).tolist()
-
-
-def tiles(rows: Sequence[T], key: Callable[[T], Shape]) -> list[tuple[Shape, list[T]]]:
-    """Rows of one shape together, in their order, at most `ROWS` in each."""
-    groups: dict[Shape, list[T]] = {}
-    for row in rows:
-        groups.setdefault(key(row), []).append(row)
-    return [
-        (shape, group[start : start + ROWS])
-        for shape, group in groups.items()
-        for start in range(0, len(group), ROWS)
-    ]
-
-
-def _places(run: Run, shape: Shape) -> NDArray[np.int64]:
-    return _places_in(run.agents.architecture, shape.architecture)
-
-
-@lru_cache(maxsize=1024)
-def _places_in(narrow: Architecture, wide: Architecture) -> NDArray[np.int64]:
-    """Where each number of narrow networks stands among those of wide ones."""
-    layers = zip(
-        (part for network in narrow.unpack(np.zeros((1, narrow.size))).values()
-         for layer in network for part in layer),
-        (part for network in wide.unpack(np.arange(wide.size)[np.newaxis]).values()
-         for layer in network for part in layer),
-        strict=True,
-    )  # fmt: skip
-    return np.concatenate([w[0, : n.shape[1], : n.shape[2]].reshape(-1) for n, w in layers])
-
-
-def _power_of_two(least: int) -> int:
-    return 1 << max(0, least - 1).bit_length()
-
-
-def _power_of_four(least: int) -> int:
-    bits = max(0, least - 1).bit_length()
-    return 1 << (bits + bits % 2)
