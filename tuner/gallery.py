@@ -9,9 +9,8 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 
 from tuner import curves, plot
@@ -38,29 +37,24 @@ class Links(FileSystemArtifactStore):
             super().write(artifact_id, content_body)
 
 
-def keep(
-    study: optuna.Study, known: int, root: Path, task: Task, warn: Callable[[str], None]
-) -> None:
+def keep(place: tuple[Any, int], root: Path, task: Task, warn: Callable[[str], None]) -> None:
     """Adds what a trial that has ended left; what is there already stays.
 
     It is done before Optuna is told of the end, for then nothing can be added to a trial; so a
     tuner that is killed in between comes by here again. Whatever goes wrong is a warning.
 
     Args:
-        known: how many trials of an earlier study stand before the first of this one.
+        place: a storage of Optuna's, and which of its trials it is.
     """
     try:
-        _keep(study, known, root / FOLDER, task)
+        _keep(*place, root / FOLDER, task)
     except Exception as error:  # disks, databases and encoders raise anything
         reason = str(error).splitlines()[:1] or [""]
         warn(f"{task.name}: not all to look at is kept: {type(error).__name__}: {reason[0]}")
 
 
-def _keep(study: optuna.Study, known: int, folder: Path, task: Task) -> None:
-    storage, number = study._storage, known + task.trial - 1
-    trial = storage.get_trial(
-        storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
-    )
+def _keep(storage: Any, number: int, folder: Path, task: Task) -> None:
+    trial = storage.get_trial(number)
     there = {meta.filename for meta in get_all_artifact_meta(trial, storage=storage)}
     folder.mkdir(exist_ok=True)
     # Beside the artefacts, so that those made here become theirs by a link too.

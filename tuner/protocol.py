@@ -103,8 +103,8 @@ class Protocol:
                 raise StudyFailed(telling.refusal(task, outcome))
             scores = self._scores(task, outcome)
             value = objective.value(scores, self.plan.objective, self.plan.spec.goal)
-            if (shown := self.study.in_optuna) is not None:
-                gallery.keep(shown, self.study.known, self.plan.job_dir, task, self.display.line)
+            if (place := self.study.place(task.trial)) is not None:
+                gallery.keep(place, self.plan.job_dir, task, self.display.line)
             record = self.study.tell(task.trial, outcome, scores, value)
             self._count_cpu(outcome)
             if record is None:

@@ -29,6 +29,7 @@ from tuner.trials import FAILED, INFEASIBLE, Outcome
 
 LEDGER = ".ledger"  # after the study's name
 _PAUSE = 0.2
+_SHOWN_WITHIN = 1.5  # seconds
 
 
 class SharedStudy:
@@ -94,10 +95,17 @@ class SharedStudy:
         """How many trials of an earlier study the search knows of."""
         return 0
 
-    @property
-    def in_optuna(self) -> optuna.Study | None:
-        """For what only Optuna's own tools are told of: none, its trials are written afterwards."""
-        return None
+    def place(self, number: int) -> tuple[Any, int] | None:
+        """Where Optuna's own tools find a running trial; None where nobody has shown it there.
+
+        The worker that leads does so, within a second if it is alive.
+        """
+        deadline = time.monotonic() + _SHOWN_WITHIN
+        while (found := mirror.running(self._storage, self._mirror, number)) is None:
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(_PAUSE)
+        return self._storage, found
 
     @property
     def failures(self) -> int:

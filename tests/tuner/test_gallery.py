@@ -57,6 +57,12 @@ def tell(study: Study, number: int, state: str = SUCCEEDED) -> None:
     study.tell(number, outcome, Scores((3.0,)), 3.0)
 
 
+def place(study: Study, task: Task) -> tuple[Any, int]:
+    found = study.place(task.trial)
+    assert found is not None
+    return found
+
+
 class Dashboard:
     """GET from optuna-dashboard's own program, as `--artifact-dir` sets it up."""
 
@@ -96,10 +102,10 @@ def test_the_dashboard_serves_each_trials_video_curve_and_flags(
     study: Study, tmp_path: Path
 ) -> None:
     task = trial(study, tmp_path)
-    gallery.keep(study.in_optuna, 0, tmp_path, task, refuse)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
     tell(study, 1)
     failed = trial(study, tmp_path, whole=False)
-    gallery.keep(study.in_optuna, 0, tmp_path, failed, refuse)
+    gallery.keep(place(study, failed), tmp_path, failed, refuse)
     tell(study, 2, FAILED)
     first, second = Dashboard(tmp_path).artefacts()
     assert first["recording.mp4"] == (task.job_dir / "recording.mp4").read_bytes() == VIDEO
@@ -111,7 +117,7 @@ def test_the_dashboard_serves_each_trials_video_curve_and_flags(
 
 def test_a_video_lies_on_the_disk_once(study: Study, tmp_path: Path) -> None:
     task = trial(study, tmp_path)
-    gallery.keep(study.in_optuna, 0, tmp_path, task, refuse)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
     video = task.job_dir / "recording.mp4"
     assert video.stat().st_nlink == 2
     kept = list((tmp_path / gallery.FOLDER).iterdir())
@@ -129,10 +135,10 @@ def test_a_tuner_that_was_killed_before_it_told_of_the_end_adds_nothing_twice(
 ) -> None:
     task = trial(study, tmp_path)
     (task.job_dir / "recording.mp4").unlink()
-    gallery.keep(study.in_optuna, 0, tmp_path, task, refuse)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
     (task.job_dir / "recording.mp4").write_bytes(VIDEO)
-    gallery.keep(study.in_optuna, 0, tmp_path, task, refuse)
-    gallery.keep(study.in_optuna, 0, tmp_path, task, refuse)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
     tell(study, 1)
     assert len(list((tmp_path / gallery.FOLDER).iterdir())) == 3
     assert set(Dashboard(tmp_path).artefacts()[0]) == {"recording.mp4", "curve.svg", "flags.txt"}
@@ -145,7 +151,8 @@ def test_without_links_files_are_copied(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(gallery.os, "link", no_links)
-    gallery.keep(study.in_optuna, 0, tmp_path, trial(study, tmp_path), refuse)
+    task = trial(study, tmp_path)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
     tell(study, 1)
     assert Dashboard(tmp_path).artefacts()[0]["recording.mp4"] == VIDEO
 
@@ -153,8 +160,9 @@ def test_without_links_files_are_copied(
 def test_whatever_goes_wrong_is_one_line(study: Study, tmp_path: Path) -> None:
     (tmp_path / gallery.FOLDER).write_text("a file, not a folder")
     told: list[str] = []
-    gallery.keep(study.in_optuna, 0, tmp_path, trial(study, tmp_path), told.append)
+    task = trial(study, tmp_path)
+    gallery.keep(place(study, task), tmp_path, task, told.append)
     assert len(told) == 1
     assert told[0].startswith("trial 1: not all to look at is kept: FileExistsError: ")
     tell(study, 1)
-    assert study.in_optuna.trials[0].state == optuna.trial.TrialState.COMPLETE
+    assert study._study.trials[0].state == optuna.trial.TrialState.COMPLETE

@@ -382,6 +382,27 @@ def test_a_password_may_lie_where_postgresql_looks_for_it(
     assert "PGPASSFILE" not in (place.study / "1" / "environment").read_text()
 
 
+@pytest.mark.faults
+def test_a_dashboard_finds_what_each_trial_of_each_worker_has_left(place: Place) -> None:
+    journal = place.path / "journal"
+    shared = (*HEARTBEAT, "--storage", f"journal:{journal}", "--max-trials", "4", "--candidates",
+              "1")  # fmt: skip
+    place.behave({"all": "wait for go"})
+    workers = [start(place, *shared) for _ in range(2)]
+    place.wait_for(lambda: all((place.study / n / "starts").exists() for n in "12"))
+    (place.path / "go").touch()
+    for worker in workers:
+        ended(worker)
+    backend = optuna.storages.journal.JournalFileBackend(str(journal))
+    storage = optuna.storages.JournalStorage(backend)
+    study = optuna.load_study(study_name=place.study.name, storage=storage)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 4
+    for number, trial in enumerate(study.trials, 1):
+        (meta,) = optuna.artifacts.get_all_artifact_meta(trial, storage=storage)
+        content = (place.study / "artifacts" / meta.artifact_id).read_text()
+        assert meta.filename == "flags.txt" and f"/{number}\n" in content
+
+
 def test_another_study_of_the_name_is_refused_and_not_touched(place: Place, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     few = (*HEARTBEAT, "--storage", f"journal:{journal}", "--max-trials", "1", "--candidates", "1")
