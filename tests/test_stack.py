@@ -91,7 +91,11 @@ def test_who_else_is_in_the_stack_changes_nothing() -> None:
     flags = [{"seeds": 2, "seed": seed} for seed in range(3)]
     stack, first = Stack(), [make("a2c", 2048, **each) for each in flags]
     learn_together(stack, first)
-    second = [make("a2c", 2048, **flags[2]), make("a2c", 2048, learning_rate=0.5, seeds=4)]
+    second = [
+        make("a2c", 2048, **flags[2]),
+        make("a2c", 2048, learning_rate=0.5, seeds=4),
+        make("a2c", 2048, batch_size=64, seeds=3),  # whose rows come first
+    ]
     learn_together(stack, second)
     np.testing.assert_array_equal(first[2].agents.state.weights, second[0].agents.state.weights)
 

@@ -145,9 +145,11 @@ class Batch:
                 return
             self._members.append(member)
             member.attempt(member.begin)
-            if member.exit_code is None and not stackable(member.run):
-                # Where environments cannot be compiled there is nothing to be shared.
-                member.attempt(member.carry_out)
+            if member.exit_code is None:
+                member.session.stacked = stackable(member.run)
+                if not member.session.stacked:
+                    # Where environments cannot be compiled there is nothing to be shared.
+                    member.attempt(member.carry_out)
         self._dismiss_ended()
 
     def _advance(self) -> None:

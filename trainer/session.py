@@ -63,6 +63,7 @@ class Session:
         self.goal = solved_at_score(command, self.environment)
         self.job = open_job(command, service)
         self._reporters = Reporters([])
+        self.stacked = False  # whether it learns in a stack, whose sums are rounded otherwise
         self.finished = self.job.earlier.finished
         if self.finished:
             log.info("%s holds this very run, finished; --overwrite runs it again.", self.job.where)
@@ -172,6 +173,7 @@ class Session:
                     "index": best, "validation_score": run.progress.score_of(best)
                 },
                 "restarts": run.restarts,
+                "stacked": self.stacked,
                 "wall_seconds": round(wall_seconds, 3),
                 "files": job.job_dir.files(),
             },

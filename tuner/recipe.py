@@ -13,7 +13,7 @@ from tuner import command, curves
 from tuner.findings import shown
 from tuner.flags import given, trainer_flags
 
-SETTINGS = "hyperparameters.json"
+SETTINGS, MANIFEST = "hyperparameters.json", "manifest.json"
 OURS = ("seed", "seeds")  # flags that stand for themselves
 
 
@@ -35,6 +35,7 @@ class Recipe:
     where: Mapping[str, str]  # versions and machine, in words
     score: float  # interquartile mean
     interval: tuple[float, float]
+    stacked: bool = False  # it learned beside others, whose sums are rounded otherwise than alone
 
     def words(self, job_dir: Path) -> tuple[str, ...]:
         """The command line; of two flags the trainer takes the last."""
@@ -51,7 +52,7 @@ def record(
 
     Of a trainer that leaves neither settings nor metrics little is known, and null says so.
     """
-    found = settings(folder)
+    found, manifest = settings(folder), _content(folder / MANIFEST)
     named = given((*args, *flags), trainer_flags())
     all_of_it = found.get("settings")
     every: dict[str, Any] = all_of_it if isinstance(all_of_it, dict) else {}
@@ -61,6 +62,7 @@ def record(
         "other_flags": {
             name: value for name, value in every.items() if name not in {*OURS, *named}
         },
+        "stacked": manifest.get("stacked") is True,
         "curve_sha256": curves.fingerprint(curves.read(folder)),
         "versions": found.get("versions"),
         "machine": found.get("machine"),
@@ -70,8 +72,12 @@ def record(
 
 def settings(folder: Path) -> dict[str, Any]:
     """A run's hyperparameters.json; empty where there is none, or a damaged one."""
+    return _content(folder / SETTINGS)
+
+
+def _content(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / SETTINGS).read_bytes())
+        found = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -139,6 +145,7 @@ def _recipe(found: Mapping[str, Any]) -> Recipe:
         where({name: again[name] for name in ("versions", "machine", "git_commit")}),
         score,
         (low, high),
+        again.get("stacked") is True,
     )
 
 

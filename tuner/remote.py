@@ -18,7 +18,7 @@ from tuner.command import Task
 from tuner.objective import Scores
 
 SCORE = "mean_score"  # what the trainer's own records call its metric
-_METRICS, _MANIFEST = "metrics.jsonl", "manifest.json"
+_METRICS, _MANIFEST, _SETTINGS = "metrics.jsonl", "manifest.json", "hyperparameters.json"
 _SEEN = ".bucket.json"  # which objects the local files are copies of
 _LAST_WORDS = 120.0  # seconds that an upload is tried for where nothing can go on without it
 
@@ -91,10 +91,11 @@ class RemoteStudy:
                 whole.write(metric_file, as_reports(found, tag, task.trial))
 
     def read_scores(self, job_dir: Path, reported: float | None) -> Scores:
-        """What a finished trial's manifest says, brought from the bucket."""
-        manifest = self._read(job_dir, _MANIFEST)
-        if manifest is not None:
-            whole.write(job_dir / _MANIFEST, manifest)
+        """What a finished trial's manifest says, brought from the bucket with what else counts."""
+        for name in (_SETTINGS, _METRICS, _MANIFEST):
+            found = self._read(job_dir, name)
+            if found is not None:
+                whole.write(job_dir / name, found)
         return objective.read_scores(job_dir, reported)
 
     def _push(self, patience: float) -> None:

@@ -6,6 +6,7 @@ Job dir, program and environment are as the study's own trials have them.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import shlex
@@ -80,6 +81,7 @@ def _run(found: Recipe, folder: Path, program: list[str]) -> Outcome:
     from tuner.command import Task
     from tuner.engine import Engine, Interrupts
     from tuner.trials import LOG, SUCCEEDED, Setting, Trial
+    from tuner.workers import Workers
 
     setting = Setting(program, os.environ, found.metric, folder.name, math.inf)
     left = [Task("winner", 1, folder, found.words(folder))]
@@ -102,9 +104,16 @@ def _run(found: Recipe, folder: Path, program: list[str]) -> Outcome:
     def done(task: Task, outcome: Outcome) -> None:
         ended.append(outcome)
 
+    def launch(task: Task) -> Trial:
+        """As it ran in the study."""
+        return workers.launch(task) if found.stacked else Trial(task, setting)
+
     interrupts = Interrupts()
-    with interrupts.heard(lambda: print("Ctrl-C: the run ends first. Again: at once.")):
-        engine = Engine(lambda task: Trial(task, setting), 1, interrupts)
+    with (
+        interrupts.heard(lambda: print("Ctrl-C: the run ends first. Again: at once.")),
+        contextlib.closing(Workers(1, setting, folder)) as workers,
+    ):
+        engine = Engine(launch, 1, interrupts)
         engine.run(lambda: left.pop() if left else None, done, watch)
     if wrong:
         raise ReproduceError(wrong)

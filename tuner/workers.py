@@ -125,6 +125,7 @@ class Workers:
             worker.close()
         if len(self._workers) < self._most and all(worker.trials for worker in self._workers):
             self._started += 1
+            self._folder.mkdir(parents=True, exist_ok=True)
             log = self._folder / f"worker-{self._started}.log"
             self._workers.append(Worker(self._program, self._setting, log))
         worker = min(self._workers, key=lambda worker: worker.trials)

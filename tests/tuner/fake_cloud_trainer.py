@@ -48,9 +48,12 @@ def main() -> int:
         for text in Path(os.environ["CLOUD_ML_HP_METRIC_FILE"]).read_text().splitlines()[:2]:
             report = json.loads(text)
             score = float(report[os.environ["CLOUD_ML_HP_METRIC_TAG"]])
-            lines.append({"step": int(report["global_step"]), "final": False, "mean_score": score})
+            step = int(report["global_step"])
+            lines.append({"step": step, "final": False, "mean_score": score, "scores": [score]})
         (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        for name in ("metrics.jsonl", "manifest.json"):
+        settings = {"versions": {"trainer": "0.1.0"}, "effective": {"solved_at_score": 10.0}}
+        (folder / "hyperparameters.json").write_text(json.dumps(settings))
+        for name in ("hyperparameters.json", "metrics.jsonl", "manifest.json"):
             object_name = quote(f"{prefix}/{name}", safe="")
             path = f"upload/storage/v1/b/{bucket}/o?uploadType=media&name={object_name}"
             assert ask(path, (folder / name).read_bytes()) == 200

@@ -137,6 +137,8 @@ def test_the_whole_study_is_in_the_bucket_and_goes_on_from_another_machine(
     )
     best = json.loads(storage.objects()[f"{STUDY}/best.json"])
     assert best["test"]["winner"]["agents"] == 20, "read in the bucket, for it is nowhere else"
+    assert best["reproduce"]["versions"] == {"trainer": "0.1.0"}
+    assert best["reproduce"]["curve_sha256"] and best["trials_until_solved"] == 1
 
     there = machine("there")
     ended = there.run("--max-trials", "3")

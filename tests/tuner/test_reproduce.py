@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import TINY_RUN, FinishedRun
+from tests.conftest import TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
 from tests.tuner.test_main import tuner
 from tuner import objective, recipe, results
 from tuner.recipe import Recipe, judge
@@ -147,6 +148,32 @@ def test_the_real_trainer_reproduces_to_the_last_bit(tmp_path: Path, best: dict[
     # A finished run in that folder would prove nothing.
     ended = reproduce(tmp_path, best, *where)
     assert ended.code == 1 and "which would prove nothing" in ended.err
+
+
+def test_a_run_that_learned_beside_others_is_reproduced_to_the_last_bit_too(tmp_path: Path) -> None:
+    """As it learned then, in a stack; the others need not be there."""
+    flags = ["--learning_rate=0.01"]
+    runs = {"winner": [*TINY_RUN, *flags], "other": [*TINY_RUN, "--seeds=3", "--batch_size=32"]}
+    orders = [
+        {"id": name, "arguments": [*words, "--job_dir", str(tmp_path / name)],
+         "log": str(tmp_path / f"{name}.log")}
+        for name, words in runs.items()
+    ]  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-m", "trainer.batch"],
+        input="".join(json.dumps(order) + "\n" for order in reversed(orders)),
+        text=True, capture_output=True, check=True, env=cloudless_environment(), timeout=TIMEOUT,
+    )  # fmt: skip
+    winner = tmp_path / "winner"
+    best = {
+        "metric": "mean_score", "args": list(TINY_RUN), "flags": flags,
+        "test": {"winner": results.summary(objective.read_scores(winner, None))},
+        "reproduce": recipe.record(winner, (0, 2), TINY_RUN, flags),
+    }  # fmt: skip
+    assert best["reproduce"]["stacked"] is True
+    ended = reproduce(tmp_path, best, "--job-dir", str(tmp_path / "again"))
+    assert (ended.code, ended.err) == (0, ""), ended.out
+    assert ended.out.endswith("reproduced: every agent scored the same to the last bit\n")
 
 
 def test_with_one_flag_changed_the_real_trainer_does_not(
