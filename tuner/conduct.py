@@ -87,7 +87,8 @@ def _study(
         if display.due:
             display.table(protocol.table(running))
 
-    workers = Workers(min(os.cpu_count() or 1, plan.parallel), setting, plan.job_dir)
+    processes = min(os.cpu_count() or 1, plan.parallel)
+    workers = Workers(processes, setting, plan.job_dir, say=display.line)
 
     @functools.cache
     def learn() -> Known:

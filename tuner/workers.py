@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class Worker:
     def __init__(self, program: Sequence[str], setting: Setting, log: Path) -> None:
         """Starts it. Raises OSError."""
         self.trials = 0  # that it is at work on
+        self.log = log
         self._answers: dict[int, dict[str, Any]] = {}
         self._numbers = 0
         with log.open("ab") as errors:
@@ -112,8 +113,14 @@ class Workers:
     """As many trainer processes as there are trials for them, up to a number. Close them."""
 
     def __init__(
-        self, most: int, setting: Setting, folder: Path, program: Sequence[str] = PROGRAM
+        self,
+        most: int,
+        setting: Setting,
+        folder: Path,
+        program: Sequence[str] = PROGRAM,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
+        self._say, self._mourned = say, set[Worker]()
         self._most, self._setting, self._program = most, setting, program
         self._folder, self._workers = folder, list[Worker]()
         self._started = 0
@@ -129,7 +136,15 @@ class Workers:
             log = self._folder / f"worker-{self._started}.log"
             self._workers.append(Worker(self._program, self._setting, log))
         worker = min(self._workers, key=lambda worker: worker.trials)
-        return Trial(task, self._setting, partial(Seat, worker))
+        return Trial(task, self._setting, partial(Seat, worker, self._on_death))
+
+    def _on_death(self, worker: Worker) -> None:
+        if worker not in self._mourned:
+            self._mourned.add(worker)
+            self._say(
+                "A trainer process has died. What it was at goes on, each trial in a slower process"
+                f" of its own (log: {worker.log})."
+            )
 
     def close(self) -> None:
         """Lets all of them end."""
@@ -146,8 +161,11 @@ class Seat:
     checkpoint in a process of its own, where it can harm itself only.
     """
 
-    def __init__(self, worker: Worker, task: Task, setting: Setting) -> None:
-        self._worker, self._task, self._setting = worker, task, setting
+    def __init__(
+        self, worker: Worker, on_death: Callable[[Worker], None], task: Task, setting: Setting
+    ) -> None:
+        self._worker, self._on_death = worker, on_death
+        self._task, self._setting = task, setting
         self._alone: Process | None = None
         log = task.job_dir / LOG
         self.log_start = log.stat().st_size if log.exists() else 0
@@ -166,6 +184,7 @@ class Seat:
         if gone and stopping:
             return -signal.SIGKILL, 0.0
         if gone:
+            self._on_death(self._worker)
             self._alone = Process(self._task, self._setting)
             self.log_start = self._alone.log_start
         return None

@@ -78,7 +78,9 @@ def test_a_worker_serves_one_trial_after_the_other(several: Workers, tmp_path: P
 def test_the_trials_of_a_worker_that_dies_go_on_each_in_a_process_of_its_own(
     tmp_path: Path,
 ) -> None:
-    one = Workers(1, setting(), tmp_path, [sys.executable, str(HERE / "fake_batch.py")])
+    told: list[str] = []
+    program = [sys.executable, str(HERE / "fake_batch.py")]
+    one = Workers(1, setting(), tmp_path, program, told.append)
     bystander, culprit = (
         one.launch(task(tmp_path, n, how)) for n, how in ((1, "wait"), (2, "die"))
     )
@@ -87,6 +89,10 @@ def test_the_trials_of_a_worker_that_dies_go_on_each_in_a_process_of_its_own(
         assert (outcome.state, outcome.exit_code) == (FAILED, 3), "as the program for one says"
         assert "alone" in trial.log.read_text()
     assert ended(one.launch(task(tmp_path, 3, "succeed"))).state == SUCCEEDED, "by a new worker"
+    assert told == [
+        "A trainer process has died. What it was at goes on, each trial in a slower process of its"
+        f" own (log: {tmp_path / 'worker-1.log'})."
+    ]
     one.close()
 
 
