@@ -27,6 +27,7 @@ from tuner.spec import StudySpec
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "hyperparam.yaml"
 ENVIRONMENT, SOLVED = "CartPole-v1", 475.0
+EPISODES = 20  # behind an agent's score; agents of one configuration differ far more than those
 Values = dict[str, Any]
 Scores = list[NDArray[np.float64]]  # for each trial the mean returns of its agents
 T = TypeVar("T")
@@ -79,7 +80,7 @@ def together(searches: Sequence[Search[T]], total_steps: int) -> list[T]:
 
 
 def train(trials: Sequence[Trial], total_steps: int, stack: Stack) -> Scores:
-    """Mean returns of the final policies, greedy, over the trainer's number of fresh episodes."""
+    """Mean returns of the final policies, greedy, over fresh episodes."""
     runs = [_run(trial, total_steps) for trial in trials]
     while training := [run for run in runs if run.progress.training.any()]:
         if learning := [run for run in training if run.progress.learning.any()]:
@@ -90,7 +91,7 @@ def train(trials: Sequence[Trial], total_steps: int, stack: Stack) -> Scores:
     if unknown := [run for run in runs if run.progress.to_score.any()]:
         for run, returns in zip(unknown, stack.validate(unknown), strict=True):
             run.progress.settle(returns.mean(axis=1))
-    return [returns.mean(axis=1) for returns in stack.score(runs)[0]]
+    return [returns.mean(axis=1) for returns in stack.returns(runs, greedy=True)]
 
 
 def searching(
@@ -125,7 +126,7 @@ def searching(
 def _run(trial: Trial, total_steps: int) -> Run:
     flags = trial.values | {
         "seed": trial.seed, "seeds": trial.agents, "total_steps": total_steps,
-        "environment": ENVIRONMENT,
+        "environment": ENVIRONMENT, "evaluation_episodes": EPISODES,
     }  # fmt: skip
     words = [f"--{name}={value}" for name, value in flags.items()]
     return Run(parse(words), environments.find(ENVIRONMENT), SOLVED)

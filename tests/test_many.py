@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks import optimism, samplers
-from benchmarks.many import Scores, Trial, searching, template, together, train
+from benchmarks.many import EPISODES, Scores, Trial, searching, template, together, train
 from trainer import environments
 from trainer.flags import parse
 from trainer.run import Run
@@ -60,6 +60,7 @@ def test_trials_side_by_side_score_as_alone() -> None:
     found = train(trials, 300, Stack())
     for trial, scores in zip(trials, found, strict=True):
         flags = trial.values | {"seed": trial.seed, "seeds": trial.agents, "total_steps": 300}
+        flags["evaluation_episodes"] = EPISODES
         run = Run(
             parse([f"--{name}={value}" for name, value in flags.items()]),
             environments.find("CartPole-v1"),

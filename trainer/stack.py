@@ -100,20 +100,21 @@ class Stack:
         self, runs: Sequence[Run]
     ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
         """What `Run.returns` of each would be: all greedy ones, all sampled ones."""
-        found: dict[bool, list[NDArray[np.float64]]] = {True: [], False: []}
-        blocks = list[Block]()
+        return self.returns(runs, greedy=True), self.returns(runs, greedy=False)
+
+    def returns(self, runs: Sequence[Run], *, greedy: bool) -> list[NDArray[np.float64]]:
+        """The same, of one kind."""
+        found, blocks = [], list[Block]()
         for run in runs:
+            resets, uniforms = collector_of(run).draw_episodes(
+                run.command.options.evaluation_episodes, Purpose.FINAL, 0, greedy=greedy
+            )
+            returns, drawn = np.zeros(resets.shape[:2]), None if greedy else uniforms
             everybody = np.ones(run.progress.size, bool)
-            for greedy, theirs in found.items():
-                resets, uniforms = collector_of(run).draw_episodes(
-                    run.command.options.evaluation_episodes, Purpose.FINAL, 0, greedy=greedy
-                )
-                returns = np.zeros(resets.shape[:2])
-                drawn = None if greedy else uniforms
-                blocks += blocks_of(run, everybody, resets, drawn, returns)
-                theirs.append(returns)
+            blocks += blocks_of(run, everybody, resets, drawn, returns)
+            found.append(returns)
         self._play(blocks)
-        return found[True], found[False]
+        return found
 
     def _play(self, blocks: Sequence[Block]) -> None:
         """Fills in the blocks' returns."""
