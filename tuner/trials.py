@@ -21,7 +21,6 @@ SUCCEEDED, INFEASIBLE, FAILED, STOPPED = "SUCCEEDED", "INFEASIBLE", "FAILED", "S
 BAD_COMMAND = 2  # the trainer's exit code for a command that no restart can cure
 LOG, METRIC, LOCK = "trial.log", "trial.metric", "trial.lock"
 _TAIL_LINES, _TAIL_BYTES = 5, 4096
-_YOUNG = 2.0  # seconds; a file's time may be as coarse
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class Trial:
         self._time_limit = setting.time_limit
         self._stopping = ""  # why it is being stopped
         self._kill_at = float("inf")
-        self._read: tuple[int, int] | None = None  # time and size of the metric file, once read
+        self._read = b""  # of the metric file
         task.job_dir.mkdir(parents=True, exist_ok=True)
         self.runner = launch(task, setting)
         self.started = time.monotonic()
@@ -167,17 +166,13 @@ class Trial:
         return self.task.job_dir / LOG
 
     def _read_metric(self) -> None:
-        file = self.task.job_dir / METRIC
         try:
-            facts = file.stat()
-            written = (facts.st_mtime_ns, facts.st_size)
-            if written == self._read:
-                return
-            content = file.read_bytes()
+            content = (self.task.job_dir / METRIC).read_bytes()
         except OSError:
             return
-        if time.time() - facts.st_mtime > _YOUNG:  # else there may be more under the same time
-            self._read = written
+        if content == self._read:
+            return
+        self._read = content
         found = measurements.read(content, self._metric)
         self.measurements = measurements.merged(self.measurements, found)
 
