@@ -21,7 +21,9 @@ from tuner.report.page import render
 pytestmark = pytest.mark.browser
 
 MANY = 1000  # trials
-LOADS_WITHIN, FILTERS_WITHIN = 3.0, 0.1  # seconds
+# Seconds; on a quiet machine 2.2 and under 0.1. It is to find slow pages, not slow machines: there
+# is room for one that is busy and several times slower.
+LOADS_WITHIN, FILTERS_WITHIN = 15.0, 1.0
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
