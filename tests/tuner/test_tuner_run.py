@@ -55,13 +55,15 @@ class Place:
     def behave(self, book: Mapping[str, str]) -> None:
         (self.path / "fake.json").write_text(json.dumps(book), encoding="utf-8")
 
-    def start(self, *flags: str, program: str = PROGRAM) -> subprocess.Popen[str]:
+    def start(
+        self, *flags: str, program: str = PROGRAM, out: Any = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "tuner", "run", "space.yaml", "--job-dir", "study",
              *(("--program", program) if program else ()), *flags],
             cwd=self.path,
             env=cloudless_environment() | {"FAKE": str(self.path / "fake.json")},
-            stdout=subprocess.PIPE,
+            stdout=out,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
