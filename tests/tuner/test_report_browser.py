@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.tuner import browsing
+from tests.tuner.browsing import PHONE, WIDE, look, timed
 from tests.tuner.job_dirs import write_run, write_study
 from tuner.report.files import open_files
 from tuner.report.gather import gather
@@ -21,10 +21,9 @@ from tuner.report.page import render
 pytestmark = pytest.mark.browser
 
 MANY = 1000  # trials
-# Seconds; on a quiet machine 2.2 and under 0.1. It is to find slow pages, not slow machines: there
-# is room for one that is busy and several times slower.
-LOADS_WITHIN, FILTERS_WITHIN = 15.0, 1.0
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+# Times as long as the page of 12 trials takes: 1.3 and 3 were measured, on a busy machine too.
+# How many seconds that is says `python -m benchmarks.page`.
+LOADS_WITHIN, FILTERS_WITHIN = 1.8, 10.0
 
 
 class Pages(NamedTuple):
@@ -51,40 +50,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium")
-    if found is None:
+    if browsing.program() is None:
         pytest.skip("needs Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found)
+    with browsing.chromium() as browser:
         yield browser
-        browser.close()
-
-
-def look(
-    browser: Browser, file: Path, *, mode: Any = "light", size: Any = WIDE, wait: bool = True
-) -> Page:
-    """Opens a page; whatever it complains of, or asks a network for, lands in `wrong`."""
-    page = browser.new_context(color_scheme=mode, viewport=size).new_page()
-    wrong: list[str] = []
-    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else wrong.append(r.url),
-    )
-    page.goto(file.as_uri())
-    page.wrong = wrong  # type: ignore[attr-defined]
-    if wait:
-        draw_all(page)
-    return page
-
-
-def draw_all(page: Page) -> None:
-    """Charts are drawn when they come near; this goes by all of them."""
-    for chart in page.locator("[data-chart]").all():
-        chart.scroll_into_view_if_needed()
-        chart.locator("svg.main-svg").first.wait_for()
 
 
 def column(page: Page, index: int) -> list[str]:
@@ -190,29 +159,9 @@ def test_a_keyboard_alone_suffices(browser: Browser, pages: Pages) -> None:
 
 def test_a_thousand_trials_load_and_filter_at_once(browser: Browser, pages: Pages) -> None:
     assert pages.many.stat().st_size < 8_000_000
-    seconds = []
-    for _ in range(3):  # the best of three: the machine may be busy with something else
-        started = time.monotonic()
-        page = look(browser, pages.many, wait=False)
-        page.wait_for_selector("#chart-trust svg.main-svg")
-        seconds.append(time.monotonic() - started)
-        if min(seconds) >= LOADS_WITHIN:
-            page.context.close()
-            continue
-        break
-    assert min(seconds) < LOADS_WITHIN
-    took = page.evaluate(
-        """() => {
-          const filter = document.getElementById("filter"), took = [];
-          for (const text of ["9", "score>300", "", "gamma<0.95 3", "nothing fits", ""]) {
-            const start = performance.now();
-            filter.value = text;
-            filter.dispatchEvent(new Event("input"));
-            document.body.offsetHeight; // laid out
-            took.push(performance.now() - start);
-          }
-          return took;
-        }"""
+    few, many = (
+        [min(times) for times in zip(*(timed(browser, file) for _ in range(5)), strict=True)]
+        for file in (pages.study, pages.many)
     )
-    assert sorted(took)[len(took) // 2] / 1000 < FILTERS_WITHIN, took
-    page.context.close()
+    assert many[0] < LOADS_WITHIN * few[0]
+    assert many[1] < FILTERS_WITHIN * few[1]
