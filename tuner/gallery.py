@@ -6,15 +6,25 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+from optuna.trial import FrozenTrial
 
 from tuner import curves, plot
 from tuner.command import Task
+
+# Optuna's other stores ask for their clouds' clients, which are slow to import and not used here.
+_CLIENTS = [name for name in ("boto3", "google.cloud.storage") if name not in sys.modules]
+sys.modules.update(dict.fromkeys(_CLIENTS))  # type: ignore[arg-type]
+try:
+    from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+finally:
+    for _name in _CLIENTS:
+        del sys.modules[_name]
 
 FOLDER = "artifacts"
 VIDEO, CURVE, FLAGS = "recording.mp4", "curve.svg", "flags.txt"
@@ -37,14 +47,16 @@ class Links(FileSystemArtifactStore):
             super().write(artifact_id, content_body)
 
 
-def keep(place: tuple[Any, int], root: Path, task: Task, warn: Callable[[str], None]) -> None:
+def keep(
+    place: tuple[Any, FrozenTrial], root: Path, task: Task, warn: Callable[[str], None]
+) -> None:
     """Adds what a trial that has ended left; what is there already stays.
 
     It is done before Optuna is told of the end, for then nothing can be added to a trial; so a
     tuner that is killed in between comes by here again. Whatever goes wrong is a warning.
 
     Args:
-        place: a storage of Optuna's, and which of its trials it is.
+        place: a storage of Optuna's, and its trial there.
     """
     try:
         _keep(*place, root / FOLDER, task)
@@ -53,8 +65,7 @@ def keep(place: tuple[Any, int], root: Path, task: Task, warn: Callable[[str], N
         warn(f"{task.name}: not all to look at is kept: {type(error).__name__}: {reason[0]}")
 
 
-def _keep(storage: Any, number: int, folder: Path, task: Task) -> None:
-    trial = storage.get_trial(number)
+def _keep(storage: Any, trial: FrozenTrial, folder: Path, task: Task) -> None:
     there = {meta.filename for meta in get_all_artifact_meta(trial, storage=storage)}
     folder.mkdir(exist_ok=True)
     # Beside the artefacts, so that those made here become theirs by a link too.

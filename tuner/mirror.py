@@ -60,11 +60,11 @@ def write(storage: Any, study: int, state: Leases, parameters: Sequence[Paramete
                 _end(storage, place, ended.state, ended.values)
 
 
-def running(storage: Any, study: int, number: int) -> int | None:
-    """Which trial of the study shows ours of that number; None where none does, or it has ended."""
+def running(storage: Any, study: int, number: int) -> FrozenTrial | None:
+    """The trial that shows ours of that number; None where none does, or it has ended."""
     for trial in storage.get_all_trials(study, deepcopy=False):
         if trial.user_attrs.get(_TRIAL) == number and not trial.state.is_finished():
-            return int(trial._trial_id)
+            return trial
     return None
 
 

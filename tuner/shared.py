@@ -16,6 +16,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
 from tuner import leases, mirror, records, sampling, space
 from tuner.crew import Crew
@@ -95,7 +96,7 @@ class SharedStudy:
         """How many trials of an earlier study the search knows of."""
         return 0
 
-    def place(self, number: int) -> tuple[Any, int] | None:
+    def place(self, number: int) -> tuple[Any, FrozenTrial] | None:
         """Where Optuna's own tools find a running trial; None where nobody has shown it there.
 
         The worker that leads does so, within a second if it is alive.

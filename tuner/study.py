@@ -99,9 +99,9 @@ class Study:
             # As the file has them. Nobody else writes to it, and reading it takes a while.
             self._trials = self._study.get_trials(deepcopy=False)
 
-    def place(self, number: int) -> tuple[Any, int] | None:
-        """Where Optuna's own tools find a running trial: a storage, and its number there."""
-        return self._storage, self._trials[self._known + number - 1]._trial_id
+    def place(self, number: int) -> tuple[Any, FrozenTrial] | None:
+        """Where Optuna's own tools find a running trial: a storage, and the trial there."""
+        return self._storage, self._trials[self._known + number - 1]
 
     def close(self) -> None:
         self._storage.engine.dispose()
@@ -138,8 +138,9 @@ class Study:
             distributions={each.name: space.distribution(each) for each in self._parameters},
         )
         # At once: a trial is in the file with all of its values, or not at all.
-        place = self._storage.create_new_trial(self._study._study_id, begun)
-        self._trials.append(self._storage.get_trial(place))
+        begun._trial_id = self._storage.create_new_trial(self._study._study_id, begun)
+        begun.number = len(self._trials)
+        self._trials.append(begun)
         self._records = None
         return self._record(self._trials[-1])
 

@@ -127,11 +127,11 @@ class Trial:
         """Starts it. Raises what `launch` raises."""
         self.task = task
         self.measurements: list[Measurement] = []
-        self._metric = setting.metric
+        self._metric, self._metric_file = setting.metric, task.job_dir / METRIC
         self._time_limit = setting.time_limit
         self._stopping = ""  # why it is being stopped
         self._kill_at = float("inf")
-        self._read = b""  # of the metric file
+        self._seen: tuple[int, ...] = ()  # of the metric file, when it was read last
         task.job_dir.mkdir(parents=True, exist_ok=True)
         self.runner = launch(task, setting)
         self.started = time.monotonic()
@@ -139,7 +139,7 @@ class Trial:
     def poll(self) -> Outcome | None:
         """Reads its reports; how it ended, once it has."""
         ended = self.runner.ended(stopping=bool(self._stopping))  # first: all reports are in then
-        self._read_metric()
+        self._read_metric(last=ended is not None)
         now = time.monotonic()
         if ended is not None:
             return self._outcome(*ended, now - self.started)
@@ -165,14 +165,17 @@ class Trial:
     def log(self) -> Path:
         return self.task.job_dir / LOG
 
-    def _read_metric(self) -> None:
+    def _read_metric(self, *, last: bool) -> None:
+        """Reads what has been added; the `last` time also where a coarse clock would hide it."""
         try:
-            content = (self.task.job_dir / METRIC).read_bytes()
+            seen = os.stat(self._metric_file)
+            now = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
+            if now == self._seen and not last:
+                return
+            content = self._metric_file.read_bytes()
         except OSError:
             return
-        if content == self._read:
-            return
-        self._read = content
+        self._seen = now
         found = measurements.read(content, self._metric)
         self.measurements = measurements.merged(self.measurements, found)
 

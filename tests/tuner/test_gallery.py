@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import optuna
 import pytest
 from optuna.artifacts import FileSystemArtifactStore
+from optuna.trial import FrozenTrial
 
 from tuner import gallery
 from tuner.command import Task
@@ -57,7 +58,7 @@ def tell(study: Study, number: int, state: str = SUCCEEDED) -> None:
     study.tell(number, outcome, Scores((3.0,)), 3.0)
 
 
-def place(study: Study, task: Task) -> tuple[Any, int]:
+def place(study: Study, task: Task) -> tuple[Any, FrozenTrial]:
     found = study.place(task.trial)
     assert found is not None
     return found

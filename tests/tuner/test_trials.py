@@ -23,6 +23,7 @@ from tuner.trials import (
     LOCK,
     LOG,
     LOST,
+    METRIC,
     STOPPED,
     SUCCEEDED,
     Outcome,
@@ -54,6 +55,37 @@ def test_a_trial_that_ends_well(start: Callable[..., Trial]) -> None:
     assert (outcome.state, outcome.reason, outcome.exit_code) == (SUCCEEDED, "", 0)
     assert outcome.measurements == ((10, 45.0), (20, 90.0))
     assert outcome.cpu_seconds > 0
+
+
+class Unhurried:
+    """What a trial runs in until somebody lets it end."""
+
+    log_start, over = 0, False
+
+    def __init__(self, task: Task, setting: Setting) -> None:
+        (task.job_dir / LOG).touch()
+
+    def ended(self, *, stopping: bool) -> tuple[int, float] | None:
+        return (0, 0.0) if self.over else None
+
+    def ask(self) -> float:
+        return 0.0
+
+    def kill(self) -> None:
+        self.over = True
+
+
+def test_a_report_that_a_coarse_clock_hides_is_read_in_the_end(tmp_path: Path) -> None:
+    setting = Setting([], {}, "mean_score", "s", 60.0)
+    trial = Trial(Task("trial 1", 1, tmp_path / "1", ()), setting, Unhurried)
+    file = tmp_path / "1" / METRIC
+    for value in (45.0, 90.0):  # in as many bytes, at the same time
+        file.write_text(f'{{"global_step": 10, "mean_score": {value}}}\n', encoding="utf-8")
+        os.utime(file, ns=(0, 0))
+        assert trial.poll() is None
+    trial.runner.kill()
+    outcome = trial.poll()
+    assert outcome is not None and outcome.measurements == ((10, 90.0),)
 
 
 @pytest.mark.parametrize(
