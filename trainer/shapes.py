@@ -17,9 +17,10 @@ from trainer.run import Run
 from trainer.simulation import Simulation
 from trainer.updates import CHUNK_STEPS, Rule
 
-# Rows of a program. One size, for compiling takes seconds: more agents take more calls. On one core
-# twice the rows are hardly any cheaper a row.
-ROWS = 8
+# Rows of a program. One size, for compiling takes seconds: more agents take more calls. A row costs
+# the same whether somebody fills it or not, and hardly less among many: so there are as many as a
+# trial has seeds where the tuner is not told otherwise.
+ROWS = 5
 LEAST_NEURONS, LEAST_STEPS = 32, 512  # of a program; less in one would cost as much
 
 T = TypeVar("T")
