@@ -106,7 +106,6 @@ class Protocol:
             if (place := self.study.place(task.trial)) is not None:
                 gallery.keep(place, self.plan.job_dir, task, self.display.line)
             record = self.study.tell(task.trial, outcome, scores, value)
-            self._count_cpu(outcome)
             if record is None:
                 self.display.line(f"{task.name}: {_TAKEN_OVER}")
                 return
@@ -257,7 +256,6 @@ class Protocol:
 
         def done(task: Task, outcome: Outcome) -> None:
             scores = self._scores(task, outcome)
-            self._count_cpu(outcome)
             if self.study.told(_key(task), task.trial, outcome, scores) is None:
                 self.display.line(f"{task.name}: {_TAKEN_OVER}")
                 return
@@ -275,9 +273,6 @@ class Protocol:
                     found[task.name] = record.scores
         return found
 
-    def _count_cpu(self, outcome: Outcome) -> None:
-        self.study.add_cpu_seconds(outcome.cpu_seconds)
-
     def _share(
         self,
         supply: Callable[[], Task | None],
@@ -293,9 +288,12 @@ class Protocol:
                 trial.stop(_TAKEN_OVER)
             watch(trial)
 
+        def cut(outcome: Outcome) -> None:
+            self.study.add_cpu_seconds(outcome.cpu_seconds)
+
         waits = False
         while True:
-            self.engine.run(supply, done, watched, self._count_cpu)
+            self.engine.run(supply, done, watched, cut)
             if is_over():
                 return
             if not waits:

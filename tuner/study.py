@@ -31,6 +31,7 @@ from tuner.trials import FAILED, INFEASIBLE, Outcome
 
 FILE = "study.db"
 NAME = "study"
+OTHERS_CPU = "others_cpu_seconds"  # an attribute
 
 
 class StudyError(Exception):
@@ -71,7 +72,6 @@ class Study:
         self._direction = direction
         self._left: list[Record] | None = None
         self._records: list[Record] | None = None
-        self._cpu_seconds: float | None = None
         self._parts: dict[str, Record | None] = {}
         self.failures = 0  # of this process' trials
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -95,6 +95,7 @@ class Study:
                 f" {', '.join(differences(theirs, ours))}. Take another folder."
             )
         with spoken(folder / FILE):
+            self._others_cpu_seconds = float(self._study.user_attrs.get(OTHERS_CPU, 0.0))
             self._known = self._learn(learn)
             # As the file has them. Nobody else writes to it, and reading it takes a while.
             self._trials = self._study.get_trials(deepcopy=False)
@@ -180,6 +181,7 @@ class Study:
 
     def told(self, key: str, number: int, outcome: Outcome, scores: Scores) -> Record | None:
         """Keeps how a part ended, for as long as this process lives: its files keep the rest."""
+        self.add_cpu_seconds(outcome.cpu_seconds)
         self._parts[key] = from_json(number, {}, as_json(outcome, scores, None))
         return self._parts[key]
 
@@ -213,13 +215,12 @@ class Study:
     @property
     def cpu_seconds(self) -> float:
         """Of all processes of all trials so far; of those that outlived a killed tuner, none."""
-        if self._cpu_seconds is None:
-            self._cpu_seconds = float(self._study.user_attrs.get("cpu_seconds", 0.0))
-        return self._cpu_seconds
+        return self._others_cpu_seconds + cpu_seconds(self._trials[self._known :])
 
     def add_cpu_seconds(self, seconds: float) -> None:
-        self._cpu_seconds = self.cpu_seconds + seconds
-        self._study.set_user_attr("cpu_seconds", self._cpu_seconds)
+        """Of what is not told as a trial: parts of confirm and test, runs that were cut."""
+        self._others_cpu_seconds += seconds
+        self._study.set_user_attr(OTHERS_CPU, self._others_cpu_seconds)
 
     def _learn(self, learn: Callable[[], Known] | None) -> int:
         """Adds what is known, before the first trial and once; how many trials that is."""
@@ -249,6 +250,12 @@ class Study:
             _utc(trial.datetime_start),
             _utc(trial.datetime_complete),
         )
+
+
+def cpu_seconds(trials: Sequence[FrozenTrial]) -> float:
+    """Of the processes of trials that have ended."""
+    told = (trial.user_attrs.get("outcome", {}) for trial in trials)
+    return sum(outcome.get("cpu_seconds", 0.0) for outcome in told)
 
 
 @contextlib.contextmanager

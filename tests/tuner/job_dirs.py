@@ -17,6 +17,7 @@ from optuna.distributions import FloatDistribution
 
 from tuner import objective
 from tuner.objective import Scores
+from tuner.study import OTHERS_CPU
 
 SPACE = {"gamma": (0.9, 0.999, "UNIT_LINEAR_SCALE"), "learning_rate": (1e-3, 0.1, "UNIT_LOG_SCALE")}
 VERSIONS = {"python": "3.11.7", "trainer": "0.1.0"}
@@ -92,7 +93,7 @@ def write_study(folder: Path, count: int, *, finished: bool = True, films: int =
     })  # fmt: skip
     seeds = {"tuning": 0, "confirming with 10 seeds": 1, "testing trial 1 with 20 seeds": 2}
     study.set_user_attr("seeds", seeds)
-    study.set_user_attr("cpu_seconds", 12.0)
+    study.set_user_attr(OTHERS_CPU, 12.0)
     trials = []
     for number in range(1, count + 1):
         flags = {
@@ -113,7 +114,7 @@ def write_study(folder: Path, count: int, *, finished: bool = True, films: int =
             state=optuna.trial.TrialState.COMPLETE if ended else optuna.trial.TrialState.FAIL,
             user_attrs={"outcome": {
                 "state": state, "reason": reason, "scores": objective.as_json(found),
-                "measurements": [[1000, 10.0]], "seconds": 4.0, "value": value,
+                "measurements": [[1000, 10.0]], "seconds": 4.0, "cpu_seconds": 1.5, "value": value,
             }},
         ))  # fmt: skip
     study.add_trials(trials)

@@ -98,7 +98,9 @@ def test_what_is_missing_for_a_reproduction_is_named(job: Path, study: Path) -> 
 
 def test_a_study_in_progress_says_so(tmp_path: Path) -> None:
     write_study(tmp_path / "study", 4, finished=False)
-    page = render(read(tmp_path / "study"))
+    report = read(tmp_path / "study")
+    page = render(report)
+    assert report.cpu_seconds == 12.0 + 4 * 1.5
     assert "in progress, or was interrupted" in page
     assert "expect less of it on fresh seeds" in page
 

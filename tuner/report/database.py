@@ -43,7 +43,7 @@ def read(content: bytes) -> Database | None:
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    from tuner.study import FILE
+    from tuner.study import FILE, OTHERS_CPU, cpu_seconds
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
@@ -62,10 +62,11 @@ def read(content: bytes) -> Database | None:
                 for trial in study.get_trials(deepcopy=False)
                 if trial.state != optuna.trial.TrialState.WAITING
             ]
+            own = study.get_trials(deepcopy=False)[study.user_attrs.get("known") or 0 :]
             return Database(
                 identity,
                 dict(study.user_attrs.get("seeds", {})),
-                float(study.user_attrs.get("cpu_seconds", 0.0)),
+                float(study.user_attrs.get(OTHERS_CPU, 0.0)) + cpu_seconds(own),
                 trials,
             )
         except (
