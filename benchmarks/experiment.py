@@ -62,14 +62,14 @@ def run(*flags: str) -> Result:
     from trainer.console import quiet_standard_error
     from trainer.flags import parse
 
+    command = parse(flags)
     runtime.prepare()
-    runtime.prefer_one_core()
+    runtime.prefer_one_core(command.neurons)
     with quiet_standard_error(), runtime.importing():
         import tensorflow  # noqa: F401
     from trainer.run import Run
 
     started = time.monotonic()
-    command = parse(flags)
     environment = preparation.find_environment(command)
     goal = preparation.solved_at_score(command, environment)
     assert goal is not None, f"{environment.id} has no threshold"

@@ -27,6 +27,7 @@ from benchmarks.machine import in_fresh_process, save, table
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "hyperparam.yaml"
 AT_A_TIME = 8  # trials, by the template
+STACKS = 3  # searches, of which the median counts
 MOST_SECONDS, LEAST_RATIO, MOST_GIGABYTES, MOST_OVERHEAD = 150, 6.0, 3.0, 0.05
 
 
@@ -35,7 +36,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=30)
     trials = parser.parse_args().trials
     with tempfile.TemporaryDirectory() as folder:
-        stacked = search(Path(folder), "stacked", trials)
+        # Searches differ in what the median rule stops, for it goes by which trials end first.
+        stacks = [search(Path(folder) / str(n), "stacked", trials) for n in range(STACKS)]
+        stacked = sorted(stacks, key=lambda found: found["seconds"])[STACKS // 2]
         process = search(Path(folder), "process", trials)
         same = search(Path(folder), "process", trials, "--parallel", str(AT_A_TIME))
     rows: list[list[object]] = [
@@ -53,8 +56,9 @@ def main() -> None:
         )  # fmt: skip
     print(table(rows))
     ratio = same["seconds"] / stacked["seconds"]
+    each = ", ".join(f"{found['seconds']:.0f}" for found in stacks)
     print(
-        f"\nstacked: {stacked['seconds']:.0f} s (target {MOST_SECONDS}),"
+        f"\nstacked: {stacked['seconds']:.0f} s (target {MOST_SECONDS}), the median of {each};"
         f" {stacked['gigabytes']:.2f} GB (target {MOST_GIGABYTES:g});"
         f" the same search by processes {ratio:.1f} x as long (target {LEAST_RATIO:g})"
     )
@@ -70,9 +74,8 @@ def main() -> None:
               f" {seconds / stacked['seconds']:.1f} x as long")  # fmt: skip
     save(
         "tuning",
-        {"stacked": stacked, "process": process, "process_same": same, "ratio": ratio,
-         "overhead": overhead,
-         "peer_steps_per_second": peer},
+        {"stacked": stacked, "stacks": stacks, "process": process, "process_same": same,
+         "ratio": ratio, "overhead": overhead, "peer_steps_per_second": peer},
     )  # fmt: skip
 
 

@@ -26,9 +26,11 @@ def ours(
     """Our trainer on CartPole-v1, learning all the time, never evaluating."""
     begun = time.perf_counter()
     from trainer import runtime
+    from trainer.config import Batching, Hyperparameters
 
     runtime.prepare()
-    runtime.prefer_one_core()
+    width = hyperparameters.get("hidden_neurons", Hyperparameters.hidden_neurons)
+    runtime.prefer_one_core(seeds * width)
     with runtime.importing():
         import tensorflow  # noqa: F401
     import numpy as np
@@ -37,7 +39,6 @@ def ours(
     from trainer.agents import Agents
     from trainer.cartpole import VERSIONS
     from trainer.compiled_collector import CompiledCollector
-    from trainer.config import Batching, Hyperparameters
     from trainer.gymnasium_collector import GymnasiumCollector
     from trainer.learners import CompiledLearner, SteppedLearner
     from trainer.networks import Architecture

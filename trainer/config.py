@@ -204,6 +204,11 @@ class Command:
         }
 
     @property
+    def neurons(self) -> int:
+        """Of a hidden layer, those of all agents together."""
+        return self.options.seeds * self.hyperparameters.hidden_neurons
+
+    @property
     def unused(self) -> list[str]:
         """Flags that were given though the algorithm has no use for them."""
         names = UNUSED[self.options.algorithm]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 _LEVEL = "--xla_backend_optimization_level"
+_FEW = 512  # neurons
 
 
 def prepare() -> None:
@@ -20,12 +21,17 @@ def prepare() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {_LEVEL}=2".strip()
 
 
-def prefer_one_core() -> None:
-    """For programs of networks that read a list of numbers; those that see images are larger.
+def prefer_one_core(neurons: int = 0) -> None:
+    """For programs of few neurons; those that see images are larger than they say.
 
-    On two cores a small program takes as long as on one, or longer, and leaves none to others.
+    On two cores a small program takes as long as on one, or longer, and leaves none to others. A
+    large one gains a tenth or two.
+
+    Args:
+        neurons: of a layer, those of all agents together.
     """
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    if neurons <= _FEW:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 @contextlib.contextmanager

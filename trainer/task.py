@@ -43,7 +43,7 @@ def run(command: Command, arguments: Sequence[str]) -> int:
         if session.finished:
             return SUCCESS
         if not session.environment.pixels:
-            runtime.prefer_one_core()
+            runtime.prefer_one_core(command.neurons)
         with quiet_standard_error(), runtime.importing():
             import tensorflow  # noqa: F401
         try:
