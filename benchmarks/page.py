@@ -6,6 +6,7 @@ Chromium and `requirements/dev.txt`.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import sys
 import tempfile
@@ -20,6 +21,7 @@ REPEATS = 7
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     from tests.tuner import browsing
     from tests.tuner.job_dirs import write_study
     from tuner.report.files import open_files
