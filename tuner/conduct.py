@@ -55,21 +55,21 @@ def study(
         ValueError: it cannot be kept there.
         OSError, or one of `FAULTS`: it came to no result.
     """
+    place = opening.place(plan, options, os.environ)  # before anything is touched
     shared = bool(options.storage)
     with _claimed(plan.job_dir, shared=shared), places.remote(plan, display.line) as remote:
-        return _study(plan, program, first, options, display, remote)
+        return _study(plan, program, first, place, display, remote)
 
 
 def _study(
     plan: Plan,
     program: list[str],
     first: Mapping[str, Value],
-    options: argparse.Namespace,
+    place: opening.Place,
     display: Display,
     remote: RemoteStudy | None,
 ) -> int:
     spec, interrupts = plan.spec, Interrupts()
-    place = opening.place(plan, options, os.environ)
     setting = Setting(
         *(program, place.environment, spec.metric, plan.name, _seconds(spec.job.timeout)),
         containers=places.containers(plan),

@@ -456,6 +456,11 @@ def test_a_folder_with_a_study_of_its_own_is_refused(place: Place, tmp_path: Pat
             " before: leave out --resume-from and resumePreviousJobId.",
         ),
         (("--heartbeat", "0.5"), "--heartbeat must be 1 second or more, but is 0.5."),
+        (
+            ("--storage", "env:NOWHERE"),
+            "--storage env:NAME must name a variable of the environment that holds the storage's"
+            " URL, but NOWHERE is not set.",
+        ),
     ],
 )
 def test_what_does_not_go_with_a_storage_is_refused(
