@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,31 @@ def test_a_trial_fails_where_its_metric_cannot_be_written(metric_file: Path) -> 
     metric_file.mkdir()
     with pytest.raises(OSError):
         reporter.report(1000, score(3))
+
+
+def test_a_report_that_finds_no_room_costs_none_of_those_before(metric_file: Path) -> None:
+    reports = """if True:
+        import resource, sys
+        from trainer.reporting import HypertuneReporter
+
+        reporter = HypertuneReporter("mean_score", 2)
+        reporter.report(1000, {"mean_score": 3.0})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))  # bytes of any file
+        try:
+            reporter.report(2000, {"mean_score": 4.0})
+        except OSError as error:
+            sys.exit(str(error))
+    """
+    done = subprocess.run([sys.executable, "-c", reports], capture_output=True, text=True)
+    assert (done.returncode, "File too large" in done.stderr) == (1, True), done.stderr
+    assert [int(line["global_step"]) for line in lines(metric_file)] == [1000]
+
+
+def test_the_first_report_replaces_what_another_trial_left(metric_file: Path) -> None:
+    metric_file.parent.mkdir(exist_ok=True)
+    metric_file.write_text('{"trial": "9", "global_step": "5", "mean_score": "1"}\n' * 9)
+    HypertuneReporter("mean_score", 1).report(1000, score(3))
+    assert [int(line["global_step"]) for line in lines(metric_file)] == [1000]
 
 
 def test_a_trial_does_not_begin_where_its_metric_has_no_folder(

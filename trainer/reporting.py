@@ -256,10 +256,23 @@ def _hypertune(trial: str | None) -> Any:
     """The library's reporter, once it is clear that it can write its file."""
     import hypertune
 
+    class HyperTune(hypertune.HyperTune):  # type: ignore[misc]
+        """Writes in place, as the library does, but does not empty the file first.
+
+        A kill, or a full disk, would leave it empty, and what had been told would be lost.
+        """
+
+        def _dump_metrics_to_file(self) -> None:
+            lines = [json.dumps(metric, sort_keys=True) + "\n" for metric in self.metrics_queue]
+            descriptor = os.open(self.metric_path, os.O_WRONLY | os.O_CREAT, 0o666)
+            with open(descriptor, "wb") as file:
+                file.write("".join(lines).encode())
+                file.truncate()
+
     if path := os.environ.get("CLOUD_ML_HP_METRIC_FILE"):
         # The library cannot make the folder of a bare file name.
         os.environ["CLOUD_ML_HP_METRIC_FILE"] = os.path.abspath(path)
-    reporter = hypertune.HyperTune()
+    reporter = HyperTune()
     if trial is not None:
         reporter.trial_id = trial
     with open(reporter.metric_path, "a"):
