@@ -7,6 +7,7 @@ Chromium and `requirements/dev.txt`.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import statistics
 import sys
 import tempfile
@@ -22,6 +23,9 @@ REPEATS = 7
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
+    if importlib.util.find_spec("playwright") is None:
+        sys.exit("A browser must be led by Playwright, but it is not here. Install"
+                 " requirements/dev.txt.")  # fmt: skip
     from tests.tuner import browsing
     from tests.tuner.job_dirs import write_study
     from tuner.report.files import open_files

@@ -37,10 +37,11 @@ def main() -> None:
     trials = parser.parse_args().trials
     with tempfile.TemporaryDirectory() as folder:
         # Searches differ in what the median rule stops, for it goes by which trials end first.
-        stacks = [search(Path(folder) / str(n), "stacked", trials) for n in range(STACKS)]
+        stacks = [search(Path(folder, str(n)), "stacked", trials) for n in range(STACKS)]
         stacked = sorted(stacks, key=lambda found: found["seconds"])[STACKS // 2]
-        process = search(Path(folder), "process", trials)
-        same = search(Path(folder), "process", trials, "--parallel", str(AT_A_TIME))
+        process = search(Path(folder, "process"), "process", trials)
+        more = ("--parallel", str(AT_A_TIME))
+        same = search(Path(folder, "same"), "process", trials, *more)
     rows: list[list[object]] = [
         ["engine", "trials", "steps", "seconds", "s a million steps", "memory, GB", "CPU s", "x"]
     ]
@@ -94,9 +95,8 @@ def peer_speed() -> float | None:
         return STEPS * cores / max(run["seconds"] for run in runs)
 
 
-def search(folder: Path, engine: str, trials: int, *flags: str) -> dict[str, Any]:
+def search(job_dir: Path, engine: str, trials: int, *flags: str) -> dict[str, Any]:
     """One whole study, from the command to best.json."""
-    job_dir = folder / "-".join((engine, *flags)).replace("--", "")
     started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "tuner", "run", str(TEMPLATE), "--job-dir", str(job_dir),

@@ -264,8 +264,7 @@ def _hypertune(trial: str | None) -> Any:
 
         def _dump_metrics_to_file(self) -> None:
             lines = [json.dumps(metric, sort_keys=True) + "\n" for metric in self.metrics_queue]
-            descriptor = os.open(self.metric_path, os.O_WRONLY | os.O_CREAT, 0o666)
-            with open(descriptor, "wb") as file:
+            with open(os.open(self.metric_path, os.O_WRONLY | os.O_CREAT, 0o666), "wb") as file:
                 file.write("".join(lines).encode())
                 file.truncate()
 

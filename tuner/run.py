@@ -98,14 +98,17 @@ def run(spec: StudySpec, options: argparse.Namespace) -> int:
     """
     gc.disable()  # what imports make is there to stay; looking through it is a third of their time
     try:
-        import optuna  # noqa: F401
-    except ImportError:
-        raise ValueError("a study must have Optuna. Install it: pip install '.[tuner]'") from None
-    from tuner import conduct
-    from tuner.display import Display
+        try:
+            import optuna  # noqa: F401
+        except ImportError:
+            wrong = "a study must have Optuna. Install it: pip install '.[tuner]'"
+            raise ValueError(wrong) from None
+        from tuner import conduct
+        from tuner.display import Display
 
-    gc.freeze()
-    gc.enable()
+        gc.freeze()
+    finally:
+        gc.enable()
     plan = make_plan(spec, options)
     program = shlex.split(options.program) or [sys.executable, "-m", "trainer.task"]
     try:

@@ -159,9 +159,10 @@ def test_a_keyboard_alone_suffices(browser: Browser, pages: Pages) -> None:
 
 def test_a_thousand_trials_load_and_filter_at_once(browser: Browser, pages: Pages) -> None:
     assert pages.many.stat().st_size < 8_000_000
+    # In turns, and the best of each: the machine may be busy with something else meanwhile.
+    times = [[timed(browser, file) for file in (pages.study, pages.many)] for _ in range(5)]
     few, many = (
-        [min(times) for times in zip(*(timed(browser, file) for _ in range(5)), strict=True)]
-        for file in (pages.study, pages.many)
+        [min(kind) for kind in zip(*page, strict=True)] for page in zip(*times, strict=True)
     )
     assert many[0] < LOADS_WITHIN * few[0]
     assert many[1] < FILTERS_WITHIN * few[1]
