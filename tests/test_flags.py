@@ -28,7 +28,8 @@ def another_value(field: dataclasses.Field[object]) -> str:
     """Some good value other than the default, as text."""
     if field.metadata["choices"]:
         return str(field.metadata["choices"][-1])
-    return {"stop_at_score": "none"}.get(field.name, OTHER_VALUES[str(field.type)])
+    named = {"stop_at_score": "none", "video": "false"}
+    return named.get(field.name, OTHER_VALUES[str(field.type)])
 
 
 def value_of(name: str, *arguments: str) -> object:
@@ -202,9 +203,8 @@ def test_the_help_tells_every_flag_with_its_default_and_range(
     entry = re.search(rf"^  --{field.name} .*?(?=^  --|^\S|\Z)", help_text, re.S | re.M)
     assert entry is not None
     text = " ".join(entry.group().split())
-    default = {"job_dir": "a new folder under runs/", "overwrite": "false"}.get(
-        field.name, field.default
-    )
+    named = {"job_dir": "a new folder under runs/", "overwrite": "false", "video": "true"}
+    default = named.get(field.name, field.default)
     assert f"default {default}" in text
     if field.metadata["range"]:
         assert f"range {field.metadata['range']}" in text

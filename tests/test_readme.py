@@ -19,9 +19,9 @@ def flag_table() -> str:
     rows = ["| flag | default | PG's | range | what it is |", "| --- | --- | --- | --- | --- |"]
     for kind in (Hyperparameters, RunOptions):
         for field in dataclasses.fields(kind):
-            default = {"job_dir": "new, under `runs/`", "overwrite": "`false`"}.get(
-                field.name, f"`{field.default}`"
-            )
+            named = {"job_dir": "new, under `runs/`"}
+            shown = str(field.default).lower() if field.type == "bool" else field.default
+            default = named.get(field.name, f"`{shown}`")
             pg = for_pg.get(field.name, field.default)
             theirs = f"`{pg}`" if pg != field.default else ""
             limits = field.metadata["range"] or ", ".join(field.metadata["choices"])

@@ -11,8 +11,8 @@ from typing import Any
 _ROUNDING = 1e-9  # services send 0.010000000000000002 for a bound of 0.01; that is no error
 RESERVED_TAGS = ("trial", "timestamp", "global_step", "checkpoint_path")  # hypertune's own keys
 UNUSED = {"pg": ("batch_size", "critic_weight", "gae_lambda", "value_scale"), "a2c": ()}
-# Where a run goes, and how often it is saved, does not change what it is.
-NOT_PART_OF_THE_RUN = ("job_dir", "overwrite", "sync_every", "upload_deadline")
+# Where a run goes, how often it is saved and whether it is filmed does not change what it is.
+NOT_PART_OF_THE_RUN = ("job_dir", "overwrite", "video", "sync_every", "upload_deadline")
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,7 @@ class RunOptions:
         "", "For everything a run leaves: a folder, or gs://bucket/path.", metavar="DIR"
     )
     overwrite: bool = setting(False, "Replace another run's files in the job dir.")
+    video: bool = setting(True, "Record an episode in the end.")
     sync_every: float = setting(
         30.0, "Seconds between checkpoints, and between uploads to a bucket.", range=NOT_NEGATIVE
     )

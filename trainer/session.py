@@ -7,13 +7,14 @@ Whatever is slow to import waits until the command is known to be good.
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainer import artifacts, provenance
 from trainer.artifacts import JobDir
-from trainer.config import Command
+from trainer.config import Command, RunOptions
 from trainer.console import ConsoleReporter, python_command, quiet_standard_error
 from trainer.job import BadCommand, Job, JobError, open_job, unusable
 from trainer.preparation import (
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trainer")
 
+# What these use belongs to the process, in which several runs may come to their ends: standard
+# error, and pygame, which is closed for all who draw.
+_saving, _recording = threading.Lock(), threading.Lock()
 LAST_WORDS = 6.0  # seconds that a run which was told to end may spend on uploads
 
 
@@ -115,9 +119,18 @@ class Session:
         self._saved = time.monotonic()
         return run
 
-    def carry_out(self) -> None:
-        """Trains, scores, saves and records; in this order, so that a late fault costs little."""
-        self.run.train(self.on_evaluation, self.on_round)
+    def carry_out(self, check: Callable[[], None] = lambda: None) -> None:
+        """Trains, scores, saves and records; in this order, so that a late fault costs little.
+
+        Args:
+            check: called after each round; what it raises ends the run.
+        """
+
+        def on_round() -> None:
+            self.on_round()
+            check()
+
+        self.run.train(self.on_evaluation, on_round)
         self.trained()
         self.score(self.run.returns(greedy=True), self.run.returns(greedy=False))
         self.finish()
@@ -158,10 +171,13 @@ class Session:
 
         job, run = self.job, self.run
         best = run.progress.best_agent
-        with quiet_standard_error():
+        with _saving, quiet_standard_error():
             save_models(job.job_dir, run.agents, best, pixels=self.environment.pixels)
         save_policy(job.job_dir, self.environment, run.policy(best))
-        problems = record(job.job_dir, self.environment, run.agents, best, run.streams)
+        problems = {}
+        if self.command.options.video:
+            with _recording:
+                problems = record(job.job_dir, self.environment, run.agents, best, run.streams)
         wall_seconds = time.monotonic() - self._started
         job.job_dir.write_json(
             artifacts.MANIFEST,
@@ -179,7 +195,7 @@ class Session:
             },
         )  # fmt: skip
         job.deliver(self.command.options.upload_deadline)
-        say_goodbye(job, self.scores, self.command.options.evaluation_episodes, wall_seconds)
+        say_goodbye(job, self.scores, self.command.options, wall_seconds)
 
     def end_early(self, stopped: Stopped) -> None:
         """Saves where the run stands, and says how to go on."""
@@ -230,14 +246,15 @@ def record(
     return {}
 
 
-def say_goodbye(job: Job, scores: dict[str, Any], episodes: int, seconds: float) -> None:
+def say_goodbye(job: Job, scores: dict[str, Any], options: RunOptions, seconds: float) -> None:
     low, high = scores["interval"]
     log.info(
         "mean_score %.1f (greedy, %d fresh episodes an agent; sampled %.1f; interquartile mean"
         " %.1f, 95%% interval over %s %.1f to %.1f) after %.1f s",
-        scores["mean_score"], episodes, scores["sampled_mean_score"],
+        scores["mean_score"], options.evaluation_episodes, scores["sampled_mean_score"],
         scores["interquartile_mean"], scores["interval_over"], low, high, seconds,
     )  # fmt: skip
-    log.info("watch   %s/%s", job.where, artifacts.RECORDING)
+    if options.video:
+        log.info("watch   %s/%s", job.where, artifacts.RECORDING)
     log.info("play    %s -m trainer.play %s", python_command(), job.where)
     log.info("curves  %s -m tensorboard.main --logdir %s", python_command(), job.where)

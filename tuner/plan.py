@@ -61,8 +61,9 @@ class Plan:
         tuned: Mapping[str, str],
         *,
         may_stop_early: bool = False,
+        video: bool = True,
     ) -> Task:
-        fixed = {"seed": seeds[0], "seeds": seeds[1]}
+        fixed = {"seed": seeds[0], "seeds": seeds[1]} | ({} if video else {"video": "false"})
         hostile = self.spec.parameters if self.hostile else ()
         theirs = str(job_dir)
         if self.bucket:

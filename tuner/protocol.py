@@ -189,6 +189,7 @@ class Protocol:
                 folder / str(record.number),
                 (seed, agents),
                 self.plan.flags(record.values),
+                video=False,  # it is for its scores that it runs again
             )
             for record in candidates
         ]

@@ -190,6 +190,9 @@ def test_candidates_that_are_close_are_both_confirmed_to_the_end_and_only_once(
     ours = {word for n in (1, 2) for words in place.starts(f"confirm-1/{n}") for word in words}
     rest = {word for n in (1, 2) for words in place.starts(f"confirm-2/{n}") for word in words}
     assert {"--seed=1", "--seeds=5"} <= ours and {"--seed=2", "--seeds=5"} <= rest
+    assert "--video=false" in ours & rest, "nobody watches them"
+    filmed = [word for part in ("1", "2", "test-3/winner") for word in place.starts(part)[0]]
+    assert not any(word.startswith("--video") for word in filmed)
     best = place.json("best.json")
     assert [found["agents"] for found in best["confirm"].values()] == [10, 10]
     place.run(*flags)
@@ -475,3 +478,5 @@ def test_a_real_study_from_search_to_test(place: Place) -> None:
         "test-3/defaults",
     ):
         assert json.loads((place.study / folder / "manifest.json").read_bytes())["scores"]
+        filmed = (place.study / folder / "recording.mp4").exists()
+        assert filmed is not folder.startswith("confirm")

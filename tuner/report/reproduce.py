@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from tuner.report.model import RUN, STUDY, Report, Run
 
-_ELSEWHERE = {"job_dir", "overwrite", "sync_every", "upload_deadline"}  # no part of what is learnt
+# No part of what is learnt.
+_ELSEWHERE = {"job_dir", "overwrite", "video", "sync_every", "upload_deadline"}
 
 
 class Item(NamedTuple):
