@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import queue
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.conftest import ROOT, TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
 from tests.waiting import wait_until
-from trainer import batch as batches
 from trainer.artifacts import CHECKPOINT, MANIFEST, METRICS
-from trainer.signals import Stopped
 
 LONG = ("--total_steps=100000000", "--stop_at_score=none", "--sync_every=0")
 
@@ -61,8 +57,8 @@ def start(tmp_path: Path) -> Any:
 
     yield start
     for batch in batches:
-        batch.process.kill()
-        batch.process.communicate()
+        with batch.process:
+            batch.process.kill()
 
 
 def order(number: object, *flags: str, **more: object) -> dict[str, object]:
@@ -134,6 +130,58 @@ def test_a_run_that_is_stopped_saves_and_the_others_go_on(
     assert "goes on from there" in (tmp_path / "2.log").read_text()
 
 
+def test_a_run_that_cannot_be_stacked_is_stopped_with_a_checkpoint_too(
+    start: Callable[..., Batch], tmp_path: Path
+) -> None:
+    batch = start("--cores=1")
+    batch.say(order(1, *LONG, "--collector=gymnasium"))
+    wait_until((tmp_path / "1" / CHECKPOINT).exists)
+    batch.say({"id": 1, "stop": True}, order(2, *TINY_RUN))
+    code, answers, err = batch.end()
+    assert code == 0, err
+    assert {number: answer["exit_code"] for number, answer in answers.items()} == {1: 143, 2: 0}
+    assert "goes on from there" in (tmp_path / "1.log").read_text()
+
+
+def test_how_many_cores_are_kept_busy_changes_no_bit(
+    start: Callable[..., Batch], tmp_path: Path
+) -> None:
+    found = []
+    for cores in (1, 3):
+        batch = start(f"--cores={cores}")
+        names = [f"{cores}-{number}" for number in range(5)]
+        for number, name in enumerate(names):
+            batch.say(order(name, *TINY_RUN, f"--seed={number}", f"--hidden_neurons={8 + number}"))
+        code, answers, err = batch.end()
+        assert code == 0, err
+        assert {answer["exit_code"] for answer in answers.values()} == {0}
+        found.append([scores(tmp_path / name) for name in names])
+    assert found[0] == found[1]
+
+
+def scores(job_dir: Path) -> list[tuple[int, float]]:
+    lines = (job_dir / METRICS).read_text().splitlines()
+    return [(line["step"], line["mean_score"]) for line in map(json.loads, lines)]
+
+
+def test_the_cores_must_be_a_number_above_zero(start: Callable[..., Batch]) -> None:
+    code, _, err = start("--cores=0").end()
+    assert code == 2
+    assert "--cores must be at least 1, but is 0." in err
+
+
+def test_runs_go_on_where_nobody_hears_the_answers(
+    start: Callable[..., Batch], tmp_path: Path
+) -> None:
+    batch = start()
+    assert batch.process.stdout is not None and batch.process.stdin is not None
+    batch.process.stdout.close()
+    batch.say(order(1, "--sed=1"), order(2, *TINY_RUN))
+    batch.process.stdin.close()
+    assert batch.process.wait(TIMEOUT) == 0
+    assert (tmp_path / "2" / MANIFEST).exists()
+
+
 def test_the_end_of_the_input_ends_the_runs_where_that_was_asked_for(
     start: Callable[..., Batch], tmp_path: Path
 ) -> None:
@@ -143,86 +191,3 @@ def test_the_end_of_the_input_ends_the_runs_where_that_was_asked_for(
     wait_until((tmp_path / "1" / CHECKPOINT).exists)
     code, answers, _ = batch.end()
     assert (code, answers[1]["exit_code"]) == (0, 143)
-
-
-class Waiting:
-    """A run that has been scored, and whose models take as long as a test wants."""
-
-    agents, cpu_seconds = 1, 0.0
-
-    def __init__(self, number: int) -> None:
-        self.id, self.exit_code = number, None
-        self.begun, self.may_end = threading.Event(), threading.Event()
-
-    def attempt(self, work: Callable[[], None]) -> None:
-        work()
-
-    def finish(self) -> None:
-        self.begun.set()
-        assert self.may_end.wait(TIMEOUT)
-        self.exit_code = 0
-
-    def end_early(self, stopped: Stopped) -> None:
-        self.exit_code = stopped.exit_code if self.exit_code is None else self.exit_code
-
-    def close(self) -> dict[str, Any]:
-        return {"id": self.id, "exit_code": self.exit_code, "cpu_seconds": self.cpu_seconds}
-
-
-class Finishing(NamedTuple):
-    """A batch that is finishing the first of three runs, while the others wait for that."""
-
-    batch: batches.Batch
-    runs: list[Waiting]
-    events: queue.Queue[Any]
-    answers: list[dict[str, Any]]
-
-    @property
-    def exit_codes(self) -> dict[int, int]:
-        return {answer["id"]: answer["exit_code"] for answer in self.answers}
-
-
-@pytest.fixture
-def finishing() -> Iterator[Finishing]:
-    events: queue.Queue[Any] = queue.Queue()
-    answers: list[dict[str, Any]] = []
-    several = batches.Batch(None, answers.append, events)  # type: ignore[arg-type]
-    runs = [Waiting(number) for number in range(3)]
-    for run in runs:
-        several._hand_over(run)  # type: ignore[arg-type]
-    assert runs[0].begun.wait(TIMEOUT)
-    yield Finishing(several, runs, events, answers)
-    for run in runs:
-        run.may_end.set()
-
-
-def test_a_run_that_waits_for_its_models_can_be_stopped_and_one_that_makes_them_cannot(
-    finishing: Finishing,
-) -> None:
-    for number in (0, 1):
-        finishing.batch._take({"id": number, "stop": True})
-    assert finishing.exit_codes == {1: 143}
-    for run in finishing.runs:
-        run.may_end.set()
-    finishing.events.put(None)
-    finishing.batch.serve()
-    assert finishing.exit_codes == {1: 143, 0: 0, 2: 0}
-    assert not finishing.runs[1].begun.is_set()
-
-
-def test_an_early_end_lets_the_run_that_makes_its_models_come_to_its_own(
-    finishing: Finishing,
-) -> None:
-    threading.Timer(0.2, finishing.runs[0].may_end.set).start()
-    finishing.batch.end_early(Stopped(signal.SIGTERM))
-    assert finishing.exit_codes == {0: 0, 1: 143, 2: 143}
-
-
-def test_runs_that_are_here_bear_all_of_the_processors_time_by_their_agents(
-    finishing: Finishing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(batches, "_cpu_seconds", lambda: 8.0)
-    finishing.runs[2].agents = 2
-    finishing.batch._take({"id": 1, "stop": True})
-    assert [run.cpu_seconds for run in finishing.runs] == [2.0, 2.0, 4.0]
-    assert finishing.answers[0]["cpu_seconds"] == 2.0

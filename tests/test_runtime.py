@@ -21,6 +21,20 @@ def test_small_programs_keep_to_one_core_unless_somebody_says_otherwise(
     assert os.environ.get(THREADS) == after
 
 
+def test_calls_side_by_side_have_as_many_threads_as_cores_and_one_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "environ", {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=true"})
+    runtime.prefer_one_core_a_call(4)
+    told = os.environ["XLA_FLAGS"].split()
+    assert os.environ[THREADS] == "4"
+    assert told[0] == "--xla_cpu_multi_thread_eigen=true", "as the user has it"
+    assert sorted(told[1:]) == [
+        "--xla_cpu_enable_concurrency_optimized_scheduler=false",
+        "--xla_disable_hlo_passes=cpu-parallel-task-assigner",
+    ]
+
+
 def test_the_compiler_is_told_what_the_user_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
     level = "--xla_backend_optimization_level"
     for given, told in (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,8 @@ from trainer.flags import parse
 from trainer.networks import Architecture, forward
 from trainer.randomness import Purpose
 from trainer.run import Run
-from trainer.shapes import ROWS, common_shape, places_in, tiles
-from trainer.stack import Stack
+from trainer.shapes import ROWS, Shape, common_shape, places_in, tiles
+from trainer.stack import Compiled, Stack
 
 UPDATES = 20
 # Everything that agents of one program may differ in.
@@ -116,8 +118,37 @@ def test_runs_that_come_later_find_their_program_ready() -> None:
     stack = Stack()
     for seed in range(3):
         learn_together(stack, [make("a2c", 512, seed=seed, learning_rate=0.01 * (seed + 1))])
-    programs = stack._programs.values()
+    programs = [compiled._function for compiled in stack._programs.values()]
     assert [program.experimental_get_tracing_count() for program in programs] == [1]
+
+
+def test_threads_share_what_one_of_them_compiles() -> None:
+    """To the last bit what one thread would have made, and nothing is compiled twice."""
+    runs, alone = ([make("a2c", 512, seed=seed) for seed in range(4)] for _ in range(2))
+    stack = Stack()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda run: learn_together(stack, [run]), runs))
+    programs = [compiled._function for compiled in stack._programs.values()]
+    assert [program.experimental_get_tracing_count() for program in programs] == [1]
+    learn_together(stack, alone)
+    for one, other in zip(runs, alone, strict=True):
+        np.testing.assert_array_equal(one.agents.state.weights, other.agents.state.weights)
+
+
+def test_what_another_thread_compiles_is_called_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits who has something else to do."""
+    stack, calls = Stack(), list[int]()
+    narrow, wide = make("a2c", 512), make("a2c", 512, hidden_neurons=64)
+
+    def learn_rows(shape: Shape, program: Compiled, rows: Any) -> None:
+        calls.append(shape.architecture.hidden_neurons)
+
+    monkeypatch.setattr("trainer.stack.learn_rows", learn_rows)
+    stack.learn([narrow, wide])
+    assert calls == [32, 64]
+    with stack._programs["learn", common_shape(narrow)]._compiling:
+        stack.learn([narrow, wide])
+    assert calls == [32, 64, 64, 32]
 
 
 def test_a_run_goes_on_alone_where_the_stack_has_left_it() -> None:
@@ -168,8 +199,9 @@ def test_runs_of_many_agents_and_of_few_share_calls() -> None:
     runs = [make("a2c", 512, seeds=ROWS + 3, seed=1), make("a2c", 512, seeds=ROWS - 3, seed=2)]
     stack, calls = Stack(), list[int]()
     learn_together(stack, [make("a2c", 512)])
-    ((key, program),) = stack._programs.items()
-    stack._programs[key] = lambda *inputs: calls.append(1) or program(*inputs)
+    (compiled,) = stack._programs.values()
+    program = compiled._function
+    compiled._function = lambda *inputs: calls.append(1) or program(*inputs)
     learn_together(stack, runs)
     assert len(calls) == 2
     for run in runs:

@@ -40,6 +40,7 @@ class Member:
         self._session: Session | None = None
         self.cpu_seconds = 0.0
         self.exit_code: int | None = None
+        self.stopping: Stopped | None = None  # why it is to end early
 
     @property
     def session(self) -> Session:
@@ -53,21 +54,42 @@ class Member:
     @property
     def agents(self) -> int:
         """How many there are of it, for what is borne together."""
-        begun = self._session is not None and hasattr(self._session, "run")
-        return self.run.progress.size if begun else 1
+        return self.run.progress.size if self._built else 1
+
+    @property
+    def alone(self) -> bool:
+        """Whether it cannot learn in a stack: where environments cannot be compiled."""
+        return self._built and not self.session.stacked
+
+    @property
+    def _built(self) -> bool:
+        return self._session is not None and hasattr(self._session, "run")
 
     def begin(self) -> None:
+        from trainer.shapes import stackable
+
         with _environment(self._environ):
             self._session = Session(parse(self._arguments), self._arguments, os.environ)
             if self.session.finished:
                 self.exit_code = SUCCESS
             else:
-                self.session.build()
+                self.session.stacked = stackable(self.session.build())
 
     def carry_out(self) -> None:
         """All that is left, alone."""
-        self.session.carry_out()
-        self.exit_code = SUCCESS
+
+        def check() -> None:
+            if self.stopping is not None:
+                raise self.stopping
+
+        def work() -> None:
+            self.session.carry_out(check)
+            self.exit_code = SUCCESS
+
+        try:
+            self.attempt(work)
+        except Stopped as stopped:
+            self.end_early(stopped)
 
     def attempt(self, work: Callable[[], object]) -> None:
         """Does some of the run's own work. What goes wrong with it ends this run only."""
@@ -87,6 +109,11 @@ class Member:
             except Exception:  # a fault of ours must not take the others with it
                 log.error("%s", traceback.format_exc())
                 self.exit_code = FAILED
+
+    def end_if_asked(self) -> None:
+        """With a checkpoint."""
+        if self.stopping is not None:
+            self.end_early(self.stopping)
 
     def end_early(self, stopped: Stopped) -> None:
         def end() -> None:

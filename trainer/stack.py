@@ -8,8 +8,9 @@ rollouts end one by one. Between two calls each run holds its own state, as if i
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +28,9 @@ EPISODES = 20  # that each row plays in one call
 # What one call has random numbers for: environment steps of an agent, or rounds of whole episodes,
 # most of whose steps are not taken.
 TAPE_STEPS, TAPE_ROUNDS = 8192, 16
+
+
+T = TypeVar("T")
 
 
 class Learning:
@@ -59,11 +63,36 @@ class Block(NamedTuple):
     returns: NDArray[np.float64]  # [episodes], where they go
 
 
+class Compiled:
+    """A program, compiled by the first thread that calls it, for which others wait."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = tf.function(function, jit_compile=True, autograph=False)
+        self._ready, self._compiling = False, threading.Lock()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a call would wait for another thread."""
+        return not self._ready and self._compiling.locked()
+
+    def __call__(self, *inputs: Any) -> Any:
+        if self._ready:
+            return self._function(*inputs)
+        with self._compiling:
+            found = self._function(*inputs)
+            self._ready = True
+            return found
+
+
 class Stack:
-    """Keeps compiled programs, so that runs which come later find them ready."""
+    """Keeps compiled programs, so that runs which come later find them ready.
+
+    Several threads may call it, each for runs of its own.
+    """
 
     def __init__(self) -> None:
-        self._programs: dict[tuple[str, Shape], Callable[..., Any]] = {}
+        self._programs: dict[tuple[str, Shape], Compiled] = {}
+        self._adding = threading.Lock()
 
     def learn(self, runs: Sequence[Run]) -> None:
         """Takes each run some way towards its next evaluation. All must be `stackable`."""
@@ -71,8 +100,8 @@ class Stack:
         rows = [(part, agent) for part in parts for agent in agents_in(part.run.progress.learning)]
         # Agents of a call wait for the one whose rollouts are longest.
         rows.sort(key=lambda row: row[0].collector.simulation.steps)
-        for shape, some in tiles(rows, lambda row: common_shape(row[0].run)):
-            learn_rows(shape, self._compiled("learn", shape, shape.program.rounds), some)
+        left = tiles(rows, lambda row: common_shape(row[0].run))
+        self._call("learn", lambda shape: shape.program.rounds, learn_rows, left)
         for part in parts:
             part.hand_back()
 
@@ -118,23 +147,32 @@ class Stack:
 
     def _play(self, blocks: Sequence[Block]) -> None:
         """Fills in the blocks' returns."""
-        for shape, some in tiles(
-            blocks, lambda block: common_shape(block.run)._replace(steps=None, num_envs=1)
-        ):
-            play_rows(shape, self._compiled("play", shape, shape.program.simulation.play), some)
+        left = tiles(blocks, lambda block: common_shape(block.run)._replace(steps=None, num_envs=1))
+        self._call("play", lambda shape: shape.program.simulation.play, play_rows, left)
+
+    def _call(
+        self,
+        what: str,
+        function: Callable[[Shape], Callable[..., Any]],
+        on_rows: Callable[[Shape, Compiled, list[T]], None],
+        tiles: list[tuple[Shape, list[T]]],
+    ) -> None:
+        """Calls programs for all tiles; what another thread is compiling comes last."""
+        left = [(shape, self._compiled(what, shape, function), some) for shape, some in tiles]
+        while left:
+            chosen = next((index for index, each in enumerate(left) if not each[1].waits), 0)
+            on_rows(*left.pop(chosen))
 
     def _compiled(
-        self, what: str, shape: Shape, function: Callable[..., Any]
-    ) -> Callable[..., Any]:
-        if (what, shape) not in self._programs:
-            program = tf.function(function, jit_compile=True, autograph=False)
-            self._programs[what, shape] = program
-        return self._programs[what, shape]
+        self, what: str, shape: Shape, function: Callable[[Shape], Callable[..., Any]]
+    ) -> Compiled:
+        with self._adding:
+            if (what, shape) not in self._programs:
+                self._programs[what, shape] = Compiled(function(shape))
+            return self._programs[what, shape]
 
 
-def learn_rows(
-    shape: Shape, program: Callable[..., Any], rows: Sequence[tuple[Learning, int]]
-) -> None:
+def learn_rows(shape: Shape, program: Compiled, rows: Sequence[tuple[Learning, int]]) -> None:
     """Takes at most `ROWS` agents some way towards their next evaluations."""
     state = [np.zeros((ROWS, shape.architecture.size), np.float32) for _ in range(4)]
     state.append(np.zeros((ROWS, 1), np.float32))
@@ -188,7 +226,7 @@ def learn_rows(
         part.taken[agent] = taken[row]
 
 
-def play_rows(shape: Shape, program: Callable[..., Any], blocks: Sequence[Block]) -> None:
+def play_rows(shape: Shape, program: Compiled, blocks: Sequence[Block]) -> None:
     """Plays at most `ROWS` blocks, and fills in their returns."""
     weights = np.zeros((ROWS, shape.architecture.size), np.float32)
     resets = np.zeros((ROWS, EPISODES, 4), np.float32)
