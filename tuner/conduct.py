@@ -26,7 +26,7 @@ from tuner.space import Value
 from tuner.spec import MEDIAN, STACKED
 from tuner.study import FILE, Known, StudyError
 from tuner.trials import METRIC, Setting, Trial
-from tuner.workers import Workers
+from tuner.workers import Workers, crew
 
 
 class Occupied(Exception):
@@ -87,8 +87,8 @@ def _study(
         if display.due:
             display.table(protocol.table(running))
 
-    processes = min(os.cpu_count() or 1, plan.parallel)
-    workers = Workers(processes, setting, plan.job_dir, say=display.line)
+    processes, batch = crew(os.cpu_count() or 1, plan.parallel)
+    workers = Workers(processes, setting, plan.job_dir, batch, display.line)
 
     @functools.cache
     def learn() -> Known:
@@ -96,6 +96,8 @@ def _study(
 
     engine = Engine(launch, plan.parallel, interrupts, look)
     try:
+        if plan.engine == STACKED:
+            workers.start()
         if plan.resume_from and not (plan.job_dir / FILE).exists():
             learn()  # before there is a study that could not go on
         note = "Ctrl-C: no new trials; the running ones end first. Again: at once."

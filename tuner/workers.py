@@ -22,8 +22,18 @@ from tuner.command import Task
 from tuner.trials import LOG, Process, Setting, Trial, service
 
 PROGRAM = (sys.executable, "-m", "trainer.batch", "--end-with-input")
+_MOST_CORES = 4  # that a process keeps busy; with more its interpreter would be what they wait for
 _PATIENCE = 60.0  # seconds from asking a trial to end to ending its worker
 _LEAVE = 15.0  # seconds that a worker has to leave when there is nothing left to do
+
+
+def crew(cores: int, trials: int) -> tuple[int, tuple[str, ...]]:
+    """How many processes so many trials at a time are to share, and the command of each.
+
+    As few as can keep all cores busy: each imports and compiles for itself.
+    """
+    processes = min(-(-cores // _MOST_CORES), trials)
+    return processes, (*PROGRAM, f"--cores={-(-cores // processes)}")
 
 
 class Worker:
@@ -82,6 +92,8 @@ class Worker:
 
     def close(self) -> None:
         """Waits for its end."""
+        if not self._numbers:  # it has nothing to lose
+            self.kill()
         self.dismiss()
         try:
             self._process.wait(_LEAVE)
@@ -125,16 +137,20 @@ class Workers:
         self._folder, self._workers = folder, list[Worker]()
         self._started = 0
 
+    def start(self) -> None:
+        """Starts a worker before there is a trial for it: its imports take seconds."""
+        self._started += 1
+        self._folder.mkdir(parents=True, exist_ok=True)
+        log = self._folder / f"worker-{self._started}.log"
+        self._workers.append(Worker(self._program, self._setting, log))
+
     def launch(self, task: Task) -> Trial:
         """Gives a trial to the worker with the fewest. Raises OSError."""
         for worker in [worker for worker in self._workers if worker.gone]:
             self._workers.remove(worker)
             worker.close()
         if len(self._workers) < self._most and all(worker.trials for worker in self._workers):
-            self._started += 1
-            self._folder.mkdir(parents=True, exist_ok=True)
-            log = self._folder / f"worker-{self._started}.log"
-            self._workers.append(Worker(self._program, self._setting, log))
+            self.start()
         worker = min(self._workers, key=lambda worker: worker.trials)
         return Trial(task, self._setting, partial(Seat, worker, self._on_death))
 

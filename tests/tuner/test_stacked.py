@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +122,34 @@ def test_a_worker_that_does_not_stop_a_trial_is_killed(
     trial.stop("the study was interrupted")
     outcome = ended(trial)
     assert (outcome.state, outcome.reason) == (FAILED, "the study was interrupted")
+
+
+@pytest.mark.parametrize(
+    "cores, trials, processes, each",
+    [(1, 8, 1, 1), (2, 8, 1, 2), (4, 8, 1, 4), (6, 8, 2, 3), (16, 8, 4, 4), (16, 2, 2, 8)],
+)
+def test_few_processes_keep_all_cores_busy(
+    cores: int, trials: int, processes: int, each: int
+) -> None:
+    found, command = workers.crew(cores, trials)
+    assert (found, command[-1]) == (processes, f"--cores={each}")
+
+
+def test_a_worker_may_be_started_before_there_is_a_trial_for_it(
+    several: Workers, tmp_path: Path
+) -> None:
+    several.start()
+    trial = several.launch(task(tmp_path, 1, "succeed"))
+    assert ended(trial).state == SUCCEEDED
+    assert [path.name for path in tmp_path.glob("worker-*.log")] == ["worker-1.log"]
+
+
+def test_a_worker_without_trials_is_not_waited_for(tmp_path: Path) -> None:
+    deaf = Workers(1, setting(), tmp_path, [sys.executable, "-c", "import time; time.sleep(600)"])
+    deaf.start()
+    (worker,) = deaf._workers
+    deaf.close()
+    assert worker._process.returncode == -signal.SIGKILL
 
 
 def test_no_worker_is_left_behind(tmp_path: Path) -> None:
