@@ -170,6 +170,27 @@ def test_the_cores_must_be_a_number_above_zero(start: Callable[..., Batch]) -> N
     assert "--cores must be at least 1, but is 0." in err
 
 
+def test_a_fault_in_a_stack_ends_the_process(tmp_path: Path) -> None:
+    """Nobody would answer for the runs in it; whoever sees the end starts them anew."""
+    program = (
+        "import os, trainer.batch, trainer.stack\n"
+        "def learn(self, runs): raise MemoryError('no room')\n"
+        "trainer.stack.Stack.learn = learn\n"
+        "os._exit(trainer.batch.main())"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=cloudless_environment() | {"PYTHONPATH": str(ROOT)},
+        input=json.dumps(order(1, *TINY_RUN)),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert (process.returncode, process.stdout) == (1, "")
+    assert "MemoryError: no room" in process.stderr
+
+
 def test_runs_go_on_where_nobody_hears_the_answers(
     start: Callable[..., Batch], tmp_path: Path
 ) -> None:

@@ -17,13 +17,13 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
-from functools import partial
 from typing import IO
 
 from trainer import runtime, signals, voices
 from trainer.console import log_to_console, quiet_standard_error
-from trainer.endings import BAD_COMMAND
+from trainer.endings import BAD_COMMAND, FAILED, SUCCESS
 from trainer.lanes import Lanes
 from trainer.member import Member, Order
 from trainer.signals import Stopped
@@ -65,17 +65,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps(answer), file=answers, flush=True)
 
     lanes = Lanes(options.cores, stack.Stack(), answer)
-    reading = partial(_read, sys.stdin, lanes, ends=options.end_with_input)
-    with voices.heard(sys.stderr), signals.handled():
-        lanes.start()
-        threading.Thread(target=reading, name="orders", daemon=True).start()
+
+    def listen() -> None:
         try:
+            _read(sys.stdin, lanes, ends=options.end_with_input)
+        except Exception:  # a fault of ours: who does not hear, never ends
+            log.error("%s", traceback.format_exc())
+            os._exit(FAILED)
+
+    with voices.heard(sys.stderr), signals.handled():
+        try:
+            lanes.start()
+            threading.Thread(target=listen, name="orders", daemon=True).start()
             lanes.wait()
         except Stopped as stopped:
             lanes.end_early(stopped)
             lanes.wait()
             return stopped.exit_code
-    return 0
+        except (
+            Exception
+        ):  # a fault of ours; not raised, for Python would wait for the other threads
+            log.error("%s", traceback.format_exc())
+            return FAILED
+    return SUCCESS
 
 
 def _read(lines: IO[str], lanes: Lanes, *, ends: bool) -> None:
