@@ -135,12 +135,12 @@ def place() -> Iterator[Place]:
 
 
 def finishing(place: Place) -> list[Member]:
-    """Three runs have been scored; the first one is being finished."""
-    runs = place.add(0, 1, 2)
+    """Five runs have been scored; three are being finished, by both lanes and the thread for it."""
+    runs = place.add(*range(5))
     place.lanes.start()
-    assert runs[0].begun.wait(TIMEOUT)
+    wait_until(lambda: sum(run.begun.is_set() for run in runs) == 3)
     wait_until(lambda: len(place.lanes._scored) == 2)
-    return runs
+    return sorted(runs, key=lambda run: not run.begun.is_set())
 
 
 def end(place: Place, runs: list[Member]) -> None:
@@ -153,7 +153,7 @@ def end(place: Place, runs: list[Member]) -> None:
 def test_each_run_is_answered_once_and_the_end_comes_after_the_last(place: Place) -> None:
     runs = finishing(place)
     end(place, runs)
-    assert sorted(answer["id"] for answer in place.answers) == [0, 1, 2]
+    assert sorted(answer["id"] for answer in place.answers) == [0, 1, 2, 3, 4]
     assert set(place.exit_codes.values()) == {0}
 
 
@@ -186,12 +186,11 @@ def test_a_run_that_waits_for_its_models_can_be_stopped_and_one_that_makes_them_
     place: Place,
 ) -> None:
     runs = finishing(place)
-    for number in (0, 1):
-        place.lanes.stop(number, STOPPED)
-    wait_until(lambda: place.exit_codes == {1: 143})
+    for run in (runs[0], runs[3]):
+        place.lanes.stop(run.id, STOPPED)
     end(place, runs)
-    assert place.exit_codes == {1: 143, 0: 0, 2: 0}
-    assert not runs[1].begun.is_set()
+    assert place.exit_codes == {run.id: 143 if run is runs[3] else 0 for run in runs}
+    assert not runs[3].begun.is_set()
 
 
 def test_a_run_that_learns_is_stopped_after_its_call(place: Place) -> None:
@@ -206,12 +205,23 @@ def test_a_run_that_learns_is_stopped_after_its_call(place: Place) -> None:
     assert place.exit_codes == {0: 0, 1: 143}
 
 
-def test_an_early_end_lets_the_run_that_makes_its_models_come_to_its_own(place: Place) -> None:
+def test_an_early_end_lets_runs_that_make_their_models_come_to_their_own(place: Place) -> None:
     runs = finishing(place)
-    threading.Timer(0.2, runs[0].may_end.set).start()
+    for run in runs[:3]:
+        threading.Timer(0.2, run.may_end.set).start()
     place.lanes.end_early(STOPPED)
     place.lanes.wait()
-    assert place.exit_codes == {0: 0, 1: 143, 2: 143}
+    assert place.exit_codes == {run.id: 0 if run in runs[:3] else 143 for run in runs}
+
+
+def test_a_lane_that_finishes_runs_comes_back_to_learning(place: Place) -> None:
+    runs = finishing(place)
+    later = place.add(5, 6)
+    for run in runs:
+        run.may_end.set()
+    assert all(run.begun.wait(TIMEOUT) for run in later)
+    end(place, later)
+    assert place.exit_codes == dict.fromkeys(range(7), 0)
 
 
 def test_what_goes_wrong_in_a_lane_ends_all(place: Place) -> None:

@@ -3,7 +3,7 @@
 A lane takes an even share of the runs that no other lane is at work on, takes them as far as their
 next evaluation, as one stack, and gives them back. Compiled programs need no interpreter, so each
 lane keeps a core busy; what one has compiled is there for all. One more thread finishes runs that
-have been scored, one by one, while the others go on learning.
+have been scored while the others go on learning; lanes with nothing to learn help it.
 """
 
 from __future__ import annotations
@@ -34,16 +34,20 @@ class Lanes:
         self._scored: list[Member] = []  # waiting for their models
         self._finishing: list[Member] = []
         self._open = True  # whether more may come
+        self._broken = False  # whether something went wrong in a thread
         self._counted = 0.0  # seconds of the processor that have been borne
         self._threads: list[Future[None]] = []
 
     def start(self) -> None:
         pool = ThreadPoolExecutor(self._lanes + 1, "lane")
-        work = [self._learn_and_score] * self._lanes + [self._finish]
-        self._threads = [pool.submit(each) for each in work]
+        learns = [True] * self._lanes + [False]
+        self._threads = [pool.submit(self._serve, learns=each) for each in learns]
 
     def wait(self) -> None:
-        """Until the last run has ended and no more may come. Raises what went wrong in a thread."""
+        """Until the last run has ended and no more may come.
+
+        Raises what went wrong in a thread; the others then end too, where they stand.
+        """
         for thread in as_completed(self._threads):
             thread.result()
 
@@ -89,28 +93,44 @@ class Lanes:
                 member.stopping = stopped
         self._changed.notify_all()
 
-    def _learn_and_score(self) -> None:
-        """What a lane does."""
-        while members := self._share():
-            scored = [] if members[0].alone else self._advance(members)
-            for member in members:
-                if member.alone:
-                    member.carry_out()
-            self._give_back(members, scored)
+    def _serve(self, *, learns: bool) -> None:
+        """What a thread does: a lane `learns`, the last one does not."""
+        try:
+            while (work := self._next(learns=learns)) is not None:
+                work()
+        except BaseException:
+            with self._changed:
+                self._broken = True  # nobody would ever give its runs back
+                self._changed.notify_all()
+            raise
+
+    def _next(self, *, learns: bool) -> Callable[[], None] | None:
+        """Waits for something to do; None where there will be nothing more."""
+        with self._changed:
+            while not self._broken and (self._open or self._members):
+                if learns and self._waiting:
+                    return partial(self._learn_and_score, self._share())
+                if self._scored:
+                    self._finishing.append(self._scored.pop(0))
+                    return partial(self._finish, self._finishing[-1])
+                self._changed.wait()
+            return None
 
     def _share(self) -> list[Member]:
-        """Waits for runs to go on with; none where there will be no more."""
-        with self._changed:
-            while not self._waiting:
-                if not (self._open or self._members):
-                    return []
-                self._changed.wait()
-            even = -(-len(self._waiting + self._learning) // self._lanes)
-            together = [member for member in self._waiting if not member.alone]
-            share = together[:even] or self._waiting[:1]
-            self._waiting = [member for member in self._waiting if member not in share]
-            self._learning += share
-            return share
+        """Takes runs to go on with: those of a stack, or one that can be in none."""
+        even = -(-len(self._waiting + self._learning) // self._lanes)
+        together = [member for member in self._waiting if not member.alone]
+        share = together[:even] or self._waiting[:1]
+        self._waiting = [member for member in self._waiting if member not in share]
+        self._learning += share
+        return share
+
+    def _learn_and_score(self, members: Sequence[Member]) -> None:
+        scored = [] if members[0].alone else self._advance(members)
+        for member in members:
+            if member.alone:
+                member.carry_out()
+        self._give_back(members, scored)
 
     def _give_back(self, members: Sequence[Member], scored: Sequence[Member]) -> None:
         ended = [member for member in members if member.exit_code is not None]
@@ -126,22 +146,13 @@ class Lanes:
         for member in ended:
             self.answer(member.close())
 
-    def _finish(self) -> None:
-        """What the last thread does."""
-        while True:
-            with self._changed:
-                while not self._scored:
-                    if not (self._open or self._members):
-                        return
-                    self._changed.wait()
-                member = self._scored.pop(0)
-                self._finishing.append(member)
-            member.attempt(member.finish)
-            with self._changed:
-                self._share_costs()
-                self._finishing.remove(member)
-                self._changed.notify_all()
-            self.answer(member.close())
+    def _finish(self, member: Member) -> None:
+        member.attempt(member.finish)
+        with self._changed:
+            self._share_costs()
+            self._finishing.remove(member)
+            self._changed.notify_all()
+        self.answer(member.close())
 
     def _advance(self, members: Sequence[Member]) -> list[Member]:
         """Takes runs to their next evaluations; those that are scored, and only lack files."""
