@@ -37,49 +37,60 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # Searches differ in what the median rule stops, for it goes by which trials end first; and
         # machines in how fast they are from one minute to the next: so in turns.
-        each = [search(Path(folder, "1"), "stacked", trials)]
+        stacks = [search(Path(folder, "1"), "stacked", trials)]
         process = search(Path(folder, "process"), "process", trials)
-        each.append(search(Path(folder, "2"), "stacked", trials))
+        stacks.append(search(Path(folder, "2"), "stacked", trials))
         more = ("--parallel", str(AT_A_TIME))
         same = search(Path(folder, "same"), "process", trials, *more)
-        each.append(search(Path(folder, "3"), "stacked", trials))
-    stacked = sorted(each, key=lambda found: found["seconds"])[len(each) // 2]
+        stacks.append(search(Path(folder, "3"), "stacked", trials))
+    stacked = sorted(stacks, key=lambda found: found["seconds"])[len(stacks) // 2]
+    ratios = [times_as_long(process, stacks[:2]), times_as_long(same, stacks[1:])]
     rows: list[list[object]] = [
-        ["engine", "trials", "steps", "seconds", "s a million steps", "memory, GB", "CPU s", "x"]
-    ]
-    for name, found in (
-        ("stacked", stacked),
-        ("process", process),
-        (f"process, {AT_A_TIME} at a time", same),
+        ["engine", "trials", "steps", "seconds", "s a million steps", "memory, GB", "CPU s",
+         "taken by others", "x"]
+    ]  # fmt: skip
+    for name, found, ratio in (
+        ("stacked", stacked, 1.0),
+        ("process", process, ratios[0]),
+        (f"process, {AT_A_TIME} at a time", same, ratios[1]),
     ):
         rows.append(
             [name, found["trials"], f"{found['steps']:,}", f"{found['seconds']:.0f}",
              f"{found['seconds_per_million_steps']:.1f}", f"{found['gigabytes']:.2f}",
-             f"{found['cpu_seconds']:.0f}", f"{found['seconds'] / stacked['seconds']:.1f}"]
+             f"{found['cpu_seconds']:.0f}", f"{found['taken_by_others']:.0%}", f"{ratio:.1f}"]
         )  # fmt: skip
     print(table(rows))
-    ratio = same["seconds"] / stacked["seconds"]
-    times = ", ".join(f"{found['seconds']:.0f}" for found in each)
-    print(
-        f"\nstacked: {stacked['seconds']:.0f} s (target {MOST_SECONDS}), the median of {times};"
-        f" {stacked['gigabytes']:.2f} GB (target {MOST_GIGABYTES:g});"
-        f" the same search by processes {ratio:.1f} x as long (target {LEAST_RATIO:g})"
+    each = ", ".join(
+        f"{found['seconds']:.0f} ({found['taken_by_others']:.0%} taken by others)"
+        for found in stacks
     )
-    overhead = stacked["own_cpu_seconds"] / stacked["seconds"]
-    print(f"the study itself, without its trials: {stacked['own_cpu_seconds']:.1f} CPU s,"
-          f" {overhead:.1%} of the wall time of one core (target {MOST_OVERHEAD:.0%}),"
-          f" {overhead / (os.cpu_count() or 1):.1%} of that of all")  # fmt: skip
+    print(
+        f"\nstacked: {stacked['seconds']:.0f} s (target {MOST_SECONDS}), the median of {each};"
+        f" {stacked['gigabytes']:.2f} GB (target {MOST_GIGABYTES:g});"
+        f" the same search by processes {ratios[1]:.1f} x as long (target {LEAST_RATIO:g}) as those"
+        " just before and after it"
+    )
+    cores = os.cpu_count() or 1
+    alone = stacked["own_cpu_seconds"] / stacked["seconds"]
+    print(f"the study itself, without its trials: {stacked['own_cpu_seconds']:.1f} CPU s beside"
+          f" them, {alone / cores:.1%} of the wall time where {cores} cores share the work (target"
+          f" {MOST_OVERHEAD:.0%}), {alone:.1%} of one core's")  # fmt: skip
     peer = peer_speed()
     if peer:
         seconds = stacked["steps"] / peer
         print(f"Stable-Baselines3 A2C, RL-Zoo's settings: {peer:,.0f} steps/s on"
-              f" {os.cpu_count()} cores, {seconds:,.0f} s for the steps of the stacked study,"
+              f" {cores} cores, {seconds:,.0f} s for the steps of the stacked study,"
               f" {seconds / stacked['seconds']:.1f} x as long")  # fmt: skip
     save(
         "tuning",
-        {"stacked": stacked, "stacks": each, "process": process, "process_same": same,
-         "ratio": ratio, "overhead": overhead, "peer_steps_per_second": peer},
+        {"stacked": stacked, "stacks": stacks, "process": process, "process_same": same,
+         "ratios": ratios, "overhead": alone / cores, "peer_steps_per_second": peer},
     )  # fmt: skip
+
+
+def times_as_long(found: dict[str, Any], others: list[dict[str, Any]]) -> float:
+    """As the mean of the others, which ran just before and after it."""
+    return float(found["seconds"] * len(others) / sum(other["seconds"] for other in others))
 
 
 def peer_speed() -> float | None:
@@ -99,7 +110,7 @@ def peer_speed() -> float | None:
 
 def search(job_dir: Path, engine: str, trials: int, *flags: str) -> dict[str, Any]:
     """One whole study, from the command to best.json."""
-    started = time.monotonic()
+    started, (taken, all_of_it) = time.monotonic(), _taken_by_others()
     process = subprocess.Popen(
         [sys.executable, "-m", "tuner", "run", str(TEMPLATE), "--job-dir", str(job_dir),
          "--engine", engine, "--max-trials", str(trials), "--seeds", "5",
@@ -110,7 +121,7 @@ def search(job_dir: Path, engine: str, trials: int, *flags: str) -> dict[str, An
     watcher = threading.Thread(target=_watch, args=(process, peak, own), daemon=True)
     watcher.start()
     out = process.communicate()[0]
-    seconds = time.monotonic() - started
+    seconds, (now_taken, now) = time.monotonic() - started, _taken_by_others()
     if process.returncode:
         raise RuntimeError(f"the study by {engine} failed:\n{out[-2000:]}")
     watcher.join()
@@ -123,6 +134,7 @@ def search(job_dir: Path, engine: str, trials: int, *flags: str) -> dict[str, An
         "seconds_per_million_steps": seconds / steps * 1e6,
         "gigabytes": peak[0],
         "cpu_seconds": best["cpu_seconds"],
+        "taken_by_others": (now_taken - taken) / max(1, now - all_of_it),
         "own_cpu_seconds": own[0],
         "optimism_gap": best["optimism_gap"],
         "said": out.splitlines()[-12:],
@@ -135,6 +147,12 @@ def _watch(process: subprocess.Popen[str], peak: list[float], own: list[float]) 
         peak[0] = max(peak[0], sum(map(_gigabytes, _tree(process.pid))))
         own[0] = _cpu_seconds(process.pid) or own[0]
         time.sleep(0.5)
+
+
+def _taken_by_others() -> tuple[int, int]:
+    """Ticks of all cores that other virtual machines had, and all ticks there were."""
+    ticks = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    return int(ticks[7]), sum(map(int, ticks))
 
 
 def _tree(root: int) -> list[int]:
