@@ -126,11 +126,11 @@ class Lanes:
         return share
 
     def _learn_and_score(self, members: Sequence[Member]) -> None:
-        scored = [] if members[0].alone else self._advance(members)
-        for member in members:
-            if member.alone:
-                member.carry_out()
-        self._give_back(members, scored)
+        if members[0].alone:
+            members[0].carry_out()
+            self._give_back(members, [])
+        else:
+            self._give_back(members, self._advance(members))
 
     def _give_back(self, members: Sequence[Member], scored: Sequence[Member]) -> None:
         ended = [member for member in members if member.exit_code is not None]
