@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import ROOT, TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
 from tests.waiting import wait_until
 from trainer.artifacts import CHECKPOINT, MANIFEST, METRICS
+from trainer.checkpoint import read
 
 LONG = ("--total_steps=100000000", "--stop_at_score=none", "--sync_every=0")
 
@@ -44,7 +45,9 @@ class Batch:
         """Exit code, answers by id, and what was said on stderr, after the input has ended."""
         out, err = self.process.communicate(timeout=TIMEOUT)
         answers = [json.loads(line) for line in out.splitlines()]
-        return self.process.returncode, {answer["id"]: answer for answer in answers}, err
+        found = {answer["id"]: answer for answer in answers}
+        assert len(found) == len(answers), "each is answered once"
+        return self.process.returncode, found, err
 
 
 @pytest.fixture
@@ -79,15 +82,19 @@ def test_each_run_leaves_what_it_leaves_alone_and_bad_ones_harm_nobody(
         order("small", "--total_steps=200", "--environment=Acrobot-v1", *TINY_RUN[2:-2]),
         "nonsense",
         {"id": "empty"},
-        order("same", *TINY_RUN, "--seed=4"),  # the job dir is another run's, and in use
+        order("again", arguments=[*TINY_RUN, "--seed=4", "--job_dir=same"]),  # which is in use
+        {"id": "no log", "arguments": ["--sed=1"]},
+        order("odd log", *TINY_RUN, log="a\0b"),
     )
     code, answers, err = batch.end()
     assert code == 0, err
     found = {number: answer["exit_code"] for number, answer in answers.items()}
     assert found == {
-        "other": 0, "typo": 2, "nowhere": 2, "small": 0, None: 2, "empty": 2, "same": found["same"]
+        "same": 0, "other": 0, "typo": 2, "nowhere": 2, "small": 0, "empty": 2, "again": 1, None: 2,
+        "no log": 2, "odd log": 2,
     }  # fmt: skip
     assert "must be a JSON object, but is nonsense" in err and "must have an id" in err
+    assert "--sed is not a flag" in err, "the words of one without a log"
     assert "--seed" in (tmp_path / "typo.log").read_text()
     assert "Nope-v1" in (tmp_path / "nowhere.log").read_text()
     names = {path.name for path in finished_run.job_dir.iterdir()}
@@ -143,6 +150,20 @@ def test_a_run_that_cannot_be_stacked_is_stopped_with_a_checkpoint_too(
     assert "goes on from there" in (tmp_path / "1.log").read_text()
 
 
+def test_a_signal_ends_runs_of_every_kind_with_checkpoints(
+    start: Callable[..., Batch], tmp_path: Path
+) -> None:
+    batch = start("--cores=2")
+    batch.say(order(1, *LONG, "--collector=gymnasium"), order(2, *LONG))
+    wait_until(lambda: all((tmp_path / str(n) / CHECKPOINT).exists() for n in (1, 2)))
+    batch.process.send_signal(signal.SIGTERM)
+    code, answers, _ = batch.end()
+    assert code == 143
+    assert {number: answer["exit_code"] for number, answer in answers.items()} == {1: 143, 2: 143}
+    for number in (1, 2):
+        assert "goes on from there" in (tmp_path / f"{number}.log").read_text()
+
+
 def test_how_many_cores_are_kept_busy_changes_no_bit(
     start: Callable[..., Batch], tmp_path: Path
 ) -> None:
@@ -155,13 +176,13 @@ def test_how_many_cores_are_kept_busy_changes_no_bit(
         code, answers, err = batch.end()
         assert code == 0, err
         assert {answer["exit_code"] for answer in answers.values()} == {0}
-        found.append([scores(tmp_path / name) for name in names])
-    assert found[0] == found[1]
+        found.append([weights(tmp_path / name) for name in names])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-def scores(job_dir: Path) -> list[tuple[int, float]]:
-    lines = (job_dir / METRICS).read_text().splitlines()
-    return [(line["step"], line["mean_score"]) for line in map(json.loads, lines)]
+def weights(job_dir: Path) -> Any:
+    return read((job_dir / CHECKPOINT).read_bytes()).arrays["agents.weights"]
 
 
 def test_the_cores_must_be_a_number_above_zero(start: Callable[..., Batch]) -> None:

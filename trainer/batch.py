@@ -32,7 +32,7 @@ log = logging.getLogger("trainer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until the input ends; 128 + n where signal n ended it."""
+    """Serves until the input ends; 128 + n where signal n ended it, 1 after a fault of ours."""
     parser = argparse.ArgumentParser(
         prog="python -m trainer.batch", description=__doc__, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -73,18 +73,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             log.error("%s", traceback.format_exc())
             os._exit(FAILED)
 
-    with voices.heard(sys.stderr), signals.handled():
+    # A descriptor of its own: what libraries write to the other is held back at times.
+    with (
+        open(os.dup(2), "w", buffering=1, encoding="utf-8") as nobodys,
+        voices.heard(nobodys),
+        signals.handled(),
+    ):
         try:
-            lanes.start()
-            threading.Thread(target=listen, name="orders", daemon=True).start()
-            lanes.wait()
-        except Stopped as stopped:
-            lanes.end_early(stopped)
-            lanes.wait()
-            return stopped.exit_code
-        except (
-            Exception
-        ):  # a fault of ours; not raised, for Python would wait for the other threads
+            try:
+                lanes.start()
+                threading.Thread(target=listen, name="orders", daemon=True).start()
+                lanes.wait()
+            except Stopped as stopped:
+                lanes.end_early(stopped)
+                lanes.wait()
+                return stopped.exit_code
+        except Exception:  # a fault of ours; raised, it would wait for threads at their work
             log.error("%s", traceback.format_exc())
             return FAILED
     return SUCCESS
@@ -113,7 +117,7 @@ def _take(order: Order, lanes: Lanes) -> None:
         return
     try:
         member = Member(order)
-    except (KeyError, TypeError, AttributeError, OSError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         log.error("An order must have an id, arguments and a log that can be written,"
                   " but: %r in %s", error, json.dumps(order)[:200])  # fmt: skip
         lanes.answer({"id": order.get("id"), "exit_code": BAD_COMMAND})

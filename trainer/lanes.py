@@ -33,7 +33,9 @@ class Lanes:
         self._learning: list[Member] = []  # in one
         self._scored: list[Member] = []  # waiting for their models
         self._finishing: list[Member] = []
+        self._helping = False  # whether a lane is finishing a run
         self._open = True  # whether more may come
+        self._ending: Stopped | None = None  # why all are to end early
         self._broken = False  # whether something went wrong in a thread
         self._counted = 0.0  # seconds of the processor that have been borne
         self._threads: list[Future[None]] = []
@@ -56,10 +58,12 @@ class Lanes:
         with self._changed:
             self._waiting.append(member)
             self._share_costs()
-            if member.exit_code is None:
+            member.stopping = self._ending
+            if member.exit_code is None and member.stopping is None:
                 self._changed.notify_all()
                 return
             self._waiting.remove(member)
+        member.end_if_asked()
         self.answer(member.close())
 
     def stop(self, number: Any, stopped: Stopped) -> None:
@@ -70,6 +74,7 @@ class Lanes:
     def end_early(self, stopped: Stopped) -> None:
         """Ends every run, with a checkpoint, and takes no more."""
         with self._changed:
+            self._ending = stopped
             self._stop(self._members, stopped)
             self.close()
 
@@ -84,7 +89,7 @@ class Lanes:
         return [*self._waiting, *self._learning, *self._scored, *self._finishing]
 
     def _stop(self, members: Sequence[Member], stopped: Stopped) -> None:
-        """The next lane that has them ends them. Those that are being finished are finished."""
+        """The next thread that has time ends them. Those that are being finished are finished."""
         for member in members:
             if member in self._scored:
                 self._scored.remove(member)
@@ -108,22 +113,34 @@ class Lanes:
         """Waits for something to do; None where there will be nothing more."""
         with self._changed:
             while not self._broken and (self._open or self._members):
+                if asked := [m for m in self._waiting if m.stopping is not None]:
+                    return partial(self._end, self._take(asked))
                 if learns and self._waiting:
-                    return partial(self._learn_and_score, self._share())
-                if self._scored:
+                    return partial(self._learn_and_score, self._take(self._share()))
+                # One lane at most: finishing a run may mean to wait for a bucket.
+                if self._scored and not (learns and (self._helping or self._lanes == 1)):
+                    self._helping |= learns
                     self._finishing.append(self._scored.pop(0))
-                    return partial(self._finish, self._finishing[-1])
+                    return partial(self._finish, self._finishing[-1], helping=learns)
                 self._changed.wait()
             return None
 
     def _share(self) -> list[Member]:
-        """Takes runs to go on with: those of a stack, or one that can be in none."""
+        """Runs to go on with: those of a stack, or one that can be in none."""
+        if self._waiting[0].alone:
+            return self._waiting[:1]
         even = -(-len(self._waiting + self._learning) // self._lanes)
-        together = [member for member in self._waiting if not member.alone]
-        share = together[:even] or self._waiting[:1]
-        self._waiting = [member for member in self._waiting if member not in share]
-        self._learning += share
-        return share
+        return [member for member in self._waiting if not member.alone][:even]
+
+    def _take(self, members: list[Member]) -> list[Member]:
+        self._waiting = [member for member in self._waiting if member not in members]
+        self._learning += members
+        return members
+
+    def _end(self, members: Sequence[Member]) -> None:
+        for member in members:
+            member.end_if_asked()
+        self._give_back(members, [])
 
     def _learn_and_score(self, members: Sequence[Member]) -> None:
         if members[0].alone:
@@ -146,9 +163,10 @@ class Lanes:
         for member in ended:
             self.answer(member.close())
 
-    def _finish(self, member: Member) -> None:
+    def _finish(self, member: Member, *, helping: bool) -> None:
         member.attempt(member.finish)
         with self._changed:
+            self._helping &= not helping
             self._share_costs()
             self._finishing.remove(member)
             self._changed.notify_all()
@@ -156,13 +174,13 @@ class Lanes:
 
     def _advance(self, members: Sequence[Member]) -> list[Member]:
         """Takes runs to their next evaluations; those that are scored, and only lack files."""
-        for member in members:
-            member.end_if_asked()
-        members = [member for member in members if member.exit_code is None]
         learning = [m for m in members if m.run.progress.learning.any()]
         self._stack.learn([member.run for member in learning])
         for member in learning:
             member.attempt(member.session.on_round)
+        for member in members:
+            member.end_if_asked()
+        members = [member for member in members if member.exit_code is None]
         waiting = [m for m in members if not m.run.progress.learning.any()]
         self._evaluate([m for m in waiting if m.run.progress.training.any()])
         return self._complete([m for m in members if not m.run.progress.training.any()])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from trainer import voices
 from trainer.endings import FAILED, FAULTS, SUCCESS, told
@@ -29,11 +28,11 @@ class Member:
     """A run of the batch."""
 
     def __init__(self, order: Order) -> None:
-        """Raises KeyError, TypeError, OSError where the order is none."""
+        """Raises KeyError, TypeError, ValueError, OSError where the order is none."""
         self.id = order["id"]
         self._arguments = [str(word) for word in order["arguments"]]
         self._environ = {str(name): str(value) for name, value in order.get("environ", {}).items()}
-        self._log = sys.stderr
+        self._log: TextIO | None = None
         if "log" in order:
             self._log = open(order["log"], "a", encoding="utf-8")  # noqa: SIM115, `close` does
         self._started = time.monotonic()
@@ -70,10 +69,10 @@ class Member:
 
         with _environment(self._environ):
             self._session = Session(parse(self._arguments), self._arguments, os.environ)
-            if self.session.finished:
-                self.exit_code = SUCCESS
-            else:
-                self.session.stacked = stackable(self.session.build())
+        if self.session.finished:
+            self.exit_code = SUCCESS
+        else:
+            self.session.stacked = stackable(self.session.build())
 
     def carry_out(self) -> None:
         """All that is left, alone."""
@@ -83,6 +82,7 @@ class Member:
                 raise self.stopping
 
         def work() -> None:
+            check()
             self.session.carry_out(check)
             self.exit_code = SUCCESS
 
@@ -95,7 +95,7 @@ class Member:
         """Does some of the run's own work. What goes wrong with it ends this run only."""
         if self.exit_code is not None:
             return
-        with voices.speaking_to(self._log):
+        with self._speaking():
             try:
                 work()
             except SystemExit as ended:  # of the command line's reading
@@ -130,11 +130,11 @@ class Member:
 
     def close(self) -> Order:
         """Lets go of its files; the answer."""
-        with voices.speaking_to(self._log):
+        with self._speaking():
             if self._session is not None:
-                self._session.close()
-        if self._log is not sys.stderr:
-            self._log.close()
+                self._try(self._session.close)
+        if self._log is not None:
+            self._try(self._log.close)
         return {
             "id": self.id,
             "exit_code": self.exit_code,
@@ -142,14 +142,27 @@ class Member:
             "cpu_seconds": round(self.cpu_seconds, 6),
         }
 
+    def _speaking(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._log is None else voices.speaking_to(self._log)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """A full disk says so once more when files are closed; that ends no other run."""
+        try:
+            work()
+        except OSError as error:
+            log.error("%s", told(error)[0])
+
 
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     """Lets a run find its service's variables, which it looks at in the beginning only."""
-    before = dict(os.environ)
-    os.environ.update(variables)
+    before = {name: os.environ.get(name) for name in variables}
     try:
+        os.environ.update(variables)
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

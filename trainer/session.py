@@ -123,15 +123,20 @@ class Session:
         """Trains, scores, saves and records; in this order, so that a late fault costs little.
 
         Args:
-            check: called after each round; what it raises ends the run.
+            check: called again and again; what it raises ends the run.
         """
 
         def on_round() -> None:
             self.on_round()
             check()
 
-        self.run.train(self.on_evaluation, on_round)
+        def on_evaluation(evaluation: Evaluation) -> None:
+            self.on_evaluation(evaluation)
+            check()
+
+        self.run.train(on_evaluation, on_round)
         self.trained()
+        check()
         self.score(self.run.returns(greedy=True), self.run.returns(greedy=False))
         self.finish()
 
@@ -216,9 +221,11 @@ class Session:
             log.error("%s", error)
 
     def close(self) -> None:
-        """Lets the next run in."""
-        self._reporters.close()
-        self.job.close()
+        """Lets the next run in. Raises OSError where the disk is too full for the last reports."""
+        try:
+            self._reporters.close()
+        finally:
+            self.job.close()
 
     def _save(self) -> None:
         self.run.save(self.job.job_dir, self._reporters.reports)

@@ -38,8 +38,14 @@ _raised = False  # whether it has been
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Lets the block end before a signal is raised as Stopped: for what must not be half done."""
+    """Lets the block end before a signal is raised as Stopped: for what must not be half done.
+
+    In other threads than the main one nothing is raised, so there is nothing to hold.
+    """
     global _held
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     _held += 1
     try:
         yield

@@ -22,7 +22,9 @@ from tuner.command import Task
 from tuner.trials import LOG, Process, Setting, Trial, service
 
 PROGRAM = (sys.executable, "-m", "trainer.batch", "--end-with-input")
-_MOST_CORES = 4  # that a process keeps busy; with more its interpreter would be what they wait for
+# For which a process has threads, where there are trials enough; with more they would wait for its
+# interpreter.
+_MOST_CORES = 4
 _PATIENCE = 60.0  # seconds from asking a trial to end to ending its worker
 _LEAVE = 15.0  # seconds that a worker has to leave when there is nothing left to do
 
@@ -30,7 +32,7 @@ _LEAVE = 15.0  # seconds that a worker has to leave when there is nothing left t
 def crew(cores: int, trials: int) -> tuple[int, tuple[str, ...]]:
     """How many processes so many trials at a time are to share, and the command of each.
 
-    As few as can keep all cores busy: each imports and compiles for itself.
+    As few as can keep all cores busy: each imports and compiles for itself. A trial keeps one.
     """
     processes = min(-(-cores // _MOST_CORES), trials)
     return processes, (*PROGRAM, f"--cores={-(-cores // processes)}")
@@ -92,7 +94,7 @@ class Worker:
 
     def close(self) -> None:
         """Waits for its end."""
-        if not self._numbers:  # it has nothing to lose
+        if not self._numbers and self._process.poll() is None:  # it has nothing to lose
             self.kill()
         self.dismiss()
         try:
