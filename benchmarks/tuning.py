@@ -71,10 +71,10 @@ def main() -> None:
         " just before and after it"
     )
     cores = os.cpu_count() or 1
-    alone = stacked["own_cpu_seconds"] / stacked["seconds"]
-    print(f"the study itself, without its trials: {stacked['own_cpu_seconds']:.1f} CPU s beside"
-          f" them, {alone / cores:.1%} of the wall time where {cores} cores share the work (target"
-          f" {MOST_OVERHEAD:.0%}), {alone:.1%} of one core's")  # fmt: skip
+    overhead = stacked["own_cpu_seconds"] / stacked["seconds"]
+    print(f"the study itself, without its trials: {stacked['own_cpu_seconds']:.1f} CPU s,"
+          f" {overhead:.1%} of the wall time of one core (target {MOST_OVERHEAD:.0%}),"
+          f" {overhead / cores:.1%} of that of all")  # fmt: skip
     peer = peer_speed()
     if peer:
         seconds = stacked["steps"] / peer
@@ -84,7 +84,7 @@ def main() -> None:
     save(
         "tuning",
         {"stacked": stacked, "stacks": stacks, "process": process, "process_same": same,
-         "ratios": ratios, "overhead": alone / cores, "peer_steps_per_second": peer},
+         "ratios": ratios, "overhead": overhead, "peer_steps_per_second": peer},
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 A lane takes an even share of the runs that no other lane is at work on, takes them as far as their
 next evaluation, as one stack, and gives them back. Compiled programs need no interpreter, so each
 lane keeps a core busy; what one has compiled is there for all. One more thread finishes runs that
-have been scored while the others go on learning; lanes with nothing to learn help it.
+have been scored, one by one, while the others go on learning.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from trainer.signals import Stopped
 if TYPE_CHECKING:
     from trainer.stack import Stack
 
+Work = Callable[[], None]
+
 
 class Lanes:
     """Takes runs to their ends. They come and go between two evaluations."""
@@ -33,7 +35,6 @@ class Lanes:
         self._learning: list[Member] = []  # in one
         self._scored: list[Member] = []  # waiting for their models
         self._finishing: list[Member] = []
-        self._helping = False  # whether a lane is finishing a run
         self._open = True  # whether more may come
         self._ending: Stopped | None = None  # why all are to end early
         self._broken = False  # whether something went wrong in a thread
@@ -42,8 +43,8 @@ class Lanes:
 
     def start(self) -> None:
         pool = ThreadPoolExecutor(self._lanes + 1, "lane")
-        learns = [True] * self._lanes + [False]
-        self._threads = [pool.submit(self._serve, learns=each) for each in learns]
+        finds = [self._to_learn] * self._lanes + [self._to_finish]
+        self._threads = [pool.submit(self._serve, each) for each in finds]
 
     def wait(self) -> None:
         """Until the last run has ended and no more may come.
@@ -98,10 +99,10 @@ class Lanes:
                 member.stopping = stopped
         self._changed.notify_all()
 
-    def _serve(self, *, learns: bool) -> None:
-        """What a thread does: a lane `learns`, the last one does not."""
+    def _serve(self, find: Callable[[], Work | None]) -> None:
+        """What a thread does: whatever it is to `find`."""
         try:
-            while (work := self._next(learns=learns)) is not None:
+            while (work := self._next(find)) is not None:
                 work()
         except BaseException:
             with self._changed:
@@ -109,21 +110,27 @@ class Lanes:
                 self._changed.notify_all()
             raise
 
-    def _next(self, *, learns: bool) -> Callable[[], None] | None:
+    def _next(self, find: Callable[[], Work | None]) -> Work | None:
         """Waits for something to do; None where there will be nothing more."""
         with self._changed:
             while not self._broken and (self._open or self._members):
                 if asked := [m for m in self._waiting if m.stopping is not None]:
                     return partial(self._end, self._take(asked))
-                if learns and self._waiting:
-                    return partial(self._learn_and_score, self._take(self._share()))
-                # One lane at most: finishing a run may mean to wait for a bucket.
-                if self._scored and not (learns and (self._helping or self._lanes == 1)):
-                    self._helping |= learns
-                    self._finishing.append(self._scored.pop(0))
-                    return partial(self._finish, self._finishing[-1], helping=learns)
+                if work := find():
+                    return work
                 self._changed.wait()
             return None
+
+    def _to_learn(self) -> Work | None:
+        if not self._waiting:
+            return None
+        return partial(self._learn_and_score, self._take(self._share()))
+
+    def _to_finish(self) -> Work | None:
+        if not self._scored:
+            return None
+        self._finishing.append(self._scored.pop(0))
+        return partial(self._finish, self._finishing[-1])
 
     def _share(self) -> list[Member]:
         """Runs to go on with: those of a stack, or one that can be in none."""
@@ -163,10 +170,9 @@ class Lanes:
         for member in ended:
             self.answer(member.close())
 
-    def _finish(self, member: Member, *, helping: bool) -> None:
+    def _finish(self, member: Member) -> None:
         member.attempt(member.finish)
         with self._changed:
-            self._helping &= not helping
             self._share_costs()
             self._finishing.remove(member)
             self._changed.notify_all()
