@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import ROOT, TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
 from tests.waiting import wait_until
 from trainer.artifacts import CHECKPOINT, MANIFEST, METRICS
+from trainer.batch import main
 from trainer.checkpoint import read
 
 LONG = ("--total_steps=100000000", "--stop_at_score=none", "--sync_every=0")
@@ -186,10 +187,14 @@ def weights(job_dir: Path) -> Any:
     return read((job_dir / CHECKPOINT).read_bytes()).arrays["agents.weights"]
 
 
-def test_the_cores_must_be_a_number_above_zero(start: Callable[..., Batch]) -> None:
-    code, _, err = start("--cores=0").end()
-    assert code == 2
-    assert "--cores must be at least 1, but is 0." in err
+@pytest.mark.parametrize("cores", ["0", "-1", "none", "1.5", "inf"])
+def test_the_cores_must_be_a_number_above_zero(
+    cores: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([f"--cores={cores}"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"error: `--cores` must be 1 or more, but is {cores}.\n"
 
 
 def test_a_fault_in_a_stack_ends_the_process(tmp_path: Path) -> None:

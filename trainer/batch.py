@@ -24,6 +24,7 @@ from typing import IO
 from trainer import runtime, signals, voices
 from trainer.console import log_to_console, quiet_standard_error
 from trainer.endings import BAD_COMMAND, FAILED, SUCCESS
+from trainer.flags import Parser, whole_number
 from trainer.lanes import Lanes
 from trainer.member import Member, Order
 from trainer.signals import Stopped
@@ -33,7 +34,7 @@ log = logging.getLogger("trainer")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until the input ends; 128 + n where signal n ended it, 1 after a fault of ours."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m trainer.batch", description=__doc__, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
@@ -44,14 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--cores",
-        type=int,
+        type=_cores,
         default=os.cpu_count() or 1,
         metavar="N",
         help="how many to keep busy; default: all",
     )
     options = parser.parse_args(arguments)
-    if options.cores < 1:
-        parser.error(f"--cores must be at least 1, but is {options.cores}.")
     runtime.prepare()
     runtime.prefer_one_core_a_call(options.cores)
     log_to_console(sys.stderr)  # stdout is for answers
@@ -92,6 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             log.error("%s", traceback.format_exc())
             return FAILED
     return SUCCESS
+
+
+def _cores(text: str) -> int:
+    with contextlib.suppress(ValueError, OverflowError):
+        if (cores := whole_number(text)) >= 1:
+            return cores
+    raise argparse.ArgumentTypeError(f"`--cores` must be 1 or more, but is {text}.")
 
 
 def _read(lines: IO[str], lanes: Lanes, *, ends: bool) -> None:

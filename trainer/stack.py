@@ -29,7 +29,6 @@ EPISODES = 20  # that each row plays in one call
 # most of whose steps are not taken.
 TAPE_STEPS, TAPE_ROUNDS = 8192, 16
 
-
 T = TypeVar("T")
 
 
@@ -100,8 +99,8 @@ class Stack:
         rows = [(part, agent) for part in parts for agent in agents_in(part.run.progress.learning)]
         # Agents of a call wait for the one whose rollouts are longest.
         rows.sort(key=lambda row: row[0].collector.simulation.steps)
-        left = tiles(rows, lambda row: common_shape(row[0].run))
-        self._call("learn", lambda shape: shape.program.rounds, learn_rows, left)
+        tiled = tiles(rows, lambda row: common_shape(row[0].run))
+        self._call("learn", lambda shape: shape.program.rounds, learn_rows, tiled)
         for part in parts:
             part.hand_back()
 
@@ -147,18 +146,20 @@ class Stack:
 
     def _play(self, blocks: Sequence[Block]) -> None:
         """Fills in the blocks' returns."""
-        left = tiles(blocks, lambda block: common_shape(block.run)._replace(steps=None, num_envs=1))
-        self._call("play", lambda shape: shape.program.simulation.play, play_rows, left)
+        tiled = tiles(
+            blocks, lambda block: common_shape(block.run)._replace(steps=None, num_envs=1)
+        )
+        self._call("play", lambda shape: shape.program.simulation.play, play_rows, tiled)
 
     def _call(
         self,
         what: str,
         function: Callable[[Shape], Callable[..., Any]],
         on_rows: Callable[[Shape, Compiled, list[T]], None],
-        tiles: list[tuple[Shape, list[T]]],
+        tiled: list[tuple[Shape, list[T]]],
     ) -> None:
         """Calls programs for all tiles; what another thread is compiling comes last."""
-        left = [(shape, self._compiled(what, shape, function), some) for shape, some in tiles]
+        left = [(shape, self._compiled(what, shape, function), rows) for shape, rows in tiled]
         while left:
             chosen = next((index for index, each in enumerate(left) if not each[1].waits), 0)
             on_rows(*left.pop(chosen))
