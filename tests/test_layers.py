@@ -49,7 +49,7 @@ TUNER = (
     {"dialects", "reading", "flags", "trials", "plan", "remote"},
     {"command", "measurements", "objective", "plot", "space", "containers", "claim"},
     {"schema", "spec", "curves", "estimates", "orphans", "screen", "seeds", "display", "bucket"},
-    {"document", "differences", "storage", "patience"},
+    {"document", "differences", "storage", "patience", "journal"},
     {"findings", "play_it", "whole"},
     {"__init__", "report.__init__"},
 )

@@ -62,11 +62,8 @@ class Place:
             first,
         )
         if self.address is None:
-            with (
-                contextlib.closing(Study(plan.job_dir, *whole, learn)) as alone,
-                spoken(plan.job_dir / FILE),
-            ):
-                yield alone
+            with spoken(plan.job_dir / FILE):
+                yield Study(plan.job_dir, *whole, learn)
             return
         from tuner import storage
         from tuner.patience import Patient, StorageLost

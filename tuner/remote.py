@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import sqlite3
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -126,7 +124,6 @@ class RemoteStudy:
             elif seen.get(name) != there:
                 content = self._remote.read(name)
                 if content is not None:
-                    (self._local / f"{name}-journal").unlink(missing_ok=True)  # not of this one
                     whole.write(self._local / name, content)
         self._remember()
 
@@ -193,22 +190,8 @@ def as_reports(metrics: bytes, tag: str, trial: int) -> bytes:
 
 
 def _content(path: Path) -> bytes | None:
-    """What is in a file, of a database a whole copy; None where there is no file."""
+    """What is in a file, of one that grows the whole lines; None where there is no file."""
     if not path.exists():
         return None
-    return database(path) if path.suffix == ".db" else path.read_bytes()
-
-
-def database(path: Path) -> bytes:
-    """A copy of an SQLite file, whole whoever writes to it. Raises BucketError."""
-    with tempfile.TemporaryDirectory(prefix="study-") as folder:
-        copy = Path(folder) / path.name
-        try:
-            with (
-                contextlib.closing(sqlite3.connect(path)) as source,
-                contextlib.closing(sqlite3.connect(copy)) as target,
-            ):
-                source.backup(target)
-        except sqlite3.Error as error:
-            raise BucketError(f"{path} must be a study's file, but is not: {error}.") from error
-        return copy.read_bytes()
+    content = path.read_bytes()
+    return whole.lines(content) if path.suffix == ".journal" else content

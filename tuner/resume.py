@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
 
-from tuner import bucket, remote
+from tuner import bucket, journal
 from tuner.differences import differences
 from tuner.spec import GRID, StudySpec
 from tuner.study import FILE, NAME, Known, StudyError, spoken
@@ -47,18 +45,13 @@ def known(where: str, identity: Mapping[str, Any]) -> Known:
         StudyError: there is no study, or one whose scores mean something else.
         BucketError: it lies in a bucket that cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="study-") as folder:
-        copy = Path(folder) / FILE
-        copy.write_bytes(_read(where))
-        with spoken(Path(where) / FILE):
-            storage = RDBStorage(f"sqlite:///{copy}")
-            try:
-                study = optuna.load_study(study_name=NAME, storage=storage)
-                attributes, trials = study.user_attrs, study.get_trials(deepcopy=False)
-            except KeyError:
-                raise _no_study(where) from None
-            finally:
-                storage.engine.dispose()
+    with spoken(Path(where) / FILE):
+        storage = journal.read(_read(where))
+        try:
+            study = optuna.load_study(study_name=NAME, storage=storage)
+        except KeyError:
+            raise _no_study(where) from None
+        attributes, trials = study.user_attrs, study.get_trials(deepcopy=False)
     theirs, ours = (
         {name: text for name, text in found.items() if name not in _FREE}
         for found in (attributes.get("identity", {}), identity)
@@ -87,12 +80,10 @@ def _read(where: str) -> bytes:
         if found is None:
             raise _no_study(where)
         return found
-    if not (Path(where) / FILE).is_file():
-        raise _no_study(where)
     try:
-        return remote.database(Path(where) / FILE)
-    except bucket.BucketError as error:
-        raise StudyError(str(error)) from error
+        return (Path(where) / FILE).read_bytes()
+    except FileNotFoundError:
+        raise _no_study(where) from None
 
 
 def _no_study(where: str) -> StudyError:

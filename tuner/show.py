@@ -21,7 +21,7 @@ from tuner.spec import IQM, MINIMIZE, OBJECTIVES
 from tuner.telling import shown_flags
 from tuner.trials import LOG
 
-DATABASE, LOCK, MANIFEST = "study.db", "study.lock", "manifest.json"
+DATABASE, LOCK, MANIFEST = "study.journal", "study.lock", "manifest.json"
 _OF_A_RUN = (MANIFEST, "hyperparameters.json", curves.FILE, "checkpoint")
 _DAMAGED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 

@@ -1,7 +1,7 @@
-"""The trials of a study, kept by Optuna in one SQLite file, and what to try next.
+"""The trials of a study, kept by Optuna in one file, and what to try next.
 
-SQLite, not Optuna's journal: a kill in the middle of a write leaves no half line and no lock that
-somebody has to wait for. The system lets go of its locks, and it rolls the write back.
+A journal, not SQLite: importing and asking an SQL toolkit took longer than all the rest that a
+study does.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tuner import sampling, space
+from tuner import journal, sampling, space
 from tuner.differences import differences
 from tuner.objective import Scores
 from tuner.records import RUNNING as RUNNING
@@ -29,7 +29,7 @@ from tuner.space import Value
 from tuner.spec import GRID, MINIMIZE, Parameter
 from tuner.trials import FAILED, INFEASIBLE, Outcome
 
-FILE = "study.db"
+FILE = "study.journal"
 NAME = "study"
 OTHERS_CPU = "others_cpu_seconds"  # an attribute
 
@@ -47,7 +47,7 @@ class Known:
 
 
 class Study:
-    """Asks Optuna for trials and tells it how they ended. Close it in the end."""
+    """Asks Optuna for trials and tells it how they ended."""
 
     def __init__(
         self,
@@ -76,12 +76,11 @@ class Study:
         self.failures = 0  # of this process' trials
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with spoken(folder / FILE):
-            self._storage = RDBStorage(f"sqlite:///{(folder / FILE).absolute()}")
-            self._study = optuna.create_study(
+            self._storage = journal.opened(folder / FILE)
+            self._study = self._begun() or optuna.create_study(
                 storage=self._storage,
                 study_name=NAME,
                 direction="minimize" if direction == MINIMIZE else "maximize",
-                load_if_exists=True,
             )
             ours = json.loads(json.dumps(identity))
             theirs = self._study.user_attrs.get("identity")
@@ -89,7 +88,6 @@ class Study:
                 self._study.set_user_attr("identity", ours)
                 theirs = ours
         if theirs != ours:
-            self.close()
             raise StudyError(
                 f"{folder} must hold this study or none, but holds one with"
                 f" {', '.join(differences(theirs, ours))}. Take another folder."
@@ -103,9 +101,6 @@ class Study:
     def place(self, number: int) -> tuple[Any, FrozenTrial] | None:
         """Where Optuna's own tools find a running trial: a storage, and the trial there."""
         return self._storage, self._trials[self._known + number - 1]
-
-    def close(self) -> None:
-        self._storage.engine.dispose()
 
     @property
     def records(self) -> list[Record]:
@@ -222,6 +217,15 @@ class Study:
         self._others_cpu_seconds += seconds
         self._study.set_user_attr(OTHERS_CPU, self._others_cpu_seconds)
 
+    def _begun(self) -> optuna.Study | None:
+        # Not by `load_if_exists`, for then Optuna adds a line even to another's study.
+        names = [study.study_name for study in self._storage.get_all_studies()]
+        if not names:
+            return None
+        if NAME not in names:
+            raise StorageInternalError(f"it holds a study {names[0]}")
+        return optuna.load_study(study_name=NAME, storage=self._storage)
+
     def _learn(self, learn: Callable[[], Known] | None) -> int:
         """Adds what is known, before the first trial and once; how many trials that is."""
         count = self._study.user_attrs.get("known")
@@ -260,15 +264,12 @@ def cpu_seconds(trials: Sequence[FrozenTrial]) -> float:
 
 @contextlib.contextmanager
 def spoken(file: Path) -> Iterator[None]:
-    """Turns what a database says into a sentence."""
-    from sqlalchemy.exc import SQLAlchemyError
-
+    """Turns what is wrong with a study's file into a sentence."""
     try:
         yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
+    except StorageInternalError as error:
         raise StudyError(
-            f"{file} must be a study's file that can be read and written, but is not: {reason}."
+            f"{file} must be a study's file that can be read and written, but is not: {error}."
         ) from error
 
 

@@ -20,5 +20,10 @@ def write(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def lines(content: bytes) -> bytes:
+    """Of a file that others add to: its lines without a last one that is not whole yet."""
+    return content[: content.rfind(b"\n") + 1]
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write(path, f"{json.dumps(content, indent=2, allow_nan=False)}\n".encode())

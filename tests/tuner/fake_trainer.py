@@ -52,7 +52,7 @@ def main() -> int:
         print("`gamma` must be good, but is not.")
         return 2
     if how == "ruin the study":
-        (job_dir.parent / "study.db").write_bytes(b"ruined " * 1000)
+        (job_dir.parent / "study.journal").write_bytes(b"ruined " * 1000)
     if how == "report nothing":
         return 0
     if how == "diverge":

@@ -15,9 +15,9 @@ import numpy as np
 import optuna
 from optuna.distributions import FloatDistribution
 
-from tuner import objective
+from tuner import journal, objective
 from tuner.objective import Scores
-from tuner.study import OTHERS_CPU
+from tuner.study import FILE, OTHERS_CPU
 
 SPACE = {"gamma": (0.9, 0.999, "UNIT_LINEAR_SCALE"), "learning_rate": (1e-3, 0.1, "UNIT_LOG_SCALE")}
 VERSIONS = {"python": "3.11.7", "trainer": "0.1.0"}
@@ -80,7 +80,7 @@ def write_study(folder: Path, count: int, *, finished: bool = True, films: int =
         for name, (low, high, scale) in SPACE.items()
     }
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'study.db'}")
+    storage = journal.opened(folder / FILE)
     study = optuna.create_study(storage=storage, study_name="study", direction="maximize")
     study.set_user_attr("identity", {
         "parameters": {
@@ -118,7 +118,6 @@ def write_study(folder: Path, count: int, *, finished: bool = True, films: int =
             }},
         ))  # fmt: skip
     study.add_trials(trials)
-    storage.engine.dispose()
     state = "SUCCEEDED" if finished else "RUNNING"
     _write(folder / "study.json", {
         "jobId": "study", "state": state, "trainingOutput": {"trials": []},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -20,7 +19,7 @@ from tuner.command import Task
 from tuner.measurements import Measurement
 from tuner.objective import Scores
 from tuner.spec import DOUBLE, MAXIMIZE, Parameter
-from tuner.study import Study
+from tuner.study import FILE, Study
 from tuner.trials import FAILED, SUCCEEDED, Outcome
 
 dashboard = pytest.importorskip("optuna_dashboard")
@@ -29,11 +28,9 @@ METRICS = '{"step": 10, "scores": [1, 2]}\n{"step": 20, "final": true, "scores":
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Iterator[Study]:
+def study(tmp_path: Path) -> Study:
     parameters = (Parameter("gamma", DOUBLE, 0.9, 0.99),)
-    opened = Study(tmp_path, parameters, "", MAXIMIZE, {}, {"gamma": 0.95})
-    yield opened
-    opened.close()
+    return Study(tmp_path, parameters, "", MAXIMIZE, {}, {"gamma": 0.95})
 
 
 def refuse(text: str) -> None:
@@ -69,7 +66,7 @@ class Dashboard:
 
     def __init__(self, folder: Path) -> None:
         self._app: Any = dashboard.wsgi(
-            f"sqlite:///{folder / 'study.db'}",
+            str(folder / FILE),
             artifact_store=FileSystemArtifactStore(str(folder / gallery.FOLDER)),
         )
 

@@ -7,19 +7,19 @@ import json
 import os
 import shlex
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import optuna
 import pytest
 
 from tests.cloud.storage import Fault, FaultyStorage
 from tests.conftest import ROOT, cloudless_environment
 from tests.waiting import wait_until
-from tuner import jobs
+from tuner import jobs, journal
 from tuner.remote import as_reports
 
 PROGRAM = shlex.join([sys.executable, str(Path(__file__).with_name("fake_cloud_trainer.py"))])
@@ -108,15 +108,15 @@ def study_json(storage: FaultyStorage) -> Any:
     return json.loads(storage.objects()[f"{STUDY}/study.json"])
 
 
-def states(storage: FaultyStorage, folder: Path) -> list[str]:
-    """What the database in the bucket says of each trial."""
-    (folder / "copy.db").write_bytes(storage.objects()[f"{STUDY}/study.db"])
-    with contextlib.closing(sqlite3.connect(folder / "copy.db")) as database:
-        return [state for (state,) in database.execute("SELECT state FROM trials ORDER BY number")]
+def states(storage: FaultyStorage) -> list[str]:
+    """What the study in the bucket says of each trial."""
+    kept = journal.read(storage.objects()[f"{STUDY}/study.journal"])
+    trials = optuna.load_study(study_name=None, storage=kept).get_trials()
+    return [trial.state.name for trial in trials]
 
 
 def test_the_whole_study_is_in_the_bucket_and_goes_on_from_another_machine(
-    machine: Callable[[str], Machine], storage: FaultyStorage, tmp_path: Path
+    machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
     here = machine("here")
     ended = here.run("--max-trials", "2")
@@ -126,10 +126,10 @@ def test_the_whole_study_is_in_the_bucket_and_goes_on_from_another_machine(
     assert lines[1] == f"      The study works in runs/bucket/{STUDY}; logs of trials stay there."
     assert lines[-1] == f"gs://bucket/{STUDY}/best.json has the flags to paste."
     names = {name.removeprefix(f"{STUDY}/") for name in storage.objects()}
-    assert {"study.db", "study.json", "best.json", "1/manifest.json", "2/manifest.json",
+    assert {"study.journal", "study.json", "best.json", "1/manifest.json", "2/manifest.json",
             "test-3/winner/manifest.json"} <= names  # fmt: skip
     assert "tuner.json" not in names, "whoever comes next need not wait"
-    assert states(storage, tmp_path) == ["COMPLETE"] * 2
+    assert states(storage) == ["COMPLETE"] * 2
     job = jobs.ai_platform_job(study_json(storage))
     assert (job.name, [trial.job_dir for trial in job.ranked]) == (
         "study",
@@ -167,7 +167,7 @@ def test_nothing_is_lost_when_a_machine_is(
     there = machine("there")
     ended = there.run("--max-trials", "3")
     assert (ended.code, ended.err) == (0, "")
-    assert states(storage, tmp_path) == ["COMPLETE"] * 3
+    assert states(storage) == ["COMPLETE"] * 3
     trials = study_json(storage)["trainingOutput"]["trials"]
     assert all(trial["finalMetric"]["trainingStep"] == "20" for trial in trials)
     assert [there.starts(str(number)) for number in (1, 2, 3)] == [1, 1, 2]
@@ -190,7 +190,7 @@ def test_one_tuner_at_a_time(machine: Callable[[str], Machine], storage: FaultyS
     process.terminate()
     ended = end(process)
     assert (ended.code, ended.err) == (143, "")
-    assert states(storage, here.path) == ["RUNNING"]
+    assert states(storage) == ["RUNNING"]
     assert f"{STUDY}/tuner.json" not in storage.objects()
 
 
@@ -205,13 +205,15 @@ def test_a_tuner_that_was_asleep_too_long_has_lost_the_study(
     here.behave({})
     try:
         assert there.run("--max-trials", "2").code == 0
-        before = storage.generation(f"{STUDY}/study.db")
+        before = storage.generation(f"{STUDY}/study.journal")
     finally:
         process.send_signal(signal.SIGCONT)
     ended = end(process)
     assert ended.code == 1
     assert "must have one tuner at a time, but another works there" in ended.err
-    assert storage.generation(f"{STUDY}/study.db") == before, "nothing of the other's is replaced"
+    assert storage.generation(f"{STUDY}/study.journal") == before, (
+        "nothing of the other's is replaced"
+    )
 
 
 @pytest.mark.parametrize(
@@ -257,7 +259,7 @@ def test_without_the_library_it_says_what_to_install(machine: Callable[[str], Ma
     "faults",
     [
         [Fault(status=503, skip=6, times=5)],
-        [Fault("insert", "study.db|tuner.json", skip=1, times=2, lose_answer=True),
+        [Fault("insert", "study.journal|tuner.json", skip=1, times=2, lose_answer=True),
          Fault("insert", "study.json", times=2, reset=True)],
     ],
 )  # fmt: skip
@@ -273,7 +275,7 @@ def test_bursts_of_faults_lose_nothing(
     ended = here.run("--max-trials", "2")
     assert (ended.code, ended.err) == (0, "")
     assert all(fault.matched > fault.skip for fault in faults)
-    assert states(storage, tmp_path) == ["COMPLETE"] * 2
+    assert states(storage) == ["COMPLETE"] * 2
     assert (here.local / "study.json").read_bytes() == storage.objects()[f"{STUDY}/study.json"]
     assert json.loads(storage.objects()[f"{STUDY}/best.json"])["test"]["winner"]["agents"] == 20
 
@@ -281,7 +283,7 @@ def test_bursts_of_faults_lose_nothing(
 def test_a_bucket_that_stays_away_ends_the_study_and_the_same_command_goes_on(
     machine: Callable[[str], Machine], storage: FaultyStorage, tmp_path: Path
 ) -> None:
-    storage.add(Fault("insert", "study.db", skip=1, status=503))
+    storage.add(Fault("insert", "study.journal", skip=1, status=503))
     here = machine("here")
     impatient = "from tuner import remote; remote._LAST_WORDS = 1.0" + QUICK
     ended = here.run("--max-trials", "2", script=impatient)
@@ -292,7 +294,7 @@ def test_a_bucket_that_stays_away_ends_the_study_and_the_same_command_goes_on(
     )
     storage.clear()
     assert here.run("--max-trials", "2").code == 0
-    assert states(storage, tmp_path) == ["COMPLETE"] * 2
+    assert states(storage) == ["COMPLETE"] * 2
     assert [here.starts(number) for number in "12"] == [1, 1]
 
 
@@ -314,11 +316,11 @@ def test_a_study_that_was_taken_out_of_the_bucket_is_asked_about(
 ) -> None:
     here = machine("here")
     here.run("--max-trials", "1")
-    storage.delete(f"{STUDY}/study.db")
+    storage.delete(f"{STUDY}/study.journal")
     ended = here.run("--max-trials", "1")
     assert ended.code == 1
     assert ended.err == (
-        f"error: gs://bucket/{STUDY} must hold study.db as it did, but does not. Remove"
+        f"error: gs://bucket/{STUDY} must hold study.journal as it did, but does not. Remove"
         f" runs/bucket/{STUDY} to begin anew.\n"
     )
 

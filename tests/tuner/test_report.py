@@ -105,7 +105,7 @@ def test_a_study_in_progress_says_so(tmp_path: Path) -> None:
     assert "expect less of it on fresh seeds" in page
 
 
-@pytest.mark.parametrize("name", ["study.db", "study.json", "best.json"])
+@pytest.mark.parametrize("name", ["study.journal", "study.json", "best.json"])
 def test_a_damaged_study_file_costs_no_page(study: Path, tmp_path: Path, name: str) -> None:
     shutil.copytree(study, tmp_path / "study")
     (tmp_path / "study" / name).write_bytes(b"ruined " * 500)

@@ -129,7 +129,7 @@ def test_a_job_id_is_a_folder_beside_and_the_flag_names_any(run: Runs, before: P
     code, out, err = run("elsewhere", space=RESUMED)
     assert (code, out) == (1, "")
     assert err == (
-        "error: The study to go on from must be in before, but there is no study.db. Name its"
+        "error: The study to go on from must be in before, but there is no study.journal. Name its"
         " folder with --resume-from.\n"
     )
     assert not Path("elsewhere", FILE).exists(), "without it, one may begin there"
@@ -185,7 +185,7 @@ def test_a_file_that_is_no_study_is_named(run: Runs) -> None:
     Path("before", FILE).write_bytes(b"no database " * 100)
     code, _, err = run("after", "--resume-from", "before")
     assert (code, err.count("\n")) == (1, 1)
-    assert err.startswith("error: before/study.db must be a study's file")
+    assert err.startswith("error: before/study.journal must be a study's file")
 
 
 @pytest.mark.parametrize("words", ["--seed 3", "--seed=3", "--seed 3.0"])

@@ -285,12 +285,12 @@ def test_a_trainer_without_a_manifest_is_judged_by_its_metric(place: Place) -> N
 
 def test_another_search_space_is_refused_and_nothing_is_touched(place: Place) -> None:
     place.run("--max-trials", "1", "--candidates", "1")
-    before = (place.study / "study.db").read_bytes()
+    before = (place.study / "study.journal").read_bytes()
     place.write(PLAIN.replace("maxValue: 0.05", "maxValue: 0.1"))
     ended = place.run()
     assert ended.code == 1
     assert "parameters learning_rate maxValue 0.05 (now 0.1). Take another folder." in ended.err
-    assert (place.study / "study.db").read_bytes() == before
+    assert (place.study / "study.journal").read_bytes() == before
 
 
 def test_nothing_is_lost_when_the_tuner_is_killed(place: Place) -> None:
@@ -406,7 +406,9 @@ def test_a_study_file_that_breaks_on_the_way_is_named(place: Place) -> None:
     place.behave({"2": "ruin the study"})
     ended = place.run()
     assert ended.code == 1
-    assert ended.err.startswith("error: study/study.db must be a study's file that can be read")
+    assert ended.err.startswith(
+        "error: study/study.journal must be a study's file that can be read"
+    )
     assert ended.err.count("\n") == 1
 
 

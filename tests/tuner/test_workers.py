@@ -439,7 +439,7 @@ def test_a_folder_with_a_study_of_its_own_is_refused(place: Place, tmp_path: Pat
     few = ("--max-trials", "1", "--candidates", "1")
     assert place.run(*few).code == 0
     found = place.run(*few, *HEARTBEAT, "--storage", f"journal:{tmp_path / 'journal'}")
-    assert found.code == 1 and "must hold no study of its own, but has study.db" in found.err
+    assert found.code == 1 and "must hold no study of its own, but has study.journal" in found.err
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tuner import objective, space
@@ -39,44 +37,34 @@ class Database:
 
 
 def read(content: bytes) -> Database | None:
-    """The study in the bytes of `study.db`; None where they hold none that can be read."""
+    """The study in the bytes of its file; None where they hold none that can be read."""
     import optuna
-    from sqlalchemy.exc import SQLAlchemyError
 
-    from tuner.study import FILE, OTHERS_CPU, cpu_seconds
+    from tuner import journal
+    from tuner.study import OTHERS_CPU, cpu_seconds
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / FILE
-        file.write_bytes(content)
-        try:
-            storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-        except (SQLAlchemyError, RuntimeError, AssertionError, KeyError):
-            return None
-        try:
-            study = optuna.load_study(study_name=None, storage=storage)
-            identity = study.user_attrs["identity"]
-            parameters = [_parameter(name, kept) for name, kept in identity["parameters"].items()]
-            trials = [
+    try:
+        study = optuna.load_study(study_name=None, storage=journal.read(content))
+        identity = study.user_attrs["identity"]
+        parameters = [_parameter(name, kept) for name, kept in identity["parameters"].items()]
+        trials = study.get_trials(deepcopy=False)
+        own = trials[study.user_attrs.get("known") or 0 :]
+        return Database(
+            identity,
+            dict(study.user_attrs.get("seeds", {})),
+            float(study.user_attrs.get(OTHERS_CPU, 0.0)) + cpu_seconds(own),
+            [
                 _kept(trial, parameters)
-                for trial in study.get_trials(deepcopy=False)
+                for trial in trials
                 if trial.state != optuna.trial.TrialState.WAITING
-            ]
-            own = study.get_trials(deepcopy=False)[study.user_attrs.get("known") or 0 :]
-            return Database(
-                identity,
-                dict(study.user_attrs.get("seeds", {})),
-                float(study.user_attrs.get(OTHERS_CPU, 0.0)) + cpu_seconds(own),
-                trials,
-            )
-        except (
-            SQLAlchemyError,
-            optuna.exceptions.OptunaError,
-            *(KeyError, TypeError, ValueError, AttributeError, IndexError),
-        ):
-            return None
-        finally:
-            storage.engine.dispose()
+            ],
+        )
+    except (
+        optuna.exceptions.OptunaError,
+        *(KeyError, TypeError, ValueError, AttributeError, IndexError),
+    ):
+        return None
 
 
 def axes(identity: Mapping[str, Any]) -> dict[str, Axis]:

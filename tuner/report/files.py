@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,7 +46,7 @@ class Folder:
         if name not in self.names:
             return None
         try:
-            return _snapshot(self._path / name) or (self._path / name).read_bytes()
+            return (self._path / name).read_bytes()
         except OSError:
             return None
 
@@ -104,17 +102,6 @@ def open_files(address: str) -> Files:
     if address.startswith("gs://"):
         return Bucket(address)
     return Folder(Path(address).expanduser())
-
-
-def _snapshot(path: Path) -> bytes | None:
-    """A database as of one moment: a tuner may be writing to it."""
-    if path.suffix != ".db":
-        return None
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            return database.serialize()
-    except sqlite3.Error:
-        return None
 
 
 if TYPE_CHECKING:

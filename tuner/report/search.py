@@ -91,7 +91,7 @@ def of_study(
     """A study of `python -m tuner run`.
 
     Args:
-        small: study.db, study.json and best.json, those there are.
+        small: study.journal, study.json and best.json, those there are.
         found: trials, by folder.
         steps: runs of confirming and testing, by folder.
     """

@@ -1,0 +1,133 @@
+"""A study in one file: each change is a line of JSON, in Optuna's own format.
+
+Its library and its dashboard open the file. Optuna's own way of writing it leaves a lock behind
+where it is killed, and takes a broken last line for none. Here whoever writes holds the job dir's
+lock, and what is no journal is never added to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from optuna.exceptions import StorageInternalError
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend
+
+from tuner import whole
+
+_BEGINNING = b'{"op_code":'  # of each line
+
+
+def opened(path: Path) -> JournalStorage:
+    """A study's file, to go on with, or a new one.
+
+    Raises:
+        StorageInternalError: it cannot be read, or holds something else. Nothing is changed then.
+    """
+    with _told():
+        path.touch()
+        piece = _piece(path.read_bytes())
+        storage = JournalStorage(_File(path))
+        if piece:
+            os.truncate(path, path.stat().st_size - piece)
+        return storage
+
+
+def read(content: bytes) -> JournalStorage:
+    """The study in the bytes of such a file, which somebody may have been writing to.
+
+    Raises:
+        StorageInternalError: they hold something else.
+    """
+    with _told():
+        return JournalStorage(_Copy(content))
+
+
+class _File(BaseJournalBackend):
+    """A change is in the file as a whole, or its writer is told that it is not."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._seen = path, 0  # bytes
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        # The storage asks for those after the last that it was given.
+        with _told(), self._path.open("rb") as file:
+            file.seek(self._seen)
+            lines = whole.lines(file.read())
+            logs = _logs(lines)
+            self._seen += len(lines)
+            return iter(logs)
+
+    def append_logs(self, logs: Sequence[dict[str, Any]]) -> None:
+        with _told():
+            size = self._path.stat().st_size
+            if size < self._seen:
+                raise ValueError("it has become shorter")
+            try:
+                with open(self._path, "ab", opener=_without_making_it) as file:
+                    file.writelines(_line(log) for log in logs)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:  # a full disk takes a piece of a line
+                with contextlib.suppress(OSError):
+                    os.truncate(self._path, size)
+                raise
+
+
+class _Copy(BaseJournalBackend):
+    """Lines that nobody adds to."""
+
+    def __init__(self, content: bytes) -> None:
+        _piece(content)
+        self._logs = _logs(whole.lines(content))
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        return iter(self._logs[log_number_from:])
+
+    def append_logs(self, logs: Sequence[dict[str, Any]]) -> None:
+        raise StorageInternalError("a copy is not written to")
+
+
+def _line(log: dict[str, Any]) -> bytes:
+    return json.dumps(log, separators=(",", ":")).encode() + b"\n"
+
+
+def _logs(lines: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def _piece(content: bytes) -> int:
+    """How many bytes of a line that is not whole are at the end.
+
+    Raises:
+        ValueError: no journal ends so, whenever its writer was killed or the machine went off.
+    """
+    piece = content[len(whole.lines(content)) :]
+    begun = piece.rstrip(b"\0")  # of bytes that never reached the disk
+    if not (begun.startswith(_BEGINNING) or _BEGINNING.startswith(begun)):
+        raise ValueError("it does not end as a journal does")
+    return len(piece)
+
+
+def _without_making_it(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_CREAT)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Everything that a file may be up to, as one error."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageInternalError(error.strerror or str(error)) from error
+    except json.JSONDecodeError as error:
+        raise StorageInternalError(f"a line of it is not JSON ({error})") from error
+    except (KeyError, TypeError, AttributeError, AssertionError) as error:
+        raise StorageInternalError("it has a line that is none of a journal") from error
+    except ValueError as error:
+        raise StorageInternalError(str(error)) from error
