@@ -1,7 +1,7 @@
 """The trials of a study, kept by Optuna in one file, and what to try next.
 
-A journal, not SQLite: importing and asking an SQL toolkit took longer than all the rest that a
-study does.
+A journal, not SQLite: importing and asking an SQL toolkit was half of what a study costs beside
+its trials.
 """
 
 from __future__ import annotations
@@ -95,8 +95,6 @@ class Study:
         with spoken(folder / FILE):
             self._others_cpu_seconds = float(self._study.user_attrs.get(OTHERS_CPU, 0.0))
             self._known = self._learn(learn)
-            # As the file has them. Nobody else writes to it, and reading it takes a while.
-            self._trials = self._study.get_trials(deepcopy=False)
 
     def place(self, number: int) -> tuple[Any, FrozenTrial] | None:
         """Where Optuna's own tools find a running trial: a storage, and the trial there."""
@@ -134,9 +132,7 @@ class Study:
             distributions={each.name: space.distribution(each) for each in self._parameters},
         )
         # At once: a trial is in the file with all of its values, or not at all.
-        begun._trial_id = self._storage.create_new_trial(self._study._study_id, begun)
-        begun.number = len(self._trials)
-        self._trials.append(begun)
+        self._study.add_trial(begun)
         self._records = None
         return self._record(self._trials[-1])
 
@@ -147,7 +143,6 @@ class Study:
         self._storage.set_trial_user_attr(place, "outcome", kept)
         values = [value] if state == TrialState.COMPLETE and value is not None else None
         self._storage.set_trial_state_values(place, state, values)
-        self._trials[index] = self._storage.get_trial(place)
         self._records = None
         record = self._record(self._trials[index])
         self.failures += record.state in (FAILED, INFEASIBLE)
@@ -217,6 +212,11 @@ class Study:
         self._others_cpu_seconds += seconds
         self._study.set_user_attr(OTHERS_CPU, self._others_cpu_seconds)
 
+    @property
+    def _trials(self) -> list[FrozenTrial]:
+        """Those of an earlier study first."""
+        return self._study.get_trials(deepcopy=False)
+
     def _begun(self) -> optuna.Study | None:
         # Not by `load_if_exists`, for then Optuna adds a line even to another's study.
         names = [study.study_name for study in self._storage.get_all_studies()]
@@ -231,7 +231,7 @@ class Study:
         count = self._study.user_attrs.get("known")
         if count is None and learn is not None:
             known = learn()
-            for trial in known.trials[len(self._study.get_trials(deepcopy=False)) :]:
+            for trial in known.trials[len(self._trials) :]:
                 self._study.add_trial(trial)
             self.remember_seeds(known.seeds)
             count = len(known.trials)
