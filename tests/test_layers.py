@@ -34,7 +34,7 @@ TUNER = (
     {"report.page", "report.gather"},
     {"report.words", "report.reproduce", "report.figures", "report.search"},
     {"report.charts", "report.told", "report.noise"},
-    {"report.runs", "report.database", "report.files"},
+    {"report.runs", "report.journal", "report.files"},
     {"report.model", "report.chart"},
     {"run", "reproduce", "show"},
     {"conduct"},

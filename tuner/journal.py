@@ -20,7 +20,9 @@ from optuna.storages.journal import BaseJournalBackend
 
 from tuner import whole
 
+EARLIER = "study.db"  # that versions before this one kept a study in
 _BEGINNING = b'{"op_code":'  # of each line
+_OPERATIONS = range(11)  # that Optuna has
 
 
 def opened(path: Path) -> JournalStorage:
@@ -30,12 +32,12 @@ def opened(path: Path) -> JournalStorage:
         StorageInternalError: it cannot be read, or holds something else. Nothing is changed then.
     """
     with _told():
-        path.touch()
-        piece = _piece(path.read_bytes())
-        storage = JournalStorage(_File(path))
-        if piece:
-            os.truncate(path, path.stat().st_size - piece)
-        return storage
+        if not path.exists():
+            path.touch()
+        if not path.is_file():
+            raise ValueError("it is none")
+        _piece(path.read_bytes())
+        return JournalStorage(_File(path))
 
 
 def read(content: bytes) -> JournalStorage:
@@ -46,6 +48,14 @@ def read(content: bytes) -> JournalStorage:
     """
     with _told():
         return JournalStorage(_Copy(content))
+
+
+def of_an_earlier_version(where: Path | str) -> str:
+    """What to say of a study that is kept as versions before this one did."""
+    return (
+        f"{where} must hold a study of this version or none, but holds {EARLIER}, an earlier one's."
+        " Take another place, or go on with that version."
+    )
 
 
 class _File(BaseJournalBackend):
@@ -65,11 +75,9 @@ class _File(BaseJournalBackend):
 
     def append_logs(self, logs: Sequence[dict[str, Any]]) -> None:
         with _told():
-            size = self._path.stat().st_size
-            if size < self._seen:
-                raise ValueError("it has become shorter")
+            size = self._end_of_lines()
             try:
-                with open(self._path, "ab", opener=_without_making_it) as file:
+                with self._path.open("ab") as file:
                     file.writelines(_line(log) for log in logs)
                     file.flush()
                     os.fsync(file.fileno())
@@ -77,6 +85,18 @@ class _File(BaseJournalBackend):
                 with contextlib.suppress(OSError):
                     os.truncate(self._path, size)
                 raise
+
+    def _end_of_lines(self) -> int:
+        """Its size, without what somebody could not finish, which goes."""
+        size = self._path.stat().st_size
+        if size < self._seen:
+            raise ValueError("it has become shorter")
+        with self._path.open("rb") as file:
+            file.seek(self._seen)
+            unseen = file.read()
+        if piece := _piece(unseen, begun=self._seen > 0):
+            os.truncate(self._path, size - piece)
+        return size - piece
 
 
 class _Copy(BaseJournalBackend):
@@ -98,24 +118,28 @@ def _line(log: dict[str, Any]) -> bytes:
 
 
 def _logs(lines: bytes) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in lines.splitlines()]
+    logs = [json.loads(line) for line in lines.splitlines()]
+    if not all(log["op_code"] in _OPERATIONS for log in logs):
+        raise ValueError("a line of it is none of a journal")
+    return logs
 
 
-def _piece(content: bytes) -> int:
-    """How many bytes of a line that is not whole are at the end.
+def _piece(content: bytes, *, begun: bool = False) -> int:
+    """How many bytes there are at the end of a line that its writer could not finish.
+
+    Args:
+        begun: whether there are lines before.
 
     Raises:
-        ValueError: no journal ends so, whenever its writer was killed or the machine went off.
+        ValueError: no journal ends so.
     """
-    piece = content[len(whole.lines(content)) :]
-    begun = piece.rstrip(b"\0")  # of bytes that never reached the disk
-    if not (begun.startswith(_BEGINNING) or _BEGINNING.startswith(begun)):
+    lines = whole.lines(content)
+    piece = content[len(lines) :]
+    # Bytes that never reached the disk are zeros.
+    text = piece.rstrip(b"\0") if lines or begun else piece
+    if not (text.startswith(_BEGINNING) or _BEGINNING.startswith(text)):
         raise ValueError("it does not end as a journal does")
     return len(piece)
-
-
-def _without_making_it(path: str, flags: int) -> int:
-    return os.open(path, flags & ~os.O_CREAT)
 
 
 @contextlib.contextmanager
@@ -127,7 +151,7 @@ def _told() -> Iterator[None]:
         raise StorageInternalError(error.strerror or str(error)) from error
     except json.JSONDecodeError as error:
         raise StorageInternalError(f"a line of it is not JSON ({error})") from error
-    except (KeyError, TypeError, AttributeError, AssertionError) as error:
-        raise StorageInternalError("it has a line that is none of a journal") from error
+    except (KeyError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+        raise StorageInternalError("a line of it is none of a journal") from error
     except ValueError as error:
         raise StorageInternalError(str(error)) from error

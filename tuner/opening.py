@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tuner import leases, objective
+from tuner import journal, leases, objective
 from tuner.plan import Plan, identity
 from tuner.space import Value
 from tuner.study import FILE, Known, Study, StudyError, spoken
@@ -53,6 +53,8 @@ class Place:
         Raises:
             StudyError: it cannot be had, or breaks on the way.
         """
+        if (plan.job_dir / journal.EARLIER).exists():
+            raise StudyError(journal.of_an_earlier_version(plan.job_dir))
         spec = plan.spec
         whole = (
             spec.parameters,
@@ -131,6 +133,11 @@ def place(plan: Plan, options: argparse.Namespace, environment: Mapping[str, str
     from tuner import storage
 
     where = storage.address(options.storage, environment)
+    if where.is_file(plan.job_dir / FILE):
+        raise ValueError(
+            f"--storage must not be {plan.job_dir / FILE}, where a tuner keeps a study of its own."
+            " Give the journal another name."
+        )
     return Place(
         where.outside(environment), where, options.study_name or plan.name, options.heartbeat
     )

@@ -9,10 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from tuner import objective, whole
+from optuna.exceptions import StorageInternalError
+
+from tuner import journal, objective, whole
 from tuner.bucket import BucketError, Folder, Unreachable
 from tuner.claim import HEARTBEAT, Claim
 from tuner.command import Task
+from tuner.journal import EARLIER, of_an_earlier_version
 from tuner.objective import Scores
 
 SCORE = "mean_score"  # what the trainer's own records call its metric
@@ -30,6 +33,7 @@ class RemoteStudy:
         self._remote, self._local, self._files, self._say = remote, local, files, say
         self._claim = Claim(remote, local)
         self._sums: dict[str, str] = {}  # of what lies in the bucket
+        self._journals: dict[str, bytes] = {}  # that lie there
         self._turn = threading.Lock()
         self._over = threading.Event()
         self._fatal: BucketError | None = None
@@ -101,11 +105,27 @@ class RemoteStudy:
             content = _content(self._local / name)
             if content is None:
                 continue
+            if _is_journal(name):
+                self._check(name, content)
             sum_ = hashlib.sha256(content).hexdigest()
             if self._sums.get(name) != sum_:
                 self._remote.write(name, content, patience)
                 self._sums[name] = sum_
                 self._remember()
+
+    def _check(self, name: str, content: bytes) -> None:
+        """Nothing takes the place of a study but the same study, gone on with."""
+        before = self._journals.get(name)
+        if before is None:
+            with contextlib.suppress(StorageInternalError):
+                journal.read(content)
+                before = b""
+        if before is None or not content.startswith(before):
+            raise BucketError(
+                f"{self._local / name} must go on from what {self._remote.address} has, but does"
+                f" not. Remove {self._local} to go on from there."
+            )
+        self._journals[name] = content
 
     def _read(self, job_dir: Path, name: str) -> bytes | None:
         return self._remote.read(f"{job_dir.relative_to(self._local).as_posix()}/{name}")
@@ -113,6 +133,8 @@ class RemoteStudy:
     def _bring(self) -> None:
         """Downloads what others have written since this folder was last in step with the bucket."""
         seen = self._seen()
+        if EARLIER in self._remote.generations:
+            raise BucketError(of_an_earlier_version(self._remote.address))
         for name in self._files:
             there = self._remote.generations.get(name)
             if there is None:
@@ -121,10 +143,14 @@ class RemoteStudy:
                         f"{self._remote.address} must hold {name} as it did, but does not. Remove"
                         f" {self._local} to begin anew."
                     )
-            elif seen.get(name) != there:
+            elif seen.get(name) != there or _is_journal(name):
                 content = self._remote.read(name)
-                if content is not None:
+                if content is None:
+                    continue
+                if seen.get(name) != there:
                     whole.write(self._local / name, content)
+                if _is_journal(name):
+                    self._journals[name] = content
         self._remember()
 
     def _seen(self) -> dict[str, int]:
@@ -194,4 +220,8 @@ def _content(path: Path) -> bytes | None:
     if not path.exists():
         return None
     content = path.read_bytes()
-    return whole.lines(content) if path.suffix == ".journal" else content
+    return whole.lines(content) if _is_journal(path.name) else content
+
+
+def _is_journal(name: str) -> bool:
+    return name.endswith(".journal")

@@ -80,10 +80,16 @@ def _read(where: str) -> bytes:
         if found is None:
             raise _no_study(where)
         return found
+    file = Path(where) / FILE
+    if not file.is_file():
+        raise _no_study(where)
     try:
-        return (Path(where) / FILE).read_bytes()
-    except FileNotFoundError:
-        raise _no_study(where) from None
+        return file.read_bytes()
+    except OSError as error:
+        raise StudyError(
+            f"The study to go on from must be one that can be read, but {file} is not:"
+            f" {error.strerror}. Grant it, or name another with --resume-from."
+        ) from None
 
 
 def _no_study(where: str) -> StudyError:

@@ -21,7 +21,7 @@ from tuner.spec import IQM, MINIMIZE, OBJECTIVES
 from tuner.telling import shown_flags
 from tuner.trials import LOG
 
-DATABASE, LOCK, MANIFEST = "study.journal", "study.lock", "manifest.json"
+STUDY_FILE, LOCK, MANIFEST = "study.journal", "study.lock", "manifest.json"
 _OF_A_RUN = (MANIFEST, "hyperparameters.json", curves.FILE, "checkpoint")
 _DAMAGED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 def job_dir(folder: Path, to: Screen) -> list[str]:
     """The lines about a folder. Raises NothingThere."""
-    if (folder / STUDY).exists() or (folder / DATABASE).exists():
+    if (folder / STUDY).exists() or (folder / STUDY_FILE).exists():
         lines = list(_study(folder, to))
     elif any((folder / name).exists() for name in _OF_A_RUN):
         lines = list(_run(folder, to))

@@ -67,6 +67,10 @@ class Address:
         lines = str(said).strip().splitlines() or [type(error).__name__]
         return self.masked(lines[0]).rstrip(".")
 
+    def is_file(self, path: Path) -> bool:
+        """Whether it is that file."""
+        return self.kind == _JOURNAL and Path(self.target).resolve() == path.resolve()
+
     def outside(self, environment: Mapping[str, str]) -> dict[str, str]:
         """An environment for processes that have no business with the storage."""
         hidden = {self.variable, *SECRET_VARIABLES}
@@ -104,7 +108,7 @@ def _address(given: str, variable: str, secrets: tuple[str, ...]) -> Address:
     if scheme == _JOURNAL and rest:
         path = re.sub("^//(?=/)", "", rest)
         if path.startswith("//"):
-            raise ValueError("a journal must be a file, as in journal:///folder/study.journal.")
+            raise ValueError("a journal must be a file, as in journal:///folder/workers.journal.")
         return Address(_JOURNAL, str(Path(path).absolute()), None, secrets, variable)
     if scheme == _GRPC and colon:
         if not re.fullmatch(r"//[^/@:]+:[0-9]{1,5}/?", rest):

@@ -85,6 +85,8 @@ class Study:
             ours = json.loads(json.dumps(identity))
             theirs = self._study.user_attrs.get("identity")
             if theirs is None:  # new, or killed before this very line
+                if self._study.user_attrs or self._trials:
+                    raise StorageInternalError("its study is not the tuner's")
                 self._study.set_user_attr("identity", ours)
                 theirs = ours
         if theirs != ours:
@@ -95,6 +97,7 @@ class Study:
         with spoken(folder / FILE):
             self._others_cpu_seconds = float(self._study.user_attrs.get(OTHERS_CPU, 0.0))
             self._known = self._learn(learn)
+            self._check_trials()
 
     def place(self, number: int) -> tuple[Any, FrozenTrial] | None:
         """Where Optuna's own tools find a running trial: a storage, and the trial there."""
@@ -223,8 +226,15 @@ class Study:
         if not names:
             return None
         if NAME not in names:
-            raise StorageInternalError(f"it holds a study {names[0]}")
+            raise StorageInternalError(f"it holds a study named {names[0]}")
         return optuna.load_study(study_name=NAME, storage=self._storage)
+
+    def _check_trials(self) -> None:
+        """Whoever can open the file can add to it, and change what is running."""
+        for trial in self._trials[self._known :]:
+            told = "outcome" in trial.user_attrs or not trial.state.is_finished()
+            if not told or {each.name for each in self._parameters} - trial.params.keys():
+                raise StorageInternalError(f"trial {trial.number + 1} is not the tuner's")
 
     def _learn(self, learn: Callable[[], Known] | None) -> int:
         """Adds what is known, before the first trial and once; how many trials that is."""
@@ -267,9 +277,10 @@ def spoken(file: Path) -> Iterator[None]:
     """Turns what is wrong with a study's file into a sentence."""
     try:
         yield
-    except StorageInternalError as error:
+    except optuna.exceptions.OptunaError as error:
         raise StudyError(
             f"{file} must be a study's file that can be read and written, but is not: {error}."
+            " Take another folder, or put a copy of it back."
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -54,12 +55,13 @@ def test_wherever_a_write_was_cut_the_study_goes_on_from_the_last_whole_line(
     file: Path, kept: int, zeros: int
 ) -> None:
     content = file.read_bytes()
-    cut = content[: kept % (len(content) + 1)] + b"\0" * zeros
+    cut = content[: kept % (len(content) + 1)]
+    cut += b"\0" * zeros * bool(whole.lines(cut))
     torn = file.with_name("torn")
     torn.write_bytes(cut)
     assert trials(journal.read(cut)) == trials(journal.opened(torn))
-    assert torn.read_bytes() == whole.lines(cut)
     storage = journal.opened(torn)
+    assert torn.read_bytes() == cut, "not before there is something to write"
     if not storage.get_all_studies():
         optuna.create_study(storage=storage, study_name=NAME)
     before = trials(storage)
@@ -75,10 +77,13 @@ def test_wherever_a_write_was_cut_the_study_goes_on_from_the_last_whole_line(
         (b"a text", "it does not end as a journal does"),
         (b"a text\n", "a line of it is not JSON"),
         (b"\xff\n", "can't decode byte 0xff"),
-        (b"[]\n", "it has a line that is none of a journal"),
-        (b'{"op_code":99}\n', "it has a line that is none of a journal"),
-        (b'{"op_code":4,"study_id":7}\n', "it has a line that is none of a journal"),
+        (b"[]\n", "a line of it is none of a journal"),
+        (b'{"op_code":99}\n', "a line of it is none of a journal"),
+        (b'{"op_code":4,"study_id":7}\n', "a line of it is none of a journal"),
         (b"SQLite format 3\0", "it does not end as a journal does"),
+        (b"\0" * 5000, "it does not end as a journal does"),
+        (b"[" * 100_000 + b"\n", "a line of it is none of a journal"),
+        (b'{"op_code":"1"}\n', "a line of it is none of a journal"),
     ],
 )
 def test_what_is_no_journal_is_refused_and_not_touched(
@@ -86,8 +91,10 @@ def test_what_is_no_journal_is_refused_and_not_touched(
 ) -> None:
     path = tmp_path / "study.journal"
     path.write_bytes(content)
+    before = path.stat()
     with pytest.raises(StorageInternalError, match=reason):
         journal.opened(path)
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
     with pytest.raises(StorageInternalError, match=reason):
         journal.read(content)
     assert path.read_bytes() == content
@@ -102,12 +109,34 @@ def test_a_line_broken_in_the_middle_is_found(file: Path) -> None:
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "study.journal")
+    with pytest.raises(StorageInternalError, match="it is none"):
+        journal.opened(tmp_path / "study.journal")
+
+
+def test_a_piece_that_another_writer_leaves_meanwhile_is_dropped(file: Path) -> None:
+    storage, before = journal.opened(file), file.read_bytes()
+    note = b'{"op_code":2,"worker_id":"d","study_id":0,"user_attr":{"note":1}}\n'
+    file.write_bytes(before + note + note[:30])
+    storage.set_study_user_attr(0, "own", 1)
+    for found in (storage, journal.opened(file)):
+        assert found.get_study_user_attrs(0) == {"note": 1, "own": 1}
+    assert file.read_bytes().startswith(before + note)
+
+
 @pytest.mark.parametrize(
     "harm, reason",
     [
         (lambda file: file.unlink(), "No such file or directory"),
         (lambda file: file.write_bytes(file.read_bytes()[:50]), "it has become shorter"),
-        (lambda file: file.write_bytes(b"ruined " * 5000), "a line of it is not JSON"),
+        (lambda file: file.write_bytes(b"ruined " * 5000), "it does not end as a journal does"),
+        (lambda file: file.write_bytes(b"ruined\n" * 5000), "a line of it is not JSON"),
+        (
+            lambda file: file.write_bytes(file.read_bytes() + b'{"op_code":99}\n'),
+            "a line of it is none of a journal",
+        ),
     ],
 )
 def test_a_file_that_somebody_harms_meanwhile_is_found(

@@ -195,7 +195,7 @@ def test_one_tuner_at_a_time(machine: Callable[[str], Machine], storage: FaultyS
 
 
 def test_a_tuner_that_was_asleep_too_long_has_lost_the_study(
-    machine: Callable[[str], Machine], storage: FaultyStorage, tmp_path: Path
+    machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
     here, there = machine("here"), machine("there")
     here.behave({"1": "wait 4"})
@@ -266,7 +266,6 @@ def test_without_the_library_it_says_what_to_install(machine: Callable[[str], Ma
 def test_bursts_of_faults_lose_nothing(
     machine: Callable[[str], Machine],
     storage: FaultyStorage,
-    tmp_path: Path,
     faults: list[Fault],
 ) -> None:
     for fault in faults:
@@ -281,7 +280,7 @@ def test_bursts_of_faults_lose_nothing(
 
 
 def test_a_bucket_that_stays_away_ends_the_study_and_the_same_command_goes_on(
-    machine: Callable[[str], Machine], storage: FaultyStorage, tmp_path: Path
+    machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
     storage.add(Fault("insert", "study.journal", skip=1, status=503))
     here = machine("here")
@@ -322,6 +321,52 @@ def test_a_study_that_was_taken_out_of_the_bucket_is_asked_about(
     assert ended.err == (
         f"error: gs://bucket/{STUDY} must hold study.journal as it did, but does not. Remove"
         f" runs/bucket/{STUDY} to begin anew.\n"
+    )
+
+
+@pytest.mark.parametrize("content", [b"ruined " * 1000, b"ruined\n", b"", "half"])
+def test_a_damaged_file_takes_no_place_in_the_bucket(
+    machine: Callable[[str], Machine], storage: FaultyStorage, content: bytes | str
+) -> None:
+    here, there = machine("here"), machine("there")
+    assert here.run("--max-trials", "2").code == 0
+    file = here.local / "study.journal"
+    before, whole_file = storage.generation(f"{STUDY}/study.journal"), file.read_bytes()
+    half = b"".join(whole_file.splitlines(keepends=True)[:5])
+    file.write_bytes(half if isinstance(content, str) else content)
+    ended = here.run("--max-trials", "3")
+    assert ended.code == 1
+    assert f"Remove runs/bucket/{STUDY} to go on from there." in ended.out + ended.err
+    assert storage.generation(f"{STUDY}/study.journal") == before
+    assert there.run("--max-trials", "3").code == 0
+    assert [there.starts(number) for number in "123"] == [1, 1, 1]
+
+
+def test_a_file_that_breaks_on_the_way_takes_no_place_in_the_bucket(
+    machine: Callable[[str], Machine], storage: FaultyStorage
+) -> None:
+    here = machine("here")
+    here.behave({"2": "hang"})
+    process = here.start("--max-trials", "3")
+    wait_until(lambda: here.starts("2"))
+    (here.local / "study.journal").write_bytes(b"ruined " * 1000)
+    ended = end(process)
+    assert ended.code == 1
+    assert "must go on from what gs://bucket/rl/study has, but does" in ended.out + ended.err
+    assert states(storage) == ["COMPLETE", "RUNNING"]
+
+
+def test_a_study_of_an_earlier_version_is_not_begun_anew(
+    machine: Callable[[str], Machine], storage: FaultyStorage
+) -> None:
+    here = machine("here")
+    here.run("--max-trials", "1")
+    storage.put(f"{STUDY}/study.db", b"SQLite format 3")
+    ended = here.run("--max-trials", "2")
+    assert (ended.code, ended.out, here.starts("2")) == (1, "", 0)
+    assert ended.err == (
+        f"error: gs://bucket/{STUDY} must hold a study of this version or none, but holds study.db,"
+        " an earlier one's. Take another place, or go on with that version.\n"
     )
 
 

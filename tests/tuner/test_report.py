@@ -155,7 +155,7 @@ def test_a_bucket_and_a_folder_give_the_same_page(
     assert page == render(read(job)).replace(str(job), "gs://bucket/a/job")
 
 
-def test_a_study_in_a_bucket_is_read_with_its_database(
+def test_a_study_in_a_bucket_is_read_with_its_journal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     study = tmp_path / "study"

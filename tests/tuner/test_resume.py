@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +184,19 @@ def test_a_grid_learns_nothing(run: Runs) -> None:
 
 def test_a_file_that_is_no_study_is_named(run: Runs) -> None:
     Path("before").mkdir()
-    Path("before", FILE).write_bytes(b"no database " * 100)
+    Path("before", FILE).write_bytes(b"no journal " * 100)
     code, _, err = run("after", "--resume-from", "before")
     assert (code, err.count("\n")) == (1, 1)
     assert err.startswith("error: before/study.journal must be a study's file")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_study(run: Runs, make: Callable[[Path], None]) -> None:
+    Path("before").mkdir()
+    make(Path("before", FILE))
+    code, _, err = run("after", "--resume-from", "before")
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("error: The study to go on from must be in before, but there is no")
 
 
 @pytest.mark.parametrize("words", ["--seed 3", "--seed=3", "--seed 3.0"])

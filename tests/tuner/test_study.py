@@ -7,7 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import create_trial
 
 from tuner.differences import differences
 from tuner.measurements import Measurement
@@ -26,7 +30,7 @@ from tuner.spec import (
     REVERSE_LOG,
     Parameter,
 )
-from tuner.study import FILE, RUNNING, Record, Study, StudyError
+from tuner.study import FILE, NAME, RUNNING, Record, Study, StudyError
 from tuner.trials import FAILED, INFEASIBLE, STOPPED, SUCCEEDED, Outcome
 
 PARAMETERS = (
@@ -174,9 +178,39 @@ def test_a_file_that_is_no_study_is_named(opened: Opener, tmp_path: Path) -> Non
         opened()
     assert str(refused.value) == (
         f"{tmp_path / FILE} must be a study's file that can be read and written, but is not: it"
-        " does not end as a journal does."
+        " does not end as a journal does. Take another folder, or put a copy of it back."
     )
     assert (tmp_path / FILE).read_bytes() == b"something else" * 100
+
+
+def test_anothers_study_is_refused_and_not_touched(opened: Opener, tmp_path: Path) -> None:
+    for folder, name in (("a", "theirs"), ("b", NAME)):
+        (tmp_path / folder).mkdir()
+        theirs = JournalStorage(JournalFileBackend(str(tmp_path / folder / FILE)))
+        study = optuna.create_study(storage=theirs, study_name=name, direction="maximize")
+        study.add_trial(create_trial(value=1.0))
+        before = (tmp_path / folder / FILE).read_bytes()
+        with pytest.raises(StudyError, match=r"a study named theirs|study is not the tuner's"):
+            opened(folder)
+        assert (tmp_path / folder / FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda study: study.tell(0, 1.0),
+        lambda study: study.add_trial(create_trial(value=1.0)),
+    ],
+)
+def test_trials_that_others_ended_or_added_are_found(
+    opened: Opener, tmp_path: Path, change: Callable[[optuna.Study], object]
+) -> None:
+    ours = opened()
+    ours.ask()
+    theirs = JournalStorage(JournalFileBackend(str(tmp_path / FILE)))
+    change(optuna.load_study(study_name=NAME, storage=theirs))
+    with pytest.raises(StudyError, match=r"trial [12] is not the tuner's\. Take another folder"):
+        opened()
 
 
 def test_differences_are_found_at_any_depth() -> None:

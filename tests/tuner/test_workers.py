@@ -435,6 +435,14 @@ def test_a_study_of_another_program_is_refused(place: Place, tmp_path: Path) -> 
     assert journal.read_bytes() == before
 
 
+@pytest.mark.parametrize("word", ["journal:own/study.journal", "journal://{}/own/study.journal"])
+def test_the_file_of_a_study_of_its_own_is_no_storage(place: Place, word: str) -> None:
+    found = place.run(*HEARTBEAT, "--job-dir", "own", "--storage", word.format(place.path))
+    assert (found.code, found.out) == (2, "")
+    assert "--storage must not be own/study.journal, where a tuner keeps a study of" in found.err
+    assert not (place.path / "own").exists()
+
+
 def test_a_folder_with_a_study_of_its_own_is_refused(place: Place, tmp_path: Path) -> None:
     few = ("--max-trials", "1", "--candidates", "1")
     assert place.run(*few).code == 0

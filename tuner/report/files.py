@@ -43,10 +43,11 @@ class Folder:
         self.names = frozenset(found)
 
     def read(self, name: str) -> bytes | None:
-        if name not in self.names:
+        file = self._path / name
+        if name not in self.names or not file.is_file():  # a pipe would be waited for
             return None
         try:
-            return (self._path / name).read_bytes()
+            return file.read_bytes()
         except OSError:
             return None
 

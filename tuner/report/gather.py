@@ -13,7 +13,7 @@ from tuner.report.model import JOB, RUN, STUDY, Report, Run, Trial
 from tuner.report.runs import METRICS, POLICY, RECORDING, SIGNS, SMALL, path
 from tuner.results import BEST
 from tuner.services import STUDY as STUDY_JSON
-from tuner.study import FILE as DATABASE
+from tuner.study import FILE
 
 CURVES = 6  # trials whose learning curves are drawn
 LARGEST_VIDEO = 20_000_000  # bytes
@@ -42,7 +42,7 @@ def gather(files: Files) -> Report:
 
 def kind_of(files: Files) -> str:
     """What lies there. Raises NothingThere."""
-    if {DATABASE, STUDY_JSON, BEST} & files.names:
+    if {FILE, STUDY_JSON, BEST} & files.names:
         return STUDY
     if set(SIGNS) & files.names:
         return RUN
@@ -55,7 +55,7 @@ def kind_of(files: Files) -> str:
 
 
 def _search(files: Files, kind: str, name: str) -> Report:
-    small = files.read_all([DATABASE, STUDY_JSON, BEST])
+    small = files.read_all([FILE, STUDY_JSON, BEST])
     trials = [f for f in _folders(files) if f.isdigit() or _holds_a_run(files, f)]
     found = _runs(files, [f for f in trials if kind == JOB or f.isdigit()])
     if kind == JOB:

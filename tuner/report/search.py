@@ -9,8 +9,8 @@ from typing import Any
 
 from tuner import objective
 from tuner.objective import Scores, direction
-from tuner.report import database, runs, told
-from tuner.report.database import Kept
+from tuner.report import journal, runs, told
+from tuner.report.journal import KeptTrial
 from tuner.report.model import (
     JOB,
     RUN,
@@ -26,7 +26,7 @@ from tuner.report.model import (
 from tuner.results import BEST
 from tuner.services import STUDY as STUDY_JSON
 from tuner.spec import IQM, MAXIMIZE, MEAN, MINIMIZE
-from tuner.study import FILE as DATABASE
+from tuner.study import FILE
 
 # Flags that say where and how long, never what is searched.
 _NO_PARAMETERS = {"seed", "seeds", "metric_tag", "job_dir"}
@@ -101,9 +101,9 @@ def of_study(
         for file, content in ((BEST, best), (STUDY_JSON, study))
         if file in small and not content
     ]
-    kept = database.read(small[DATABASE]) if DATABASE in small else None
-    if DATABASE in small and kept is None:
-        problems.append(f"{DATABASE} cannot be read; the page is made of the other files.")
+    kept = journal.read(small[FILE]) if FILE in small else None
+    if FILE in small and kept is None:
+        problems.append(f"{FILE} cannot be read; the page is made of the other files.")
     job = told.job(study)
     records = list(kept.trials) if kept else told.trials(job) if job else []
     identity = kept.identity if kept else {}
@@ -115,7 +115,7 @@ def of_study(
         _trial(record, found.get(record.name, Run(record.name)), aim, goal) for record in records
     ]
     trials += [
-        _trial(Kept(folder, _parameters(run, searched), run.state), run, aim, goal)
+        _trial(KeptTrial(folder, _parameters(run, searched), run.state), run, aim, goal)
         for folder, run in found.items()
         if folder not in known
     ]
@@ -129,7 +129,7 @@ def of_study(
         goal,
         aim,
         _progress(best, job.state if job else "", trials, steps),
-        database.axes(identity) if kept else told.seen([trial.parameters for trial in trials]),
+        journal.axes(identity) if kept else told.seen([trial.parameters for trial in trials]),
         [str(word) for word in best.get("args") or str(identity.get("args", "")).split()],
         seeds,
         best=best,
@@ -139,7 +139,7 @@ def of_study(
     return _with_steps(report, steps)
 
 
-def _trial(record: Kept, run: Run, aim: str, goal: str) -> Trial:
+def _trial(record: KeptTrial, run: Run, aim: str, goal: str) -> Trial:
     scores = record.scores or Scores()
     scores = scores if scores.scores else run.scores if run.scores.scores else scores
     ended = record.state == SUCCEEDED

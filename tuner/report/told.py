@@ -1,4 +1,4 @@
-"""What `study.json` tells of a study's trials: all there is where its database is elsewhere."""
+"""What `study.json` tells of a study's trials: all there is where its file is elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tuner import jobs
 from tuner.jobs import JobError, TuningJob
 from tuner.measurements import Measurement
 from tuner.objective import Scores
-from tuner.report.database import Kept
+from tuner.report.journal import KeptTrial
 from tuner.report.model import Axis
 from tuner.spec import CATEGORICAL, DOUBLE, LOG
 
@@ -26,9 +26,9 @@ def job(content: Mapping[str, Any]) -> TuningJob | None:
     return None
 
 
-def trials(found: TuningJob) -> list[Kept]:
+def trials(found: TuningJob) -> list[KeptTrial]:
     return [
-        Kept(
+        KeptTrial(
             trial.id,
             {name: as_value(value) for name, value in trial.parameters.items()},
             trial.state.removesuffix(" (stopped early)").replace("ACTIVE", "RUNNING"),

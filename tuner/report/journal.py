@@ -14,7 +14,7 @@ from tuner.spec import CATEGORICAL, DISCRETE, Parameter
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptTrial:
     """A trial as the study keeps it."""
 
     name: str
@@ -27,16 +27,16 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Database:
+class KeptStudy:
     """A study as its file keeps it."""
 
     identity: Mapping[str, Any]
     seeds: Mapping[str, int]
     cpu_seconds: float
-    trials: Sequence[Kept]
+    trials: Sequence[KeptTrial]
 
 
-def read(content: bytes) -> Database | None:
+def read(content: bytes) -> KeptStudy | None:
     """The study in the bytes of its file; None where they hold none that can be read."""
     import optuna
 
@@ -50,7 +50,7 @@ def read(content: bytes) -> Database | None:
         parameters = [_parameter(name, kept) for name, kept in identity["parameters"].items()]
         trials = study.get_trials(deepcopy=False)
         own = trials[study.user_attrs.get("known") or 0 :]
-        return Database(
+        return KeptStudy(
             identity,
             dict(study.user_attrs.get("seeds", {})),
             float(study.user_attrs.get(OTHERS_CPU, 0.0)) + cpu_seconds(own),
@@ -62,7 +62,7 @@ def read(content: bytes) -> Database | None:
         )
     except (
         optuna.exceptions.OptunaError,
-        *(KeyError, TypeError, ValueError, AttributeError, IndexError),
+        *(KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError),
     ):
         return None
 
@@ -94,7 +94,7 @@ def _parameter(name: str, kept: Mapping[str, Any]) -> Parameter:
     )
 
 
-def _kept(trial: Any, parameters: Sequence[Parameter]) -> Kept:
+def _kept(trial: Any, parameters: Sequence[Parameter]) -> KeptTrial:
     values = {
         parameter.name: space.value(parameter, trial.params[parameter.name])
         for parameter in parameters
@@ -103,8 +103,8 @@ def _kept(trial: Any, parameters: Sequence[Parameter]) -> Kept:
     name = str(trial.number + 1)
     outcome = trial.user_attrs.get("outcome")
     if outcome is None:
-        return Kept(name, values)
-    return Kept(
+        return KeptTrial(name, values)
+    return KeptTrial(
         name,
         values,
         outcome["state"],
