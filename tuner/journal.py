@@ -35,8 +35,8 @@ def opened(path: Path) -> JournalStorage:
         if not path.exists():
             path.touch()
         if not path.is_file():
-            raise ValueError("it is none")
-        _piece(path.read_bytes())
+            raise ValueError("it is no file")
+        _piece(path.read_bytes())  # or it is no journal
         return JournalStorage(_File(path))
 
 
@@ -103,7 +103,7 @@ class _Copy(BaseJournalBackend):
     """Lines that nobody adds to."""
 
     def __init__(self, content: bytes) -> None:
-        _piece(content)
+        _piece(content)  # or it is no journal
         self._logs = _logs(whole.lines(content))
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:

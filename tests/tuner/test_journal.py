@@ -112,7 +112,7 @@ def test_a_line_broken_in_the_middle_is_found(file: Path) -> None:
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "study.journal")
-    with pytest.raises(StorageInternalError, match="it is none"):
+    with pytest.raises(StorageInternalError, match="it is no file"):
         journal.opened(tmp_path / "study.journal")
 
 
