@@ -60,8 +60,13 @@ def run_module(
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a file share its fixtures in one process; those of the image take turns."""
+    """Tests of a file share its fixtures in one process; those of the image take turns.
+
+    A long test that needs no fixture of its file says so by a group of its own.
+    """
     for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue
         group = "container" if item.get_closest_marker("container") else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
 

@@ -184,6 +184,7 @@ def storage() -> Iterator[FaultyStorage]:
 # SIGKILL
 
 
+@pytest.mark.xdist_group("killed on a folder")
 def test_a_run_on_a_folder_killed_at_any_moment_ends_as_if_it_never_was(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = uninterrupted(SMALL, tmp_path / "whole")
@@ -196,6 +197,7 @@ def test_a_run_on_a_folder_killed_at_any_moment_ends_as_if_it_never_was(tmp_path
     assert manifest_of(artefacts)["restarts"] > 3
 
 
+@pytest.mark.xdist_group("killed in a bucket")
 def test_a_run_in_a_bucket_killed_at_any_moment_ends_as_if_it_never_was(
     storage: FaultyStorage, gymnasium: End, tmp_path: Path
 ) -> None:
