@@ -36,7 +36,6 @@ def opened(path: Path) -> JournalStorage:
             path.touch()
         if not path.is_file():
             raise ValueError("it is no file")
-        _piece(path.read_bytes())  # or it is no journal
         return JournalStorage(_File(path))
 
 
@@ -68,7 +67,7 @@ class _File(BaseJournalBackend):
         # The storage asks for those after the last that it was given.
         with _told(), self._path.open("rb") as file:
             file.seek(self._seen)
-            lines = whole.lines(file.read())
+            lines = _lines(file.read(), begun=self._seen > 0)
             logs = _logs(lines)
             self._seen += len(lines)
             return iter(logs)
@@ -94,7 +93,7 @@ class _File(BaseJournalBackend):
         with self._path.open("rb") as file:
             file.seek(self._seen)
             unseen = file.read()
-        if piece := _piece(unseen, begun=self._seen > 0):
+        if piece := len(unseen) - len(_lines(unseen, begun=self._seen > 0)):
             os.truncate(self._path, size - piece)
         return size - piece
 
@@ -103,8 +102,7 @@ class _Copy(BaseJournalBackend):
     """Lines that nobody adds to."""
 
     def __init__(self, content: bytes) -> None:
-        _piece(content)  # or it is no journal
-        self._logs = _logs(whole.lines(content))
+        self._logs = _logs(_lines(content))
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         return iter(self._logs[log_number_from:])
@@ -124,8 +122,8 @@ def _logs(lines: bytes) -> list[dict[str, Any]]:
     return logs
 
 
-def _piece(content: bytes, *, begun: bool = False) -> int:
-    """How many bytes there are at the end of a line that its writer could not finish.
+def _lines(content: bytes, *, begun: bool = False) -> bytes:
+    """The lines without a piece of one that its writer could not finish.
 
     Args:
         begun: whether there are lines before.
@@ -139,7 +137,7 @@ def _piece(content: bytes, *, begun: bool = False) -> int:
     text = piece.rstrip(b"\0") if lines or begun else piece
     if not (text.startswith(_BEGINNING) or _BEGINNING.startswith(text)):
         raise ValueError("it does not end as a journal does")
-    return len(piece)
+    return lines
 
 
 @contextlib.contextmanager

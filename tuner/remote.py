@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -32,8 +31,7 @@ class RemoteStudy:
     ) -> None:
         self._remote, self._local, self._files, self._say = remote, local, files, say
         self._claim = Claim(remote, local)
-        self._sums: dict[str, str] = {}  # of what lies in the bucket
-        self._journals: dict[str, bytes] = {}  # that lie there
+        self._there: dict[str, bytes] = {}  # what lies in the bucket, as far as it is known
         self._turn = threading.Lock()
         self._over = threading.Event()
         self._fatal: BucketError | None = None
@@ -105,27 +103,26 @@ class RemoteStudy:
             content = _content(self._local / name)
             if content is None:
                 continue
-            if _is_journal(name):
-                self._check(name, content)
-            sum_ = hashlib.sha256(content).hexdigest()
-            if self._sums.get(name) != sum_:
-                self._remote.write(name, content, patience)
-                self._sums[name] = sum_
-                self._remember()
+            if self._there.get(name) == content:
+                continue
+            if _is_journal(name) and not self._goes_on(name, content):
+                raise BucketError(
+                    f"{self._local / name} must go on from what {self._remote.address} has, but"
+                    f" does not. Remove {self._local} to go on from there."
+                )
+            self._remote.write(name, content, patience)
+            self._there[name] = content
+            self._remember()
 
-    def _check(self, name: str, content: bytes) -> None:
+    def _goes_on(self, name: str, content: bytes) -> bool:
         """Nothing takes the place of a study but the same study, gone on with."""
-        before = self._journals.get(name)
-        if before is None:
-            with contextlib.suppress(StorageInternalError):
-                journal.read(content)
-                before = b""
-        if before is None or not content.startswith(before):
-            raise BucketError(
-                f"{self._local / name} must go on from what {self._remote.address} has, but does"
-                f" not. Remove {self._local} to go on from there."
-            )
-        self._journals[name] = content
+        if name in self._there:
+            return content.startswith(self._there[name])
+        try:
+            journal.read(content)
+        except StorageInternalError:
+            return False
+        return True
 
     def _read(self, job_dir: Path, name: str) -> bytes | None:
         return self._remote.read(f"{job_dir.relative_to(self._local).as_posix()}/{name}")
@@ -147,10 +144,9 @@ class RemoteStudy:
                 content = self._remote.read(name)
                 if content is None:
                     continue
+                self._there[name] = content
                 if seen.get(name) != there:
                     whole.write(self._local / name, content)
-                if _is_journal(name):
-                    self._journals[name] = content
         self._remember()
 
     def _seen(self) -> dict[str, int]:
@@ -216,8 +212,8 @@ def as_reports(metrics: bytes, tag: str, trial: int) -> bytes:
 
 
 def _content(path: Path) -> bytes | None:
-    """What is in a file, of one that grows the whole lines; None where there is no file."""
-    if not path.exists():
+    """What is in a file, of a journal its whole lines; None where there is no file."""
+    if not path.is_file():
         return None
     content = path.read_bytes()
     return whole.lines(content) if _is_journal(path.name) else content

@@ -342,6 +342,18 @@ def test_a_damaged_file_takes_no_place_in_the_bucket(
     assert [there.starts(number) for number in "123"] == [1, 1, 1]
 
 
+def test_a_pipe_in_its_place_is_not_waited_for(
+    machine: Callable[[str], Machine], storage: FaultyStorage
+) -> None:
+    here = machine("here")
+    assert here.run("--max-trials", "1").code == 0
+    (here.local / "study.journal").unlink()
+    os.mkfifo(here.local / "study.journal")
+    ended = here.run("--max-trials", "2")
+    assert (ended.code, "it is no file" in ended.err) == (1, True)
+    assert states(storage) == ["COMPLETE"]
+
+
 def test_a_file_that_breaks_on_the_way_takes_no_place_in_the_bucket(
     machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
