@@ -58,20 +58,21 @@ class Result:
 
 def run(*flags: str) -> Result:
     """Trains with the trainer's own parts and defaults; `flags` as on the command line."""
-    from trainer import preparation, runtime
-    from trainer.console import quiet_standard_error
-    from trainer.flags import parse
+    from trainer.contract.command_line import parse
+    from trainer.process import tensorflow_env
+    from trainer.process.console import quiet_standard_error
+    from trainer.run import setup
 
     command = parse(flags)
-    runtime.prepare()
-    runtime.prefer_one_core(command.neurons)
-    with quiet_standard_error(), runtime.importing():
+    tensorflow_env.prepare()
+    tensorflow_env.prefer_one_core(command.neurons)
+    with quiet_standard_error(), tensorflow_env.importing():
         import tensorflow  # noqa: F401
-    from trainer.run import Run
+    from trainer.run.state import Run
 
     started = time.monotonic()
-    environment = preparation.find_environment(command)
-    goal = preparation.solved_at_score(command, environment)
+    environment = setup.find_environment(command)
+    goal = setup.solved_at_score(command, environment)
     assert goal is not None, f"{environment.id} has no threshold"
     parts = Run(command, environment, goal)
     parts.train()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.machine import describe, save, table
-from tests.cloud.helpers import (
+from tests.support.cloud_runs import (
     QUICK,
     WHERE,
     Moment,
@@ -39,10 +39,10 @@ from tests.cloud.helpers import (
     task,
     wait_until,
 )
-from tests.cloud.storage import Answer, Fault, FaultyStorage, Upload, json_answer
-from trainer.artifacts import CHECKPOINT, MANIFEST, METRICS, MODEL
-from trainer.claims import OWNER
-from trainer.storage import checksum
+from tests.support.storage_server import Answer, Fault, FaultyStorage, Upload, json_answer
+from trainer.contract.job_files import CHECKPOINT, MANIFEST, METRICS, MODEL
+from trainer.storage.gcs import checksum
+from trainer.storage.lease import OWNER
 
 SMALL = (*QUICK, "--sync_every", "0")
 MOST_SLOWDOWN, LEAST_SPEEDUP = 0.03, 3.0
@@ -56,7 +56,7 @@ TIMED = (
 )
 TIMED_TASK = """
 import runpy, sys, time
-from trainer.run import Run
+from trainer.run.state import Run
 real, answer = Run.train, sys.argv[1]
 def train(*arguments):
     start = time.perf_counter()
@@ -71,8 +71,8 @@ UPLOADS = """
 import sys, time
 from pathlib import Path
 from google.cloud import storage
-from trainer.mirror import Mirror, files
-from trainer.storage import RemoteFolder, parse
+from trainer.run.upload import Mirror, files
+from trainer.storage.gcs import RemoteFolder, parse
 folder, repeats = Path(sys.argv[1]), int(sys.argv[2])
 client = storage.Client(project=None)
 for i in range(repeats):
@@ -145,7 +145,7 @@ def failing(*faults: Fault) -> Callable[[Place], int]:
 
 
 def damaged_checkpoint(place: Place) -> int:
-    run(*mortal_task(Moment("trainer.run", "write", 8), WHERE, *SMALL), **place.options)
+    run(*mortal_task(Moment("trainer.run.state", "write", 8), WHERE, *SMALL), **place.options)
     place.storage.add(Fault(name=CHECKPOINT, corrupt=True, times=1))
     return place.end()
 
@@ -182,13 +182,13 @@ def down_at_the_end(place: Place) -> int:
 
 
 FAULTS: dict[str, Callable[[Place], int]] = {
-    "SIGKILL before the first checkpoint": killed(Moment("trainer.run", "write")),
+    "SIGKILL before the first checkpoint": killed(Moment("trainer.run.state", "write")),
     "SIGKILL during a save": killed(Moment("os", "fsync", 4)),
     "SIGKILL during an upload": killed_during_an_upload,
-    "SIGKILL during an evaluation": killed(Moment("trainer.train", "validate", 2, 0.01)),
-    "SIGKILL after the metric": killed(Moment("trainer.export", "save_models")),
-    "SIGKILL before the manifest": killed(Moment("trainer.artifacts", "JobDir.files")),
-    "SIGTERM": killed(Moment("trainer.run", "write", 5, signal=15)),
+    "SIGKILL during an evaluation": killed(Moment("trainer.training.loop", "validate", 2, 0.01)),
+    "SIGKILL after the metric": killed(Moment("trainer.outputs.models", "save_models")),
+    "SIGKILL before the manifest": killed(Moment("trainer.contract.job_files", "JobDir.files")),
+    "SIGTERM": killed(Moment("trainer.run.state", "write", 5, signal=15)),
     "401, once": failing(Fault(kind="insert", name=CHECKPOINT, times=1, status=401)),
     "429, twice": failing(Fault(kind="insert", name=CHECKPOINT, times=2, status=429)),
     "503, six times": failing(Fault(skip=8, times=6, status=503)),
@@ -253,7 +253,7 @@ def restart_costs(repeats: int) -> list[float]:
             folder, flags = Path(name), (*SMALL, "--total_steps", "8000")
             options: dict[str, Any] = {"env": environment(storage, folder), "cwd": folder}
             whole = timed(*task("gs://bucket/whole", *flags), **options)
-            moment = Moment("trainer.run", "write", 16)
+            moment = Moment("trainer.run.state", "write", 16)
             parts = timed(*mortal_task(moment, WHERE, *flags), **options)
             parts += timed(*task(WHERE, *flags), **options)
             assert manifest_of(objects_in(storage))["restarts"] == 1

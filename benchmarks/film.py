@@ -64,12 +64,13 @@ def main() -> None:
 
 def film_of_a_training(seed: int, start: int) -> list[Panel]:
     """Trains one agent; the panels of three of its policies."""
-    from trainer import environments, task
-    from trainer.flags import parse
-    from trainer.run import Run
+    from trainer import task
+    from trainer.contract.command_line import parse
+    from trainer.environments import spec
+    from trainer.run.state import Run
 
     command = parse(["--seed", str(seed), "--evaluation_every", "500"])
-    environment = environments.find(command.options.environment)
+    environment = spec.find(command.options.environment)
     run = Run(command, environment, task.solved_at_score(command, environment))
     panels = [Panel("before training", episodes(run, start))]
 
@@ -95,7 +96,7 @@ def episodes(run: Any, start: int) -> list[Episode]:
 
 def episode(environment: Any, policy: Callable[[Any], int], seed: int) -> Episode:
     """One episode of CartPole, as the trainer records it."""
-    from trainer.recording import record_episodes, without_a_screen
+    from trainer.outputs.video import record_episodes, without_a_screen
 
     without_a_screen()
     with tempfile.TemporaryDirectory() as folder:

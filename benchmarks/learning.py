@@ -83,7 +83,7 @@ def _cartpole(algorithm: str) -> dict[str, Result]:
 
 
 def _figures(results: dict[str, Result]) -> dict[str, float]:
-    from trainer.scores import interquartile_mean
+    from trainer.outputs.scores import interquartile_mean
 
     short, long, early, v0 = (results[k] for k in ("100k", "200k", "early stop", "v0"))
     return {

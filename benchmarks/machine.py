@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def describe() -> dict[str, Any]:
     """Processor, cores at hand, and the versions that matter."""
-    from trainer.provenance import git_commit, versions
+    from trainer.contract.provenance import git_commit, versions
 
     return {
         "processor": _processor(),

@@ -17,13 +17,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
 
-from trainer import environments, runtime
-from trainer.flags import parse
-from trainer.run import Run
-from trainer.stack import Stack
-from tuner import lint, sampling, space
-from tuner.estimates import interquartile_mean
-from tuner.spec import StudySpec
+from trainer.batch.packing import Stack
+from trainer.contract.command_line import parse
+from trainer.environments import spec
+from trainer.process import tensorflow_env
+from trainer.run.state import Run
+from tuner.search import sampling, space
+from tuner.search.estimates import interquartile_mean
+from tuner.spec import loader
+from tuner.spec.study_spec import StudySpec
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "hyperparam.yaml"
 ENVIRONMENT, SOLVED = "CartPole-v1", 475.0
@@ -46,7 +48,7 @@ Search = Generator[list[Trial], Scores, T]
 
 def template() -> StudySpec:
     """The search space that comes with the project."""
-    return lint.load(TEMPLATE.read_bytes(), str(TEMPLATE))
+    return loader.load(TEMPLATE.read_bytes(), str(TEMPLATE))
 
 
 def options(description: str | None, repeats: int) -> argparse.Namespace:
@@ -62,8 +64,8 @@ def options(description: str | None, repeats: int) -> argparse.Namespace:
 
 def together(searches: Sequence[Search[T]], total_steps: int) -> list[T]:
     """What the searches return; agents of all their trials take `total_steps` steps."""
-    runtime.prepare()
-    runtime.prefer_one_core()
+    tensorflow_env.prepare()
+    tensorflow_env.prefer_one_core()
     tf.get_logger().setLevel("ERROR")  # a program for each shape is no mistake
     stack, results = Stack(), dict[int, T]()
     wanted = {index: next(search) for index, search in enumerate(searches)}
@@ -129,4 +131,4 @@ def _run(trial: Trial, total_steps: int) -> Run:
         "environment": ENVIRONMENT, "evaluation_episodes": EPISODES,
     }  # fmt: skip
     words = [f"--{name}={value}" for name, value in flags.items()]
-    return Run(parse(words), environments.find(ENVIRONMENT), SOLVED)
+    return Run(parse(words), spec.find(ENVIRONMENT), SOLVED)

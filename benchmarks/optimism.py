@@ -14,9 +14,9 @@ import numpy as np
 
 from benchmarks.machine import save, table
 from benchmarks.many import Search, Trial, options, searching, template, together
-from tuner import sampling
-from tuner.estimates import interquartile_mean, interval
-from tuner.spec import StudySpec
+from tuner.search import sampling
+from tuner.search.estimates import interquartile_mean, interval
+from tuner.spec.study_spec import StudySpec
 
 TRIALS, AGENTS = 30, 5
 CANDIDATES, CONFIRM_AGENTS, TEST_AGENTS = 5, 10, 20
@@ -36,7 +36,7 @@ def usual(spec: StudySpec, repeat: int, trials: int) -> Search[tuple[float, floa
 def ours(spec: StudySpec, repeat: int) -> Search[tuple[float, float]]:
     """What is claimed is the score on the seeds of confirming.
 
-    As `tuner.protocol` does, but for sparing clear losers the second half of their seeds.
+    As `tuner.study.stages` does, but for sparing clear losers the second half of their seeds.
     """
     ranked = yield from searching(spec, SAMPLER, seed=repeat, agents=AGENTS, trials=TRIALS)
     best = [values for values, _ in ranked[:CANDIDATES]]

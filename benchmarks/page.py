@@ -26,11 +26,11 @@ def main() -> None:
     if importlib.util.find_spec("playwright") is None:
         sys.exit("A browser must be led by Playwright, but it is not here. Install"
                  " requirements/dev.txt.")  # fmt: skip
-    from tests.tuner import browsing
-    from tests.tuner.job_dirs import write_study
+    from tests.support import browsing
+    from tests.support.job_dirs import write_study
     from tuner.report.files import open_files
     from tuner.report.gather import gather
-    from tuner.report.page import render
+    from tuner.report.html import render
 
     if browsing.program() is None:
         sys.exit("The page must be looked at in Chromium, but it is not here. Install chromium.")

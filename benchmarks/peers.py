@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def _table(runs: dict[str, list[dict[str, float]]]) -> str:
-    from trainer.scores import interquartile_mean, interval
+    from trainer.outputs.scores import interquartile_mean, interval
 
     rows: list[list[object]] = [
         ["system", "seeds", "mean", "interquartile mean [95%]", "worst", "at least 475", "s a seed"]

@@ -23,9 +23,9 @@ from optuna.samplers import BaseSampler
 
 from benchmarks.machine import save, table
 from benchmarks.many import Search, Trial, options, searching, template, together
-from tuner import sampling
-from tuner.estimates import interquartile_mean, interval, probability_of_improvement
-from tuner.spec import RANDOM, StudySpec
+from tuner.search import sampling
+from tuner.search.estimates import interquartile_mean, interval, probability_of_improvement
+from tuner.spec.study_spec import RANDOM, StudySpec
 
 TRIALS, AGENTS, FRESH_AGENTS = 30, 5, 20
 FRESH = 1_000_000  # no search has a seed as large

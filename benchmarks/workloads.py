@@ -25,24 +25,24 @@ def ours(
 ) -> dict[str, float]:
     """Our trainer on CartPole-v1, learning all the time, never evaluating."""
     begun = time.perf_counter()
-    from trainer import runtime
-    from trainer.config import Batching, Hyperparameters
+    from trainer.contract.settings import Batching, Hyperparameters
+    from trainer.process import tensorflow_env
 
-    runtime.prepare()
+    tensorflow_env.prepare()
     width = hyperparameters.get("hidden_neurons", Hyperparameters.hidden_neurons)
-    runtime.prefer_one_core(seeds * width)
-    with runtime.importing():
+    tensorflow_env.prefer_one_core(seeds * width)
+    with tensorflow_env.importing():
         import tensorflow  # noqa: F401
     import numpy as np
 
-    from trainer import environments
-    from trainer.agents import Agents
-    from trainer.cartpole import VERSIONS
-    from trainer.compiled_collector import CompiledCollector
-    from trainer.gymnasium_collector import GymnasiumCollector
-    from trainer.learners import CompiledLearner, SteppedLearner
-    from trainer.networks import Architecture
-    from trainer.randomness import Purpose, Streams
+    from trainer.agents.networks import Architecture
+    from trainer.agents.population import Agents
+    from trainer.agents.random_streams import Purpose, Streams
+    from trainer.environments import spec
+    from trainer.environments.cartpole import VERSIONS
+    from trainer.rollouts.compiled_collector import CompiledCollector
+    from trainer.rollouts.gymnasium_collector import GymnasiumCollector
+    from trainer.training.learners import CompiledLearner, SteppedLearner
 
     imported = time.perf_counter()
     settings = Hyperparameters(**hyperparameters)
@@ -56,7 +56,7 @@ def ours(
             VERSIONS["CartPole-v1"], architecture, batching.num_envs, batching.steps, streams
         )
     else:
-        environment = environments.find("CartPole-v1")
+        environment = spec.find("CartPole-v1")
         gather = GymnasiumCollector(
             environment, architecture, batching.num_envs, batching.steps, streams
         )

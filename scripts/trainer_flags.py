@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-FILE = ROOT / "tuner" / "trainer_flags.json"
+FILE = ROOT / "tuner" / "spec" / "trainer_flags.json"
 
 
 def text() -> str:
     """The file as it must be."""
     sys.path.insert(0, str(ROOT))
-    from trainer.config import UNUSED, Hyperparameters, RunOptions
-    from trainer.presets import PRESETS
+    from trainer.contract.presets import PRESETS
+    from trainer.contract.settings import UNUSED, Hyperparameters, RunOptions
 
     flags = []
     for field in (*dataclasses.fields(Hyperparameters), *dataclasses.fields(RunOptions)):

@@ -19,6 +19,7 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
+SUPPORT = ROOT / "tests" / "support"
 CLOUD_PREFIXES = ("CLOUD_ML_", "AIP_", "GOOGLE_", "TF_CONFIG", "STORAGE_EMULATOR_HOST")
 TIMEOUT = 180  # seconds; for a machine that is busy with something else
 TINY_RUN = (
@@ -67,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group"):
             continue
-        group = "container" if item.get_closest_marker("container") else item.path.name
+        group = "container" if item.get_closest_marker("container") else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer import artifacts
-from trainer.console import quiet_standard_error
-from trainer.flags import Parser, whole_number
-from trainer.job import BadCommand, JobError, artefacts
+from trainer.contract import job_files
+from trainer.contract.command_line import Parser, whole_number
+from trainer.process.console import quiet_standard_error
+from trainer.run.job_dir import BadCommand, JobError, artefacts
 
 if TYPE_CHECKING:
-    from trainer.environments import Environment
+    from trainer.environments.spec import Environment
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.seed < 0:
         parser.error(f"`seed >= 0` must hold, but got seed={chosen.seed}.")
     try:
-        saved_model, settings = artefacts(chosen.job_dir, artifacts.MODEL, artifacts.SETTINGS)
+        saved_model, settings = artefacts(chosen.job_dir, job_files.MODEL, job_files.SETTINGS)
     except BadCommand as error:
         parser.error(str(error))
     except JobError as error:
@@ -40,33 +40,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if saved_model is None:
         parser.error(
-            f"`job_dir` must hold a {artifacts.MODEL}, but got job_dir={chosen.job_dir}. Of a run"
+            f"`job_dir` must hold a {job_files.MODEL}, but got job_dir={chosen.job_dir}. Of a run"
             " that was cut short `python -m trainer.recover` makes one."
         )
     environment_id = _environment_id(settings)
     if environment_id is None:
-        parser.error(f"{chosen.job_dir}/{artifacts.SETTINGS} must say which environment it was.")
+        parser.error(f"{chosen.job_dir}/{job_files.SETTINGS} must say which environment it was.")
 
-    from trainer import environments, recording
+    from trainer.environments import spec
+    from trainer.outputs import video
 
     try:
-        environment = environments.find(environment_id)
+        environment = spec.find(environment_id)
     except ValueError as error:
         parser.error(str(error))
     try:
         policy = _load_policy(saved_model, environment)
     except ValueError as error:
-        parser.error(f"{chosen.job_dir}/{artifacts.MODEL} must be {error}.")
+        parser.error(f"{chosen.job_dir}/{job_files.MODEL} must be {error}.")
     except OSError as error:
         print(f"error: the model could not be read: {error.strerror or error}.", file=sys.stderr)
         return 1
-    recording.without_a_screen()
+    video.without_a_screen()
     here = Path() if "://" in chosen.job_dir else Path(chosen.job_dir)
     output = chosen.output or here / "play.mp4"
     temporary = output.with_name(f".new-{output.name}")
     try:
         temporary.touch()  # where that fails there is no need to play
-        returns = recording.record_episodes(
+        returns = video.record_episodes(
             environment,
             policy,
             temporary,
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {output} could not be written: {error.strerror or error}.", file=sys.stderr)
         return 1
     finally:
-        artifacts.remove(temporary)
+        job_files.remove(temporary)
     for number, value in enumerate(returns, 1):
         print(f"episode {number}: {value:g}")
     print(f"watch {output}")
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _environment_id(saved_settings: bytes | None) -> str | None:
-    settings = (artifacts.json_object(saved_settings) or {}).get("settings")
+    settings = (job_files.json_object(saved_settings) or {}).get("settings")
     name = settings.get("environment") if isinstance(settings, dict) else None
     return name if isinstance(name, str) else None
 
@@ -97,7 +98,7 @@ def _load_policy(content: bytes, environment: Environment) -> Any:
         import keras
         import tensorflow as tf
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, artifacts.MODEL)
+        path = Path(folder, job_files.MODEL)
         path.write_bytes(content)
         try:
             model = keras.saving.load_model(path, safe_mode=True)

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer import artifacts, environments
-from trainer.checkpoint import Checkpoint, CheckpointError, read
-from trainer.config import Command, Hyperparameters, RunOptions
-from trainer.console import log_to_console, quiet_standard_error
-from trainer.flags import Parser
-from trainer.job import BadCommand, JobError, artefacts
+from trainer.contract import job_files
+from trainer.contract.command_line import Parser
+from trainer.contract.settings import Command, Hyperparameters, RunOptions
+from trainer.environments import spec
+from trainer.process.console import log_to_console, quiet_standard_error
+from trainer.run.job_dir import BadCommand, JobError, artefacts
+from trainer.storage.checkpoint import Checkpoint, CheckpointError, read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,20 +28,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.output is None and "://" in chosen.job_dir:
         parser.error("`output` must be a folder where the job dir is in a bucket; give --output.")
     try:
-        (saved,) = artefacts(chosen.job_dir, artifacts.CHECKPOINT)
+        (saved,) = artefacts(chosen.job_dir, job_files.CHECKPOINT)
         if saved is None:
             parser.error(
-                f"`job_dir` must hold a {artifacts.CHECKPOINT}, but got job_dir={chosen.job_dir}."
+                f"`job_dir` must hold a {job_files.CHECKPOINT}, but got job_dir={chosen.job_dir}."
             )
         checkpoint = read(saved)
         command = command_of(checkpoint.header)
-        output = artifacts.JobDir(chosen.output or chosen.job_dir)
+        output = job_files.JobDir(chosen.output or chosen.job_dir)
         log_to_console()
         steps = save(checkpoint, command, output)
     except BadCommand as error:
         parser.error(str(error))
     except CheckpointError as error:
-        message = f"{chosen.job_dir}/{artifacts.CHECKPOINT} must be a checkpoint, but {error}."
+        message = f"{chosen.job_dir}/{job_files.CHECKPOINT} must be a checkpoint, but {error}."
         print(f"error: {message}", file=sys.stderr)
         return 1
     except JobError as error:
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: the models could not be saved: {error.strerror or error}.", file=sys.stderr)
         return 1
     print(
-        f"{output.path} holds {artifacts.MODEL} and {artifacts.SAVED_MODEL} as of {steps:,} steps."
+        f"{output.path} holds {job_files.MODEL} and {job_files.SAVED_MODEL} as of {steps:,} steps."
     )
     return 0
 
@@ -79,15 +80,15 @@ def _is_a_value(value: Any, field: dataclasses.Field[Any]) -> bool:
     return type(value).__name__ == field.type and (not choices or value in choices)
 
 
-def save(checkpoint: Checkpoint, command: Command, output: artifacts.JobDir) -> int:
+def save(checkpoint: Checkpoint, command: Command, output: job_files.JobDir) -> int:
     """Saves the models of the agent that was best in validation; the steps that it had taken."""
     try:
-        environment = environments.find(command.options.environment)
+        environment = spec.find(command.options.environment)
     except ValueError as error:
         raise CheckpointError(f"its environment is none ({error})") from error
     with quiet_standard_error():
-        from trainer.export import save_models
-        from trainer.run import Run
+        from trainer.outputs.models import save_models
+        from trainer.run.state import Run
 
         run = Run(command, environment, None)
         run.restore(checkpoint)

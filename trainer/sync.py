@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.artifacts import MANIFEST, SETTINGS, json_object, listed
-from trainer.claims import Taken
-from trainer.config import RunOptions
-from trainer.console import log_to_console
-from trainer.flags import Parser
-from trainer.mirror import Mirror
-from trainer.storage import RemoteFolder, StorageError, parse
+from trainer.contract.command_line import Parser
+from trainer.contract.job_files import MANIFEST, SETTINGS, json_object, listed
+from trainer.contract.settings import RunOptions
+from trainer.process.console import log_to_console
+from trainer.run.upload import Mirror
+from trainer.storage.gcs import RemoteFolder, StorageError, parse
+from trainer.storage.lease import Taken
 
 
 class Unfit(Exception):

@@ -8,13 +8,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from trainer import runtime, signals
-from trainer.config import Command
-from trainer.console import log_to_console, quiet_standard_error
-from trainer.endings import FAILED, FAULTS, SUCCESS, told
-from trainer.flags import parse
-from trainer.session import Session
-from trainer.signals import Stopped
+from trainer.contract.command_line import parse
+from trainer.contract.settings import Command
+from trainer.process import signals, tensorflow_env
+from trainer.process.console import log_to_console, quiet_standard_error
+from trainer.process.signals import Stopped
+from trainer.run.faults import FAILED, FAULTS, SUCCESS, told
+from trainer.run.lifecycle import Session
 
 log = logging.getLogger("trainer")
 
@@ -38,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(command: Command, arguments: Sequence[str]) -> int:
     """Carries the run out, unless it is finished; a signal leaves a checkpoint."""
-    runtime.prepare()
+    tensorflow_env.prepare()
     with contextlib.closing(Session(command, arguments, os.environ)) as session:
         if session.finished:
             return SUCCESS
         if not session.environment.pixels:
-            runtime.prefer_one_core(command.neurons)
-        with quiet_standard_error(), runtime.importing():
+            tensorflow_env.prefer_one_core(command.neurons)
+        with quiet_standard_error(), tensorflow_env.importing():
             import tensorflow  # noqa: F401
         try:
             session.build()

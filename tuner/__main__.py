@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tuner import fetch, jobs, lint, recipe, reproduce, run, vertex
-from tuner.findings import Finding, Refused, errors, shown
-from tuner.report import command as report
+from tuner.cloud import fetch, jobs, vertex_job
+from tuner.commands import report as report
+from tuner.commands import reproduce, run
+from tuner.outputs import recipe
+from tuner.spec import loader
+from tuner.spec.diagnostics import Finding, Refused, errors, shown
 
 GOOD, FAILED, BAD_COMMAND, INTERRUPTED = 0, 1, 2, 130
 
@@ -154,7 +157,7 @@ def _add_job(command: argparse.ArgumentParser, name: str, help: str) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        return run.run(lint.load(_read(options.file), options.file), options)
+        return run.run(loader.load(_read(options.file), options.file), options)
     except Refused as refused:
         return _refused(refused)
     except run.RunError as error:
@@ -164,10 +167,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from tuner import screen, show  # with NumPy and Optuna, which other commands do not wait for
+    from tuner.commands import show
+    from tuner.outputs import (
+        terminal,  # with NumPy and Optuna, which other commands do not wait for
+    )
 
     try:
-        lines = show.job_dir(Path(options.job_dir), screen.stdout())
+        lines = show.job_dir(Path(options.job_dir), terminal.stdout())
     except (show.NothingThere, OSError, ValueError) as error:
         return _failed(error)
     try:
@@ -197,7 +203,7 @@ def _report(options: argparse.Namespace) -> int:
 def _lint(options: argparse.Namespace) -> int:
     findings: list[Finding] = []
     for file in options.files:
-        found = lint.lint(_read(file), file)
+        found = loader.lint(_read(file), file)
         print("\n".join(map(str, found)) or f"{file}: nothing to change")
         findings += found
     return FAILED if errors(findings) else GOOD
@@ -205,13 +211,13 @@ def _lint(options: argparse.Namespace) -> int:
 
 def _vertex(options: argparse.Namespace) -> int:
     try:
-        spec = lint.load(_read(options.file), options.file)
+        spec = loader.load(_read(options.file), options.file)
         if spec.vertex:
             raise BadCommand(
                 f"{shown(options.file)} is a Vertex AI configuration already. Give it to `gcloud ai"
                 " hp-tuning-jobs create --config`."
             )
-        job = vertex.hp_tuning_job(
+        job = vertex_job.hp_tuning_job(
             spec,
             image=options.image,
             job_dir=options.job_dir,
@@ -222,7 +228,7 @@ def _vertex(options: argparse.Namespace) -> int:
         return _refused(refused)
     except ValueError as error:
         raise BadCommand(str(error)) from None
-    text = vertex.as_yaml(job)
+    text = vertex_job.as_yaml(job)
     if options.output:
         _write(options.output, text)
     else:

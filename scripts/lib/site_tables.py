@@ -26,8 +26,8 @@ def filled(markdown: str) -> str:
 
 def flags() -> str:
     """A heading and a table for each group, from the fields that the program makes its flags of."""
-    from trainer.config import UNUSED, Hyperparameters, RunOptions
-    from trainer.presets import preset
+    from trainer.contract.presets import preset
+    from trainer.contract.settings import UNUSED, Hyperparameters, RunOptions
 
     for_pg = preset("pg", RunOptions.environment)
     parts = []
@@ -52,7 +52,7 @@ def flags() -> str:
 
 def presets() -> str:
     """What stands in place of the defaults, and where."""
-    from trainer.presets import PRESETS
+    from trainer.contract.presets import PRESETS
 
     return table(
         ["algorithm", "environment", "flags"],
@@ -66,9 +66,10 @@ def presets() -> str:
 
 def fields(dialect: str) -> str:
     """Every field that a dialect knows, and what it takes."""
-    from tuner import dialects
 
-    rows = [[f"`{name}`", takes] for name, takes in _fields(getattr(dialects, dialect))]
+    from tuner.spec import google_schemas
+
+    rows = [[f"`{name}`", takes] for name, takes in _fields(getattr(google_schemas, dialect))]
     return table(["field", "takes"], rows)
 
 

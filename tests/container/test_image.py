@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 import trainer
-from tests.container.engine import (
+from tests.support.container_engine import (
     HARDENED,
     ROOT,
     TAG,
@@ -28,7 +28,7 @@ from tests.container.engine import (
     shell,
     someone,
 )
-from trainer.artifacts import ARTEFACTS
+from trainer.contract.job_files import ARTEFACTS
 
 pytestmark = pytest.mark.container
 
@@ -177,7 +177,8 @@ def test_it_holds_the_code_and_nothing_else_of_ours() -> None:
 
 
 def test_a_run_in_it_knows_its_commit() -> None:
-    known = shell("python -c 'from trainer.provenance import git_commit; print(git_commit())'")
+    program = "from trainer.contract.provenance import git_commit; print(git_commit())"
+    known = shell(f"python -c '{program}'")
     labels = json.loads(ask("image", "inspect", image()))[0]["Config"]["Labels"]
     assert known.strip() == labels["org.opencontainers.image.revision"]
 

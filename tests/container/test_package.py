@@ -13,9 +13,9 @@ from typing import NamedTuple
 import pytest
 
 import trainer
-from tests.container.engine import ROOT, TINY_RUN, shell
-from tests.submit.endpoint import Endpoint, find_sdk
-from trainer.artifacts import ARTEFACTS
+from tests.support.container_engine import ROOT, TINY_RUN, shell
+from tests.support.vertex_endpoint import Endpoint, find_sdk
+from trainer.contract.job_files import ARTEFACTS
 
 pytestmark = pytest.mark.container
 

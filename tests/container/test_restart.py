@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloud.storage import FaultyStorage
-from tests.container.engine import TINY_RUN, ask, run, running
-from tests.waiting import wait_until
-from trainer.artifacts import ARTEFACTS, CHECKPOINT
+from tests.support.container_engine import TINY_RUN, ask, run, running
+from tests.support.storage_server import FaultyStorage
+from tests.support.waiting import wait_until
+from trainer.contract.job_files import ARTEFACTS, CHECKPOINT
 
 pytestmark = pytest.mark.container
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.container.engine import ROOT, TAG, engine, image
+from tests.support.container_engine import ROOT, TAG, engine, image
 
 SMOKE = ROOT / "scripts" / "smoke.sh"
 CHECK = ROOT / "scripts" / "lib" / "missing_artefacts.py"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.engine import TIMEOUT, TINY_RUN, ask, engine, image
-from tests.waiting import ended, wait_until
-from trainer.artifacts import ARTEFACTS, CHECKPOINT
-from tuner.command import Task
-from tuner.containers import Containers, name_of
-from tuner.trials import LOST, METRIC, STOPPED, SUCCEEDED, Setting, Trial
+from tests.support.container_engine import TIMEOUT, TINY_RUN, ask, engine, image
+from tests.support.waiting import ended, wait_until
+from trainer.contract.job_files import ARTEFACTS, CHECKPOINT
+from tuner.execution.containers import Containers, name_of
+from tuner.execution.trial import LOST, METRIC, STOPPED, SUCCEEDED, Setting, Trial
+from tuner.execution.trial_command import Task
 
 pytestmark = pytest.mark.container
 

@@ -14,11 +14,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import ROOT, SUPPORT
 from tuner.__main__ import main
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATE = str(ROOT / "templates" / "hyperparam.yaml")
-ORIGINAL = str(Path(__file__).with_name("original.yaml"))
+ORIGINAL = str(SUPPORT / "original.yaml")
 FOR_VERTEX = ("--image", "gcr.io/p/a2c:1", "--job-dir", "gs://bucket/job")
 SLOW = {"tensorflow", "numpy", "optuna", "keras", "google", "trainer", "hypertune"}
 

@@ -1,1 +1,1 @@
-"""A job dir as one page to look at."""
+"""A job dir as one HTML page. Imports outputs, cloud, search and below."""

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tuner.report.chart import Chart, compact, spread, text
 from tuner.report.model import RUN, Estimate, Point, Report, Trial
+from tuner.report.plotly import Chart, compact, spread, text
 
 SERIES = 6  # colours that the page has
 POINTS = 80  # of a curve

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tuner import fetch
+from tuner.cloud import fetch
 
 _DEPTH = 3  # test-2/winner/metrics.jsonl
 _TRANSFERS = 8  # at a time

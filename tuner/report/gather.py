@@ -7,13 +7,13 @@ import json
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from tuner.report import runs, search
+from tuner.cloud.job_json import STUDY as STUDY_JSON
+from tuner.outputs.results import BEST
+from tuner.report import assemble, runs
 from tuner.report.files import Files
 from tuner.report.model import JOB, RUN, STUDY, Report, Run, Trial
 from tuner.report.runs import METRICS, POLICY, RECORDING, SIGNS, SMALL, path
-from tuner.results import BEST
-from tuner.services import STUDY as STUDY_JSON
-from tuner.study import FILE
+from tuner.search.trial_store import FILE
 
 CURVES = 6  # trials whose learning curves are drawn
 LARGEST_VIDEO = 20_000_000  # bytes
@@ -34,7 +34,7 @@ def gather(files: Files) -> Report:
     name = PurePosixPath(files.where).name or "job"
     if kind == RUN:
         found = _runs(files, [""])[""]
-        report = search.of_run(found, name, files.where)
+        report = assemble.of_run(found, name, files.where)
     else:
         report = _search(files, kind, name)
     return _with_pictures(files, report)
@@ -59,9 +59,9 @@ def _search(files: Files, kind: str, name: str) -> Report:
     trials = [f for f in _folders(files) if f.isdigit() or _holds_a_run(files, f)]
     found = _runs(files, [f for f in trials if kind == JOB or f.isdigit()])
     if kind == JOB:
-        return search.of_job(found, name, files.where)
+        return assemble.of_job(found, name, files.where)
     steps = _runs(files, _step_folders(files))
-    return search.of_study(small, found, steps, name, files.where)
+    return assemble.of_study(small, found, steps, name, files.where)
 
 
 def _runs(files: Files, folders: Sequence[str]) -> dict[str, Run]:

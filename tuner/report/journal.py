@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuner import objective, space
-from tuner.measurements import Measurement, from_json
-from tuner.objective import Scores
+from tuner.execution.metric_file import Measurement, from_json
 from tuner.report.model import Axis
-from tuner.spec import CATEGORICAL, DISCRETE, Parameter
+from tuner.search import objective, space
+from tuner.search.objective import Scores
+from tuner.spec.study_spec import CATEGORICAL, DISCRETE, Parameter
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def read(content: bytes) -> KeptStudy | None:
     """The study in the bytes of its file; None where they hold none that can be read."""
     import optuna
 
-    from tuner import journal
-    from tuner.study import OTHERS_CPU, cpu_seconds
+    from tuner.search import journal
+    from tuner.search.trial_store import OTHERS_CPU, cpu_seconds
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tuner.objective import Scores
-from tuner.spec import MAXIMIZE, MEAN
+from tuner.search.objective import Scores
+from tuner.spec.study_spec import MAXIMIZE, MEAN
 
 RUN, STUDY, JOB = "run", "study", "job"
 SUCCEEDED, UNFINISHED, DAMAGED = "SUCCEEDED", "UNFINISHED", "DAMAGED"  # of a folder

@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tuner import estimates, objective
-from tuner.objective import Scores
 from tuner.report.model import DAMAGED, SUCCEEDED, UNFINISHED, Estimate, Point, Run
-from tuner.spec import IQM, MINIMIZE
+from tuner.search import estimates, objective
+from tuner.search.objective import Scores
+from tuner.spec.study_spec import IQM, MINIMIZE
 
 MANIFEST, SETTINGS, METRICS = "manifest.json", "hyperparameters.json", "metrics.jsonl"
 RECORDING, POLICY = "recording.mp4", "policy.json"

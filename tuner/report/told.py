@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner import jobs
-from tuner.jobs import JobError, TuningJob
-from tuner.measurements import Measurement
-from tuner.objective import Scores
+from tuner.cloud import jobs
+from tuner.cloud.jobs import JobError, TuningJob
+from tuner.execution.metric_file import Measurement
 from tuner.report.journal import KeptTrial
 from tuner.report.model import Axis
-from tuner.spec import CATEGORICAL, DOUBLE, LOG
+from tuner.search.objective import Scores
+from tuner.spec.study_spec import CATEGORICAL, DOUBLE, LOG
 
 _WIDE = 10.0  # a range whose ends differ by this factor is looked at in logarithms
 

@@ -1,0 +1,173 @@
+"""The site and the notebook say what is so."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from trainer.contract.settings import Hyperparameters, RunOptions
+from tuner.spec import study_spec
+
+NOTEBOOK = ROOT / "notebooks" / "pg_and_a2c.ipynb"
+sys.path.append(str(ROOT / "scripts" / "lib"))
+
+import site_sources  # noqa: E402
+import site_tables  # noqa: E402
+
+PAGES = {
+    page.name: page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md"))
+}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# They are told on pages of their own, from the same sources.
+ELSEWHERE = {"every-flag", "documentation", "more"}
+
+
+def cells(kind: str) -> list[dict[str, Any]]:
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
+
+
+def test_every_section_of_the_readme_is_on_a_page() -> None:
+    included = {
+        link[2] for page in PAGES.values() for link in site_sources.WHOLE_LINE.finditer(page)
+    }
+    missing = site_sources.sections(README).keys() - included - ELSEWHERE
+    assert not missing, (
+        f"put a line such as [Name](../README.md#{sorted(missing)[0]}) into a page of docs/"
+    )
+
+
+def test_what_pages_include_is_there() -> None:
+    for page in PAGES.values():
+        assert "](../" not in site_sources.included(page, ROOT)
+
+
+def test_a_section_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ValueError, match="three-commands"):
+        site_sources.section(README, "four-commands")
+
+
+def test_links_to_files_become_links_to_pages() -> None:
+    text = (
+        "[a](CONTRIBUTING.md) [b](trainer/presets.py) [c](LICENSE) ![d](x.png) [e](https://e.org)"
+    )
+    assert site_sources.for_the_site(text) == (
+        "[a](design.md) [b](api/trainer/presets.md) c ![d](x.png) [e](https://e.org)"
+    )
+
+
+def test_the_page_of_flags_has_every_flag_and_its_default() -> None:
+    page = site_tables.filled(PAGES["flags.md"])
+    for field in (*dataclasses.fields(Hyperparameters), *dataclasses.fields(RunOptions)):
+        (row,) = re.findall(rf"^\| `--{field.name}` \| .*$", page, re.MULTILINE)
+        assert field.metadata["help"] in row
+        if field.name not in ("job_dir", "overwrite", "video"):
+            assert f"| `{field.default}` |" in row
+
+
+def test_the_page_of_the_search_space_has_every_type_scale_and_field() -> None:
+    page = site_tables.filled(PAGES["search-space.md"])
+    words = {study_spec.DOUBLE, study_spec.INTEGER, study_spec.DISCRETE, study_spec.CATEGORICAL}
+    words |= {study_spec.NO_SCALE, study_spec.LINEAR, study_spec.LOG, study_spec.REVERSE_LOG}
+    assert not {word for word in words if f"`{word}`" not in page}
+    for field in (
+        "trainingInput.hyperparameters.params[].scaleType",
+        "studySpec.parameters[].doubleValueSpec.maxValue",
+        "trialJobSpec.workerPoolSpecs[].containerSpec.env[].name",
+    ):
+        assert f"| `{field}` |" in page
+
+
+def test_a_field_is_told_with_the_words_that_it_takes() -> None:
+    fields = dict(site_tables._fields({"a": {"b": ("X", "Y")}, "c": ["text"], "d": "anything"}))
+    assert fields == {"a.b": "`X`, `Y`", "c[]": "a list of text", "d": site_tables.IGNORED}
+
+
+def test_formulas_become_mathml_and_code_stays() -> None:
+    pytest.importorskip("latex2mathml")
+    from site_notebook import with_formulas
+
+    text = with_formulas(r"$\gamma$, `$PWD`, $$x = 1$$")
+    assert text.count("<math") == 2 and "`$PWD`" in text and r"\gamma" not in text
+    assert text.count('display="block"') == 1
+
+
+def test_the_notebook_was_run_from_top_to_bottom() -> None:
+    ran = [cell["execution_count"] for cell in cells("code")]
+    assert ran == [*range(1, len(ran) + 1)], "run scripts/notebook.py"
+
+
+def test_the_notebook_ended_well_and_tells_nothing_of_the_machine() -> None:
+    for cell in cells("code"):
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error"
+            assert output.get("name") != "stderr", output
+            assert not re.search(r"/(tmp|home|root|Users)/", json.dumps(output))
+    assert NOTEBOOK.stat().st_size < 1_500_000
+
+
+def test_most_sections_of_the_notebook_have_a_picture() -> None:
+    shown = json.dumps([cell["outputs"] for cell in cells("code")]).count('"image/png"')
+    lines = [line for cell in cells("markdown") for line in "".join(cell["source"]).splitlines()]
+    headings = sum(line.startswith("## ") for line in lines)
+    assert shown > headings >= 9
+
+
+def test_answers_are_hidden() -> None:
+    for cell in cells("markdown"):
+        text = "".join(cell["source"])
+        assert (
+            text.count("**Exercise") == text.count("<details><summary>") == text.count("</details>")
+        )
+
+
+@pytest.mark.notebook
+@pytest.mark.filterwarnings("ignore")  # of Jupyter, about sockets and loops
+def test_the_notebook_runs() -> None:
+    """Every claim in it is an assertion in it. What is compared below must not depend on luck."""
+    import nbformat
+
+    from scripts.notebook import executed
+
+    kept = nbformat.read(NOTEBOOK, as_version=4)
+    ran = executed(nbformat.read(NOTEBOOK, as_version=4))
+    for before, after in zip(kept.cells, ran.cells, strict=True):
+        assert before.source == after.source
+        if before.cell_type == "code":
+            pictures = [
+                [o.output_type for o in cell.outputs if o.output_type == "display_data"]
+                for cell in (before, after)
+            ]
+            assert pictures[0] == pictures[1], before.source
+
+
+class _Links(HTMLParser):
+    """What a page loads by itself from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        wanted = {"script": "src", "img": "src", "link": "href"}.get(tag)
+        given = dict(attrs)
+        if wanted and given.get("rel") not in ("canonical", "next", "prev"):
+            self.loaded.append(given.get(wanted) or "")
+
+
+def test_a_page_loads_nothing_from_a_network() -> None:
+    built = ROOT / "site"
+    if not (built / "index.html").exists():
+        pytest.skip("scripts/docs.sh has not been run")
+    for page in ("index.html", "notebook.html", "flags.html"):
+        links = _Links()
+        links.feed((built / page).read_text(encoding="utf-8"))
+        assert links.loaded
+        assert not [link for link in links.loaded if link.startswith(("http", "//"))]

@@ -1,0 +1,50 @@
+"""Facts that stand in two places must agree."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import trainer
+from tests.conftest import ROOT
+
+SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
+
+
+def pins(name: str) -> dict[str, str]:
+    """The requirements of a lock file: from `name==version` to the text up to the next one."""
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE | re.IGNORECASE)[1:]
+    return {block.split()[0]: block for block in blocks}
+
+
+def test_changelog_begins_with_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[(.+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    assert versions[0] == trainer.__version__
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_can_be_run(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+
+
+@pytest.mark.parametrize("name", ["base.txt", "cuda.txt", "dev.txt", "tuner.txt"])
+def test_every_requirement_is_pinned_and_has_a_hash(name: str) -> None:
+    assert len(pins(name)) > 10
+    for pin, block in pins(name).items():
+        assert "==" in pin and "--hash=sha256:" in block, pin
+
+
+def test_development_has_the_versions_that_training_has() -> None:
+    assert pins("base.txt").keys() | pins("tuner.txt").keys() <= pins("dev.txt").keys()
+
+
+def test_where_tests_spread_over_processes_those_of_a_file_stay_together(
+    request: pytest.FixtureRequest,
+) -> None:
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("needs several processes: scripts/test.sh")
+    # pytest-xdist notes a test's group in its id, and a pytest that keeps ids spreads the group.
+    assert request.node.nodeid.endswith("@test_project.py")

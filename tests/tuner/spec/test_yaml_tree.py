@@ -1,0 +1,159 @@
+"""YAML as gcloud reads it, with the place of every value, and traps refused."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from tuner.spec.diagnostics import Refused
+from tuner.spec.yaml_tree import MAX_BYTES, Value, read
+
+
+def plain(value: Value) -> Any:
+    """The value without its places."""
+    if isinstance(value.content, dict):
+        return {name: plain(item) for name, item in value.content.items()}
+    if isinstance(value.content, list):
+        return [plain(item) for item in value.content]
+    return value.content
+
+
+def loaded(text: str) -> Any:
+    return plain(read(text.encode(), "f.yaml"))
+
+
+def refusal(text: str | bytes) -> str:
+    """`line:column message` of the one finding."""
+    with pytest.raises(Refused) as refused:
+        read(text if isinstance(text, bytes) else text.encode(), "f.yaml")
+    (finding,) = refused.value.findings
+    return f"{finding.place.line}:{finding.place.column} {finding.message}"
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("8", 8),
+        ("-8", -8),
+        ("0", 0),
+        ("1_000", 1000),
+        ("0x1F", 31),
+        ("0.5", 0.5),
+        (".5", 0.5),
+        ("1.0e-4", 1e-4),
+        ("yes", True),
+        ("Off", False),
+        ("y", True),
+        ("N", False),
+        ("~", None),
+        ("MAXIMIZE", "MAXIMIZE"),
+        ("'8'", "8"),
+        ("'yes'", "yes"),
+        ('"1e-4"', "1e-4"),
+        ("-.inf", -math.inf),
+        ("|\n  a\n  b", "a\nb"),
+        ("!!str 8", "8"),
+    ],
+)
+def test_a_scalar_means_what_gcloud_takes_it_for(text: str, value: object) -> None:
+    assert loaded(f"a: {text}") == {"a": value}
+    assert type(loaded(f"a: {text}")["a"]) is type(value)
+
+
+@pytest.mark.parametrize("text", ["1e-4", "1E5", "-3e+2", "1.5e3", ".5e3"])
+def test_a_number_with_an_exponent_needs_neither_dot_nor_sign(text: str) -> None:
+    assert loaded(text) == float(text)
+
+
+def test_every_value_knows_its_line_and_column() -> None:
+    tree = read(b"# note\na:\n  - b: 1\n  - [x, yy, z]\n", "f.yaml")
+    assert isinstance(tree.content, dict)
+    a = tree.content["a"]
+    assert a.key_place == ("f.yaml", 2, 1)
+    assert isinstance(a.content, list)
+    first, second = a.content
+    assert isinstance(first.content, dict) and isinstance(second.content, list)
+    assert first.content["b"].key_place == ("f.yaml", 3, 5)
+    assert first.content["b"].place == ("f.yaml", 3, 8)
+    assert [item.place for item in second.content] == [
+        ("f.yaml", 4, column) for column in (6, 9, 13)
+    ]
+
+
+def test_a_column_counts_characters_and_not_bytes() -> None:
+    tree = read("{ü: é, ß: 1}".encode(), "f.yaml")
+    assert isinstance(tree.content, dict)
+    assert tree.content["ß"].place.column == 11
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
+    assert loaded("\ufeffa: 1") == {"a": 1}
+
+
+def test_an_alias_is_what_its_anchor_names() -> None:
+    assert loaded("a: &x [1, 2]\nb: *x") == {"a": [1, 2], "b": [1, 2]}
+
+
+def test_a_merge_gives_way_to_what_is_written() -> None:
+    text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {z: 3, <<: [*a, *b]}\nd: {<<: *b}"
+    assert loaded(text)["c"] == {"x": 1, "y": 1, "z": 3}
+    assert loaded(text)["d"] == {"y": 2, "z": 2}
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "1:1 the file is empty."),
+        ("# only this\n", "1:1 the file is empty."),
+        ("a: 1\nb: 2\na: 3\n", "3:1 a is given twice, first in line 1. Delete one."),
+        ("a: 1\n---\nb: 2\n", "2:1 a second document begins here."),
+        (
+            "a: b\n\t- c\n",
+            "2:1 not YAML: found character '\\t' that cannot start any token; indent",
+        ),
+        ("a: [1, 2\n", "2:1 not YAML: expected ',' or ']'"),
+        ("a: b: c\n", "1:5 not YAML: mapping values are not allowed here."),
+        ("a: 'x\n", "2:1 not YAML: found unexpected end of stream"),
+        ("a: \x07\n", "1:4 the character U+0007 must not stand in YAML."),
+        ('a: "\\UFFFFFFFF"\n', "1:7 not YAML: no such character or number."),
+        ("a: *b\n", "1:4 *b stands for nothing that ends before it."),
+        ("a: &a [*a]\n", "1:8 *a stands for nothing that ends before it."),
+        ("a: 010\n", "1:4 010 is a number to base 8 in YAML."),
+        ("a: 1:30\n", "1:4 1:30 is a number to base 60 in YAML."),
+        ("a: 2026-01-31\n", "1:4 2026-01-31 is not read as text here. Put it in quotes."),
+        ("a: !include b\n", "1:4 the tag !include has no meaning here. Delete it."),
+        ("a: !!int b\n", "1:4 the tag tag:yaml.org,2002:int has no meaning here."),
+        ("a: !!set {b, c}\n", "1:4 the tag tag:yaml.org,2002:set has no meaning here."),
+        ("[a]: 1\n", "1:1 a name must be text"),
+        ("a: {<<: 3}\n", "1:9 `<<` must have mappings to merge."),
+        ("[" * 1000, "1:52 values must be nested at most 50 deep."),
+        ("- " * 1000, "1:103 values must be nested at most 50 deep."),
+        ("a: " + "9" * 5000, "1:4 a number must have at most 1000 digits."),
+    ],
+)
+def test_what_cannot_be_read_is_refused_at_its_place(text: str, message: str) -> None:
+    assert refusal(text).startswith(message)
+
+
+def test_a_byte_that_is_not_utf_8_is_refused_at_its_place() -> None:
+    expected = "2:5 the byte 0xFF is not UTF-8. Save the file as UTF-8."
+    assert refusal("é: 1\nä: ".encode() + b"x\xff") == expected
+
+
+def test_utf_16_is_refused() -> None:
+    assert "is not UTF-8" in refusal("a: 1".encode("utf-16"))
+
+
+def test_a_large_file_is_refused_unread() -> None:
+    message = f"1:1 the file must have at most {MAX_BYTES} bytes, but has {MAX_BYTES + 1}."
+    assert refusal(b"#" * (MAX_BYTES + 1)) == message
+
+
+def test_aliases_of_aliases_do_not_blow_up() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 20)]
+    assert refusal("\n".join(lines)) == (
+        "5:5 there must be at most 50000 values, aliases written out."
+    )

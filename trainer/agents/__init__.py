@@ -1,0 +1,1 @@
+"""Learning rules, networks, optimiser and random streams. Imports contract and storage."""

@@ -1,0 +1,79 @@
+"""A stack of agents: their weights, their optimisers, and one compiled update for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from trainer.agents.algorithms import ALGORITHMS
+from trainer.agents.networks import Architecture, forward, initialise
+from trainer.agents.random_streams import Purpose, Streams
+from trainer.agents.rollout import Rollout
+from trainer.agents.update import CHUNK_STEPS, Rule, State, Update, settings
+from trainer.contract.settings import Hyperparameters
+from trainer.storage.checkpoint import Arrays, field
+
+
+class Agents:
+    """P independent agents trained side by side. They may differ in every number but the shapes."""
+
+    def __init__(
+        self,
+        algorithm: str,
+        architecture: Architecture,
+        hyperparameters: Sequence[Hyperparameters],
+        streams: Streams,
+    ) -> None:
+        self.architecture = architecture
+        self.hyperparameters = tuple(hyperparameters)
+        self.settings = settings(hyperparameters)
+        chunk = CHUNK_STEPS if ALGORITHMS[algorithm].whole_episodes else None
+        self.rule = Rule(algorithm, architecture, chunk)
+        agents = range(streams.num_agents)
+        weights = tf.constant(
+            initialise(
+                architecture, [streams.generator(Purpose.INITIALISATION, k, 0) for k in agents]
+            )
+        )
+        zeros = tf.zeros_like(weights)
+        self.state = State(weights, weights, zeros, zeros, tf.zeros((len(agents), 1)))
+        self._update = tf.function(self._compute_update, jit_compile=True, autograph=False)
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """All that an update changes, by name."""
+        return {name: x.numpy() for name, x in self.state._asdict().items()}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Takes up a `snapshot`. Raises CheckpointError where it is not one of such agents."""
+        self.state = State(
+            *(
+                tf.constant(field(arrays, name, np.float32, x.shape))
+                for name, x in self.state._asdict().items()
+            )
+        )
+
+    def act_greedily(self, agent: int, observation: NDArray[Any]) -> int:
+        """The action that one agent's policy likes best for one encoded observation."""
+        weights = self.state.averaged.numpy()[agent : agent + 1]
+        network = self.architecture.unpack(weights)["actor"]
+        logits = forward(network, observation[None, None], self.architecture.convolutions)
+        return int(logits.argmax())
+
+    def value_scale(self, agent: int) -> float:
+        return self.hyperparameters[agent].value_scale
+
+    def update(
+        self, rollout: Rollout, remaining: NDArray[np.float64], active: NDArray[np.bool_]
+    ) -> Update:
+        """Learns from one rollout; the arguments are those of `Rule.update`."""
+        self.state, update = self._update(
+            self.state, rollout, tf.constant(remaining, tf.float32), tf.constant(active)
+        )
+        return update
+
+    def _compute_update(self, *inputs: Any) -> tuple[State, Update]:
+        return self.rule.update(self.settings, *inputs)

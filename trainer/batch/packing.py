@@ -1,0 +1,264 @@
+"""Several runs learn as one: their agents are the rows of programs that fit all, side by side.
+
+Agents may differ in every number but the shapes, and in width and batch size below a common one:
+narrow networks are padded with neurons that weigh nothing, for those stay so under gradients, and
+rollouts end one by one. Between two calls each run holds its own state, as if it were alone.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from trainer.agents.random_streams import Purpose
+from trainer.agents.update import METRICS, State, settings
+from trainer.batch.program_shapes import ROWS, Shape, collector_of, common_shape, places, tiles
+from trainer.rollouts.simulation import CartPoleState, Tape
+from trainer.run.state import Run
+from trainer.training.fused_rounds import Rounds, Schedule
+from trainer.training.learners import Learned
+
+EPISODES = 20  # that each row plays in one call
+# What one call has random numbers for: environment steps of an agent, or rounds of whole episodes,
+# most of whose steps are not taken.
+TAPE_STEPS, TAPE_ROUNDS = 8192, 16
+
+T = TypeVar("T")
+
+
+class Learning:
+    """A run's numbers while its agents learn, for the rows that they are to be read from."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.collector = run, collector_of(run)
+        self.state = State(*map(np.array, run.agents.state))
+        self.environments = CartPoleState(*map(np.array, self.collector.state))
+        agents, steps = run.progress.size, run.progress.steps.copy()
+        metrics = np.zeros((agents, len(METRICS)), np.float32)
+        self.learned = Learned(steps, metrics, np.ones(agents, bool))
+        self.taken = np.zeros(agents, np.int64)
+
+    def hand_back(self) -> None:
+        """The run is as far as its rows have come."""
+        self.run.agents.state = State(*map(tf.constant, self.state))
+        self.collector.state = CartPoleState(*map(tf.constant, self.environments))
+        self.collector.collected += self.taken
+        self.run.progress.advance(self.learned)
+
+
+class Block(NamedTuple):
+    """Episodes of one agent: as many as a row plays, or fewer."""
+
+    run: Run
+    agent: int
+    resets: NDArray[np.float32]  # [episodes, 4]
+    uniforms: NDArray[np.float32] | None  # [max_episode_steps, episodes]; None: it acts greedily
+    returns: NDArray[np.float64]  # [episodes], where they go
+
+
+class Compiled:
+    """A program, compiled by the first thread that calls it, for which others wait."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = tf.function(function, jit_compile=True, autograph=False)
+        self._ready, self._compiling = False, threading.Lock()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a call would wait for another thread."""
+        return not self._ready and self._compiling.locked()
+
+    def __call__(self, *inputs: Any) -> Any:
+        if self._ready:
+            return self._function(*inputs)
+        with self._compiling:
+            found = self._function(*inputs)
+            self._ready = True
+            return found
+
+
+class Stack:
+    """Keeps compiled programs, so that runs which come later find them ready.
+
+    Several threads may call it, each for runs of its own.
+    """
+
+    def __init__(self) -> None:
+        self._programs: dict[tuple[str, Shape], Compiled] = {}
+        self._adding = threading.Lock()
+
+    def learn(self, runs: Sequence[Run]) -> None:
+        """Takes each run some way towards its next evaluation. All must be `stackable`."""
+        parts = [Learning(run) for run in runs]
+        rows = [(part, agent) for part in parts for agent in agents_in(part.run.progress.learning)]
+        # Agents of a call wait for the one whose rollouts are longest.
+        rows.sort(key=lambda row: row[0].collector.simulation.steps)
+        tiled = tiles(rows, lambda row: common_shape(row[0].run))
+        self._call("learn", lambda shape: shape.program.rounds, learn_rows, tiled)
+        for part in parts:
+            part.hand_back()
+
+    def validate(self, runs: Sequence[Run]) -> list[NDArray[np.float64]]:
+        """Returns `[P, episodes]` of each run's policies as they stand, at its next evaluation.
+
+        NaN for those that have been scored as they stand.
+        """
+        found, blocks = [], list[Block]()
+        for run in runs:
+            progress = run.progress
+            resets, _ = collector_of(run).draw_episodes(
+                progress.plan.validation_episodes,
+                Purpose.VALIDATION,
+                len(progress.evaluations),
+                greedy=True,
+            )
+            returns = np.full(resets.shape[:2], np.nan)
+            blocks += blocks_of(run, progress.to_score, resets, None, returns)
+            found.append(returns)
+        self._play(blocks)
+        return found
+
+    def score(
+        self, runs: Sequence[Run]
+    ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+        """What `Run.returns` of each would be: all greedy ones, all sampled ones."""
+        return self.returns(runs, greedy=True), self.returns(runs, greedy=False)
+
+    def returns(self, runs: Sequence[Run], *, greedy: bool) -> list[NDArray[np.float64]]:
+        """The same, of one kind."""
+        found, blocks = [], list[Block]()
+        for run in runs:
+            resets, uniforms = collector_of(run).draw_episodes(
+                run.command.options.evaluation_episodes, Purpose.FINAL, 0, greedy=greedy
+            )
+            returns, drawn = np.zeros(resets.shape[:2]), None if greedy else uniforms
+            everybody = np.ones(run.progress.size, bool)
+            blocks += blocks_of(run, everybody, resets, drawn, returns)
+            found.append(returns)
+        self._play(blocks)
+        return found
+
+    def _play(self, blocks: Sequence[Block]) -> None:
+        """Fills in the blocks' returns."""
+        tiled = tiles(
+            blocks, lambda block: common_shape(block.run)._replace(steps=None, num_envs=1)
+        )
+        self._call("play", lambda shape: shape.program.simulation.play, play_rows, tiled)
+
+    def _call(
+        self,
+        what: str,
+        function: Callable[[Shape], Callable[..., Any]],
+        on_rows: Callable[[Shape, Compiled, list[T]], None],
+        tiled: list[tuple[Shape, list[T]]],
+    ) -> None:
+        """Calls programs for all tiles; what another thread is compiling comes last."""
+        left = [(shape, self._compiled(what, shape, function), rows) for shape, rows in tiled]
+        while left:
+            chosen = next((index for index, each in enumerate(left) if not each[1].waits), 0)
+            on_rows(*left.pop(chosen))
+
+    def _compiled(
+        self, what: str, shape: Shape, function: Callable[[Shape], Callable[..., Any]]
+    ) -> Compiled:
+        with self._adding:
+            if (what, shape) not in self._programs:
+                self._programs[what, shape] = Compiled(function(shape))
+            return self._programs[what, shape]
+
+
+def learn_rows(shape: Shape, program: Compiled, rows: Sequence[tuple[Learning, int]]) -> None:
+    """Takes at most `ROWS` agents some way towards their next evaluations."""
+    state = [np.zeros((ROWS, shape.architecture.size), np.float32) for _ in range(4)]
+    state.append(np.zeros((ROWS, 1), np.float32))
+    physics = np.zeros((ROWS, shape.num_envs, 4))
+    elapsed = np.zeros((ROWS, shape.num_envs), np.int32)
+    hyperparameters = [rows[0][0].run.agents.hyperparameters[0]] * ROWS
+    steps, until, totals = (np.ones(ROWS, np.int64) for _ in range(3))
+    training, lengths = np.zeros(ROWS, bool), np.ones(ROWS, np.int32)
+    whole = shape.program.simulation.steps
+    most = max(1, TAPE_STEPS // shape.num_envs // whole) if shape.steps else TAPE_ROUNDS
+    length = most * whole
+    tape = Tape(
+        np.zeros((ROWS, length, shape.num_envs), np.float32),
+        np.zeros((ROWS, length if shape.steps else most, shape.num_envs, 4), np.float32),
+    )
+    for row, (part, agent) in enumerate(rows):
+        progress, where = part.run.progress, places(part.run, shape)
+        for ours, theirs in zip(state, part.state, strict=True):
+            ours[row, where if len(theirs[agent]) > 1 else slice(1)] = theirs[agent]
+        physics[row], elapsed[row] = (x[agent] for x in part.environments)
+        hyperparameters[row] = part.run.agents.hyperparameters[agent]
+        steps[row], training[row] = progress.steps[agent], True
+        until[row], totals[row] = progress.next_evaluation, progress.plan.total_steps
+        lengths[row] = own = part.collector.simulation.steps
+        rollouts = length // own
+        if shape.steps:
+            left = math.ceil((until[row] - steps[row]) / (own * shape.num_envs))
+            rollouts = min(rollouts, left)
+        part.collector.fill_row(Tape(tape.acting[row], tape.resets[row]), agent, rollouts)
+    after: Rounds = program(
+        settings(hyperparameters),
+        Rounds.begin(
+            State(*map(tf.constant, state)),
+            CartPoleState(tf.constant(physics), tf.constant(elapsed)),
+            steps,
+        ),
+        Tape(*map(tf.constant, tape)),
+        Schedule(*map(tf.constant, (training, until, totals, lengths))),
+    )
+    state = [x.numpy() for x in after.agents]
+    learned = [x.numpy() for x in (after.steps, after.metrics, after.finite)]
+    environments, taken = [x.numpy() for x in after.environments], after.taken.numpy()
+    for row, (part, agent) in enumerate(rows):
+        where = places(part.run, shape)
+        for theirs, ours in zip(part.state, state, strict=True):
+            theirs[agent] = ours[row, where if len(theirs[agent]) > 1 else slice(1)]
+        for theirs, ours in zip(
+            (*part.environments, *part.learned), (*environments, *learned), strict=True
+        ):
+            theirs[agent] = ours[row]
+        part.taken[agent] = taken[row]
+
+
+def play_rows(shape: Shape, program: Compiled, blocks: Sequence[Block]) -> None:
+    """Plays at most `ROWS` blocks, and fills in their returns."""
+    weights = np.zeros((ROWS, shape.architecture.size), np.float32)
+    resets = np.zeros((ROWS, EPISODES, 4), np.float32)
+    uniforms = np.zeros((ROWS, shape.task.max_episode_steps, EPISODES), np.float32)
+    sampled = np.zeros(ROWS, bool)
+    for row, block in enumerate(blocks):
+        episodes = len(block.resets)
+        averaged = block.run.agents.state.averaged[block.agent].numpy()
+        weights[row, places(block.run, shape)] = averaged
+        resets[row, :episodes] = block.resets
+        if block.uniforms is not None:
+            sampled[row], uniforms[row, :, :episodes] = True, block.uniforms
+    found = program(*map(tf.constant, (weights, resets, uniforms, sampled))).numpy()
+    for row, block in enumerate(blocks):
+        block.returns[:] = found[row, : len(block.returns)]
+
+
+def blocks_of(
+    run: Run,
+    agents: NDArray[np.bool_],
+    resets: NDArray[np.float32],
+    uniforms: NDArray[np.float32] | None,
+    returns: NDArray[np.float64],
+) -> Iterator[Block]:
+    """The episodes `[P, episodes, ...]` of those `agents` of a run, cut into blocks."""
+    for agent in agents_in(agents):
+        for start in range(0, resets.shape[1], EPISODES):
+            part = slice(start, start + EPISODES)
+            drawn = None if uniforms is None else uniforms[agent, :, part]
+            yield Block(run, agent, resets[agent, part], drawn, returns[agent, part])
+
+
+def agents_in(chosen: NDArray[np.bool_]) -> list[int]:
+    return np.flatnonzero(chosen).tolist()

@@ -1,0 +1,1 @@
+"""What a run is told and leaves, for both packages: settings, flags, files. Never TensorFlow."""

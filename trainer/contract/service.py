@@ -1,0 +1,75 @@
+"""What a training service says of a run through environment variables."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from trainer.contract.job_files import CHECKPOINT, EVENTS, SAVED_MODEL, is_inside
+
+# Vertex' directories, and what belongs there: a served model's files lie in its folder itself.
+DIRECTORIES = {
+    "AIP_MODEL_DIR": (SAVED_MODEL, ""),
+    "AIP_CHECKPOINT_DIR": (CHECKPOINT, CHECKPOINT),
+    "AIP_TENSORBOARD_LOG_DIR": (EVENTS, EVENTS),
+}
+
+
+class Service(NamedTuple):
+    """A service's wishes; each is None, or empty, where there is none."""
+
+    trial: str | None
+    metric_tag: str | None  # the one that it waits for
+    job_dir: str | None  # what Vertex' directories have in common
+    places: Mapping[str, str]  # artefact -> its path in `job_dir`
+
+
+def service(environment: Mapping[str, str]) -> Service:
+    """Reads the variables of AI Platform and Vertex.
+
+    Raises:
+        ValueError: Vertex' directories are none, or do not lie side by side.
+    """
+    trial = environment.get("CLOUD_ML_TRIAL_ID") or _trial_of(environment.get("TF_CONFIG", ""))
+    tag = environment.get("CLOUD_ML_HP_METRIC_TAG") or None
+    return Service(trial, tag, *_directories(environment))
+
+
+def _trial_of(tf_config: str) -> str | None:
+    """`task.trial` of TF_CONFIG."""
+    try:
+        trial = json.loads(tf_config)["task"]["trial"]
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return None
+    return str(trial) if isinstance(trial, str | int) and str(trial) else None
+
+
+def _directories(environment: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
+    """The folder that holds all of Vertex' directories, and what lies where in it.
+
+    They are `<base>/<trial>/model/`, `.../checkpoints/` and `.../logs/`.
+    """
+    given = {
+        name: path
+        for name in DIRECTORIES
+        if (path := environment.get(name, "").strip().rstrip("/"))
+    }
+    if not given:
+        return None, {}
+    parents = {posixpath.dirname(path) for path in given.values()}
+    # By name: what lies in a place of its own can be replaced, and nothing else with it.
+    names = {posixpath.basename(path) for path in given.values()}
+    apart = len(names) == len(given) and all(map(is_inside, names))
+    if len(parents) > 1 or not apart or any(parent.endswith(":") for parent in parents):
+        raise ValueError(
+            f"{', '.join(DIRECTORIES)} must lie side by side in one folder, but got "
+            f"{', '.join(f'{name}={path}' for name, path in given.items())}; or give --job-dir."
+        )
+    places = {
+        artefact: posixpath.join(posixpath.basename(given[name]), file).rstrip("/")
+        for name, (artefact, file) in DIRECTORIES.items()
+        if name in given
+    }
+    return parents.pop() or ".", places

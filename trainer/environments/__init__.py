@@ -1,0 +1,1 @@
+"""What an environment is, and the compiled tasks. Imports nothing above storage."""

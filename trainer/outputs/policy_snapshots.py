@@ -1,0 +1,131 @@
+"""How each agent's policy was on its way: a few of the policies that were evaluated.
+
+Which agent is saved is known at the end only, and agents stop one by one; so all are kept, in
+bounded memory: every evaluation, then every second, then every fourth, as they grow in number.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.agents.networks import Architecture
+from trainer.storage.checkpoint import Arrays, field
+
+KEPT = 6  # evaluations of an agent, at most; the checkpoint holds them all
+
+
+class Milestone(NamedTuple):
+    """A policy at some time of its training."""
+
+    label: str
+    steps: int
+    score: float | None  # in validation, if it was in any
+    layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]]  # kernels and biases
+
+
+class Milestones:
+    """Fresh agents' policies, and some of those that they become.
+
+    Slots are filled by an agent as long as it trains. All who do are at the same evaluation, so
+    what is kept of an agent does not depend on who else is in the stack.
+    """
+
+    def __init__(self, architecture: Architecture, weights: NDArray[np.float32]) -> None:
+        """`weights` `[P, size]` are those before training. Nothing is kept of policies of images.
+
+        Convolutions are large, and not what a reader of numbers is after.
+        """
+        actor = sum((i + 1) * o for i, o in architecture.layers["actor"])
+        self.architecture = architecture
+        self.size = 0 if architecture.convolutions else actor  # an agent's row begins with it
+        self._start = weights[:, : self.size].copy()
+        agents = len(weights)
+        self._weights: NDArray[Any] = np.zeros(
+            (0, agents, self.size), np.float32
+        )  # [slots, P, ...]
+        self._steps: NDArray[Any] = np.zeros((0, agents), np.int64)
+        self._scores: NDArray[Any] = np.zeros((0, agents))
+
+    def keep(
+        self,
+        evaluations: int,
+        agents: NDArray[np.bool_],
+        steps: NDArray[np.int64],
+        scores: NDArray[np.float64],
+        weights: NDArray[np.float32],
+    ) -> None:
+        """Takes in evaluation number `evaluations` of those `agents` `[P]` that still train."""
+        interval = 1
+        while evaluations // interval > KEPT:
+            interval *= 2
+        if evaluations == interval // 2 * (KEPT + 1):  # the first one too many: every other goes
+            for array in (self._weights, self._steps, self._scores):
+                array[: KEPT // 2, agents] = array[1::2, agents]
+                array[KEPT // 2 :, agents] = 0
+        if evaluations % interval:
+            return
+        slot = evaluations // interval - 1
+        if slot == len(self._steps):
+            self._weights = _with_a_slot(self._weights)
+            self._steps = _with_a_slot(self._steps)
+            self._scores = _with_a_slot(self._scores)
+        self._weights[slot, agents] = weights[agents, : self.size]
+        self._steps[slot, agents] = steps[agents]
+        self._scores[slot, agents] = scores[agents]
+
+    def of(
+        self, agent: int, steps: int, score: float | None, weights: NDArray[np.float32]
+    ) -> list[Milestone]:
+        """An agent's policy at the start, about half way, and at the end; none of images.
+
+        `steps`, `score` and `weights` `[P, size]` are those at the end. The middle is what was kept
+        nearest to half of the steps, the earlier of two; without any before the end there is none.
+        """
+        if not self.size:
+            return []
+        between = np.flatnonzero((self._steps[:, agent] > 0) & (self._steps[:, agent] < steps))
+        found = [Milestone("start", 0, None, self._layers(self._start[agent]))]
+        if len(between):
+            slot = min(between, key=lambda slot: abs(2 * int(self._steps[slot, agent]) - steps))
+            middle = float(self._scores[slot, agent])
+            found.append(
+                Milestone(
+                    "middle",
+                    int(self._steps[slot, agent]),
+                    middle if math.isfinite(middle) else None,
+                    self._layers(self._weights[slot, agent]),
+                )
+            )
+        found.append(Milestone("end", steps, score, self._layers(weights[agent, : self.size])))
+        return found
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """All that training has added, by name."""
+        arrays = {"weights": self._weights, "steps": self._steps, "scores": self._scores}
+        return {name: array.copy() for name, array in arrays.items()}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Takes up a `snapshot`. Raises CheckpointError where it is not one of such agents."""
+        agents = len(self._start)
+        steps = field(arrays, "steps", np.int64, (None, agents))
+        slots = len(steps)
+        weights = field(arrays, "weights", np.float32, (slots, agents, self.size))
+        scores = field(arrays, "scores", np.float64, (slots, agents))
+        self._weights, self._steps, self._scores = weights.copy(), steps.copy(), scores.copy()
+
+    def _layers(
+        self, row: NDArray[np.float32]
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        layers = []
+        for inputs, outputs in self.architecture.layers["actor"]:
+            kernel, bias, row = np.split(row, [inputs * outputs, (inputs + 1) * outputs])
+            layers.append((kernel.reshape(inputs, outputs), bias))
+        return layers
+
+
+def _with_a_slot(array: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([array, np.zeros((1, *array.shape[1:]), array.dtype)])

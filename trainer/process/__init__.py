@@ -1,0 +1,1 @@
+"""What belongs to the whole process: console, signals, environment variables. Imports nothing."""

@@ -1,0 +1,173 @@
+"""All that a run is made of, built from its command, and its way into a checkpoint and back."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.agents.algorithms import ALGORITHMS
+from trainer.agents.networks import Architecture
+from trainer.agents.population import Agents
+from trainer.agents.random_streams import Purpose, Streams
+from trainer.contract import provenance
+from trainer.contract.job_files import CHECKPOINT, JobDir
+from trainer.contract.settings import Batching, Command
+from trainer.environments.cartpole import VERSIONS
+from trainer.environments.spec import Environment
+from trainer.outputs.metrics import Report
+from trainer.outputs.policy_snapshots import Milestone, Milestones
+from trainer.rollouts.collector import Collector
+from trainer.rollouts.compiled_collector import CompiledCollector
+from trainer.rollouts.gymnasium_collector import GymnasiumCollector
+from trainer.storage.checkpoint import Checkpoint, CheckpointError, prefixed, without_prefix, write
+from trainer.training.learners import CompiledLearner, Learner, SteppedLearner
+from trainer.training.loop import Evaluation, Plan, Progress, train
+
+log = logging.getLogger("trainer")
+
+
+class Run:
+    """Fresh agents, their environments, and how far they are."""
+
+    def __init__(self, command: Command, environment: Environment, goal: float | None) -> None:
+        """`goal` is the score that counts as solved, if any does.
+
+        Raises:
+            ValueError: the networks cannot be built for such observations.
+        """
+        options = command.options
+        self.command, self.environment = command, environment
+        self.streams = Streams([(options.seed, agent) for agent in range(options.seeds)])
+        self.agents = make_agents(command, environment, self.streams)
+        self.collector = make_collector(
+            command, environment, self.agents.architecture, self.streams
+        )
+        self.learner = make_learner(self.agents, self.collector, options.total_steps)
+        self.progress = Progress(make_plan(command, goal), options.seeds)
+        initial = self.agents.state.averaged.numpy()
+        self.milestones = Milestones(self.agents.architecture, initial)
+        self.restarts = 0
+        self._versions = provenance.versions()
+
+    def train(
+        self,
+        on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+        on_round: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Trains until every agent has stopped; `on_round` is called where a run can be saved."""
+
+        def evaluated(evaluation: Evaluation) -> None:
+            self.keep(evaluation)
+            on_evaluation(evaluation)
+
+        train(self.agents, self.collector, self.learner, self.progress, evaluated, on_round)
+
+    def keep(self, evaluation: Evaluation) -> None:
+        """Remembers the policies as they were at an evaluation, or some of them."""
+        count, weights = len(self.progress.evaluations), self.agents.state.averaged.numpy()
+        self.milestones.keep(
+            count, evaluation.training, self.progress.steps, evaluation.scores, weights
+        )
+
+    def policy(self, agent: int) -> list[Milestone]:
+        """An agent's policy at the start, half way and as it stands."""
+        steps, score = int(self.progress.steps[agent]), self.progress.score_of(agent)
+        return self.milestones.of(agent, steps, score, self.agents.state.averaged.numpy())
+
+    def returns(self, *, greedy: bool) -> NDArray[np.float64]:
+        """Returns `[P, episodes]` of the policies as they stand, over fresh episodes."""
+        episodes = self.command.options.evaluation_episodes
+        weights = self.agents.state.averaged
+        return self.collector.play(weights, episodes, Purpose.FINAL, 0, greedy=greedy)
+
+    def save(self, job_dir: JobDir, reports: list[Report]) -> None:
+        """Writes the checkpoint, between two rounds. Raises OSError."""
+        arrays = {
+            **prefixed("agents", self.agents.snapshot()),
+            **prefixed("collector", self.collector.snapshot()),
+            **prefixed("progress", self.progress.snapshot()),
+            **prefixed("milestones", self.milestones.snapshot()),
+        }
+        header = {
+            "settings": self.command.values,
+            "versions": self._versions,
+            "restarts": self.restarts,
+            # The final one is told anew, by whichever process gets as far.
+            "reports": [report._asdict() for report in reports if not report.final],
+        }
+        job_dir.write(CHECKPOINT, lambda path: write(path, Checkpoint(header, arrays)))
+
+    def restore(self, checkpoint: Checkpoint) -> list[Report]:
+        """Goes back to where the checkpoint was saved; the reports that were out by then.
+
+        Raises:
+            CheckpointError: it is not one of this run.
+        """
+        header, arrays = checkpoint
+        try:
+            json.dumps(header["reports"], allow_nan=False)
+            reports = [Report(**report) for report in header["reports"]]
+            restarts = int(header["restarts"]) + 1
+            before = dict(header["versions"])
+            if not all(report.is_sound() for report in reports):
+                raise TypeError
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise CheckpointError("its header lacks what a checkpoint says") from error
+        self.agents.restore(without_prefix("agents", arrays))
+        self.collector.restore(without_prefix("collector", arrays))
+        self.progress.restore(without_prefix("progress", arrays))
+        self.milestones.restore(without_prefix("milestones", arrays))
+        self.restarts = restarts
+        now = self._versions
+        if different := [name for name in sorted(now) if before.get(name) != now[name]]:
+            log.warning(
+                "The checkpoint was made with other versions of %s: the run goes on, though not"
+                " bit for bit as it would have.",
+                ", ".join(f"{name} ({before.get(name)}, now {now[name]})" for name in different),
+            )
+        return reports
+
+
+def make_plan(command: Command, goal: float | None) -> Plan:
+    options = command.options
+    return Plan(
+        options.total_steps,
+        options.evaluation_every,
+        options.validation_episodes,
+        goal,
+        None if options.stop_at_score == "none" else options.stop_after,
+    )
+
+
+def make_agents(command: Command, environment: Environment, streams: Streams) -> Agents:
+    algorithm, hyperparameters = command.options.algorithm, command.hyperparameters
+    architecture = Architecture(
+        environment.observation_shape,
+        environment.num_actions,
+        hyperparameters.hidden_neurons,
+        critic=ALGORITHMS[algorithm].critic,
+    )
+    return Agents(algorithm, architecture, [hyperparameters] * streams.num_agents, streams)
+
+
+def make_collector(
+    command: Command, environment: Environment, architecture: Architecture, streams: Streams
+) -> Collector:
+    batching = Batching(command.hyperparameters, command.options.algorithm)
+    if command.options.collector == "gymnasium" or environment.id not in VERSIONS:
+        return GymnasiumCollector(
+            environment, architecture, batching.num_envs, batching.steps, streams
+        )
+    return CompiledCollector(
+        VERSIONS[environment.id], architecture, batching.num_envs, batching.steps, streams
+    )
+
+
+def make_learner(agents: Agents, collector: Collector, total_steps: int) -> Learner:
+    if isinstance(collector, CompiledCollector):
+        return CompiledLearner(agents, collector, total_steps)
+    return SteppedLearner(agents, collector, total_steps)

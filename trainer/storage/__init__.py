@@ -1,0 +1,1 @@
+"""Files and objects: Google Cloud Storage, locks, atomic writes, checkpoints. Never TensorFlow."""

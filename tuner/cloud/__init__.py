@@ -1,0 +1,1 @@
+"""Google's services: buckets, jobs, their JSON. Imports search and below."""

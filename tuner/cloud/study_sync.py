@@ -1,0 +1,224 @@
+"""A study in a bucket: it works in a folder whose files follow, and looks for its trials there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from optuna.exceptions import StorageInternalError
+
+from tuner.cloud.claim import HEARTBEAT, Claim
+from tuner.execution import whole
+from tuner.execution.bucket import BucketError, Folder, Unreachable
+from tuner.execution.trial_command import Task
+from tuner.search import journal, objective
+from tuner.search.journal import EARLIER, of_an_earlier_version
+from tuner.search.objective import Scores
+
+SCORE = "mean_score"  # what the trainer's own records call its metric
+_METRICS, _MANIFEST, _SETTINGS = "metrics.jsonl", "manifest.json", "hyperparameters.json"
+_SEEN = ".bucket.json"  # which objects the local files are copies of
+_LAST_WORDS = 120.0  # seconds that an upload is tried for where nothing can go on without it
+
+
+class RemoteStudy:
+    """A folder whose files are kept in a bucket too. Whoever uses it holds the folder's lock."""
+
+    def __init__(
+        self, remote: Folder, local: Path, files: tuple[str, ...], say: Callable[[str], None]
+    ) -> None:
+        self._remote, self._local, self._files, self._say = remote, local, files, say
+        self._claim = Claim(remote, local)
+        self._there: dict[str, bytes] = {}  # what lies in the bucket, as far as it is known
+        self._turn = threading.Lock()
+        self._over = threading.Event()
+        self._fatal: BucketError | None = None
+        self._notes: list[str] = []  # what the thread has to say
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Claims the study, brings its files, and lets changes follow into the bucket.
+
+        Raises:
+            BucketError: another tuner has it, or the bucket refuses or does not answer.
+        """
+        self._remote.list()
+        self._claim.take()
+        self._bring()
+        self._thread.start()
+        try:
+            yield
+        except Unreachable as error:  # tried for long enough
+            self._stop()
+            raise self._kept(error) from error
+        except BaseException as ended:
+            try:
+                self._end()
+            except BucketError as error:
+                if error is not ended:
+                    self._say(f"{error} All is kept in {self._local}.")
+            raise
+        try:
+            self._end()
+        except BucketError as error:
+            raise self._kept(error) from error
+
+    def check(self) -> None:
+        """Hands over what the thread has to say. Raises BucketError where the study is lost."""
+        while self._notes:
+            self._say(self._notes.pop(0))
+        if self._fatal is not None:
+            raise self._fatal
+
+    def push(self) -> None:
+        """Uploads every file that has changed. Raises BucketError."""
+        with self._turn:
+            self._push(_LAST_WORDS)
+
+    def prepare(self, task: Task, metric_file: Path, tag: str) -> None:
+        """Before a trial starts: the bucket knows of it, and this machine what it has reported.
+
+        A trial that ended on another machine is not trained again, and so reports nothing again.
+        """
+        self.push()
+        if not metric_file.exists():
+            found = self._read(task.job_dir, _METRICS)
+            if found is not None:
+                task.job_dir.mkdir(parents=True, exist_ok=True)
+                whole.write(metric_file, as_reports(found, tag, task.trial))
+
+    def read_scores(self, job_dir: Path, reported: float | None) -> Scores:
+        """What a finished trial's manifest says, brought from the bucket with what else counts."""
+        for name in (_SETTINGS, _METRICS, _MANIFEST):
+            found = self._read(job_dir, name)
+            if found is not None:
+                whole.write(job_dir / name, found)
+        return objective.read_scores(job_dir, reported)
+
+    def _push(self, patience: float) -> None:
+        for name in self._files:
+            content = _content(self._local / name)
+            if content is None:
+                continue
+            if self._there.get(name) == content:
+                continue
+            if _is_journal(name) and not self._goes_on(name, content):
+                raise BucketError(
+                    f"{self._local / name} must go on from what {self._remote.address} has, but"
+                    f" does not. Remove {self._local} to go on from there."
+                )
+            self._remote.write(name, content, patience)
+            self._there[name] = content
+            self._remember()
+
+    def _goes_on(self, name: str, content: bytes) -> bool:
+        """Nothing takes the place of a study but the same study, gone on with."""
+        if name in self._there:
+            return content.startswith(self._there[name])
+        try:
+            journal.read(content)
+        except StorageInternalError:
+            return False
+        return True
+
+    def _read(self, job_dir: Path, name: str) -> bytes | None:
+        return self._remote.read(f"{job_dir.relative_to(self._local).as_posix()}/{name}")
+
+    def _bring(self) -> None:
+        """Downloads what others have written since this folder was last in step with the bucket."""
+        seen = self._seen()
+        if EARLIER in self._remote.generations:
+            raise BucketError(of_an_earlier_version(self._remote.address))
+        for name in self._files:
+            there = self._remote.generations.get(name)
+            if there is None:
+                if name in seen:
+                    raise BucketError(
+                        f"{self._remote.address} must hold {name} as it did, but does not. Remove"
+                        f" {self._local} to begin anew."
+                    )
+            elif seen.get(name) != there or _is_journal(name):
+                content = self._remote.read(name)
+                if content is None:
+                    continue
+                self._there[name] = content
+                if seen.get(name) != there:
+                    whole.write(self._local / name, content)
+        self._remember()
+
+    def _seen(self) -> dict[str, int]:
+        try:
+            return dict(json.loads((self._local / _SEEN).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return {}
+
+    def _remember(self) -> None:
+        known = {n: g for n, g in self._remote.generations.items() if n in self._files}
+        whole.write(self._local / _SEEN, json.dumps(known).encode())
+
+    def _keep(self) -> None:
+        """The thread: signs of life, and whatever has changed."""
+        silent = False
+        while not self._over.wait(HEARTBEAT):
+            try:
+                # Never behind an upload, which may be tried for longer than a claim bears.
+                self._claim.renew()
+                if self._turn.acquire(blocking=False):
+                    try:
+                        self._push(HEARTBEAT)
+                    finally:
+                        self._turn.release()
+            except Unreachable as error:
+                if not silent:
+                    self._notes.append(f"{error} The study goes on; its files follow later.")
+                silent = True
+            except (BucketError, OSError) as error:
+                self._fatal = error if isinstance(error, BucketError) else BucketError(str(error))
+                return
+            else:
+                if silent:
+                    self._notes.append(f"{self._remote.address} has the study's files again.")
+                silent = False
+
+    def _kept(self, error: BucketError) -> BucketError:
+        return BucketError(f"{error} All is kept in {self._local}; the same command goes on.")
+
+    def _stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _end(self) -> None:
+        """The last upload, and the study is free for others."""
+        self._stop()
+        self.check()
+        self.push()
+        self._claim.release()
+
+
+def as_reports(metrics: bytes, tag: str, trial: int) -> bytes:
+    """A trial's metric file as it must have been, from the trainer's own record of its scores."""
+    lines, last = [], -1
+    for text in metrics.decode("utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+            found: Mapping[str, object] = json.loads(text)
+            score = float(str(found[SCORE]))
+            last = max(int(str(found["step"])), last + 1)  # services want steps to rise
+            report = {"global_step": str(last), tag: str(score), "trial": str(trial)}
+            lines.append(json.dumps(report) + "\n")
+    return "".join(lines).encode()
+
+
+def _content(path: Path) -> bytes | None:
+    """What is in a file, of a journal its whole lines; None where there is no file."""
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    return whole.lines(content) if _is_journal(path.name) else content
+
+
+def _is_journal(name: str) -> bool:
+    return name.endswith(".journal")

@@ -1,0 +1,1 @@
+"""The commands of `python -m tuner`: flags in, exit codes out. Imports everything below."""

@@ -1,0 +1,1 @@
+"""A study shared by several workers through a ledger. Imports search, execution and spec."""

@@ -1,0 +1,1 @@
+"""Trials as processes: started, watched, stopped. Imports spec."""

@@ -1,0 +1,147 @@
+"""Trials in containers: the cloud's own command in an image, ended with all that it has started.
+
+The engine's client passes SIGTERM on to the trainer, but a client that is killed leaves its
+container running. So each has a name made of its trial's folder, by which it can always be ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuner.execution.process_lock import GRACE
+
+DEFAULT_ENGINE = "docker"
+_ANSWER = 60.0  # seconds that the engine may take to answer
+_SERVICE = ("CLOUD_ML_", "TF_CONFIG")  # what a tuning service says to a trial
+_CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
+_STORAGE = ("GOOGLE_CLOUD_", "STORAGE_EMULATOR_HOST")
+
+
+class ContainerError(Exception):
+    """A container that cannot be started or ended; the message is a sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Containers:
+    """Where trials run: an engine that takes docker's arguments, and the image."""
+
+    engine: str
+    image: str
+    entrypoint: Sequence[str] = ()  # in place of the image's own
+    bucket: bool = False  # trials write to a bucket: they get the network, and who they are
+
+    def check(self, folder: Path) -> None:
+        """Raises ContainerError where no trial in the study's folder could be started."""
+        if shutil.which(self.engine) is None:
+            raise ContainerError(
+                f"--image must have a container engine, but there is no {self.engine}; set"
+                " CONTAINER_ENGINE to what you have."
+            )
+        if ":" in str(folder.absolute()):
+            raise ContainerError(
+                f"The folder of a study in containers must have no colon in its path, but is"
+                f" {folder.absolute()}. Take another."
+            )
+        asked = self._ask("image", "inspect", "--format", "{{.Id}}", self.image)
+        if asked.returncode:
+            raise ContainerError(
+                f"The engine must have the image {self.image}, but says: {_last_line(asked)}. Make"
+                " it with scripts/build_image.sh, or pull it."
+            )
+
+    def command(self, folder: Path, words: Sequence[str], service: Mapping[str, str]) -> list[str]:
+        """The command line of the client that runs a trial and ends as it ends.
+
+        Args:
+            folder: the trial's own; it has the same path inside.
+            words: the trial's command line.
+            service: the environment of a trial as a plain process.
+        """
+        path = str(folder.absolute())
+        names = (*_SERVICE, *_STORAGE) if self.bucket else _SERVICE
+        environment = {name: text for name, text in service.items() if name.startswith(names)}
+        mounts = [f"{path}:{path}"]
+        if self.bucket:  # what it works on stays there if it cannot be handed over
+            environment |= {"TMPDIR": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        key = _credentials(service) if self.bucket else None
+        if key is not None:
+            environment[_CREDENTIALS] = str(key)
+            mounts.append(f"{key}:{key}:ro")
+        command, *before = [*self.entrypoint] or [""]
+        return [
+            *(self.engine, "run", "--rm", "--name", name_of(folder)),
+            *("--label", f"a2c-cloud-trainer.trial={path}"),
+            *("--user", f"{os.getuid()}:{os.getgid()}"),
+            *("--network", "host" if self.bucket else "none"),
+            *(word for mount in mounts for word in ("--volume", mount)),
+            *(f"--env={name}={text}" for name, text in environment.items()),
+            *(("--entrypoint", command) if command else ()),
+            *(self.image, *before, *words),
+        ]
+
+    def kill(self, folder: Path) -> None:
+        """Ends a container at once, where it runs."""
+        self._ask("kill", name_of(folder))
+
+    def remove(self, folder: Path) -> None:
+        """Ends what an earlier client may have left, with a signal first, and takes it away.
+
+        Raises:
+            ContainerError: it is still there.
+        """
+        name = name_of(folder)
+        if not self._is_there(name):
+            return
+        self._ask("stop", "-t", f"{GRACE:.0f}", name, patience=_ANSWER + GRACE)
+        removed = self._ask("rm", "--force", name)
+        if self._is_there(name):
+            raise ContainerError(
+                f"{folder} must not be in use, but container {name} is there and cannot be removed:"
+                f" {_last_line(removed)}."
+            )
+
+    def _is_there(self, name: str) -> bool:
+        return self._ask("container", "inspect", "--format", "{{.Id}}", name).returncode == 0
+
+    def _ask(self, *words: str, patience: float = _ANSWER) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [self.engine, *words],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                timeout=patience,
+                start_new_session=True,  # the terminal's Ctrl-C is the tuner's to hear
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ContainerError(
+                f"{self.engine} must answer, but has not for {patience:.0f} s."
+            ) from error
+
+
+def name_of(folder: Path) -> str:
+    """The container's name: readable, and of this one folder on this machine."""
+    path = str(folder.absolute())
+    parts = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(Path(path).parts[-2:])).strip("-")
+    return f"trial-{parts[-40:].strip('-')}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+
+
+def _credentials(environment: Mapping[str, str]) -> Path | None:
+    """The file with which the user's own programs show who they are, if there is one."""
+    gcloud = environment.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud"
+    named = environment.get(_CREDENTIALS)
+    file = Path(named) if named else Path(gcloud) / "application_default_credentials.json"
+    return file.absolute() if file.is_file() else None
+
+
+def _last_line(asked: subprocess.CompletedProcess[str]) -> str:
+    lines = [line for line in asked.stderr.splitlines() if line.strip()]
+    return (lines[-1].strip() if lines else f"exit code {asked.returncode}").rstrip(".")

@@ -1,0 +1,70 @@
+"""One trial as a tuning service starts it: its command line and its environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuner.spec.study_spec import DISCRETE, INTEGER, Parameter
+
+_SERVICES = ("CLOUD_ML_", "AIP_", "TF_CONFIG", "CLUSTER_SPEC")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of the trainer."""
+
+    name: str  # as the user reads it: trial 3
+    trial: int  # from 1
+    job_dir: Path
+    words: tuple[str, ...]  # the command line, without the program
+    may_stop_early: bool = False
+
+
+def words(
+    args: Sequence[str],
+    job_dir: Path | str,
+    fixed: Mapping[str, object],
+    tuned: Mapping[str, str],
+    hostile: Sequence[Parameter] = (),
+) -> tuple[str, ...]:
+    """The study's `args` first, tuned flags last: of two, the trainer takes the last.
+
+    Args:
+        hostile: parameters that are sent as the worst of services has: in two words, whole numbers
+            as `32.0`.
+    """
+    ours = [f"--{name}={value}" for name, value in fixed.items()]
+    theirs: list[str] = []
+    as_floats = {parameter.name for parameter in hostile if parameter.type in (INTEGER, DISCRETE)}
+    for name, text in tuned.items():
+        if name in as_floats:
+            text = str(float(text))
+        theirs += [f"--{name}", text] if hostile else [f"--{name}={text}"]
+    return (*args, *ours, "--job-dir", str(job_dir), *theirs)
+
+
+def environment(
+    base: Mapping[str, str], *, trial: int, metric_file: Path, metric: str, job: str
+) -> dict[str, str]:
+    """`base` without what a service may have put there, and with what one puts there."""
+    config = {
+        "cluster": {},
+        "task": {"type": "master", "index": 0, "trial": str(trial)},
+        "job": {"job_name": job},
+        "environment": "cloud",
+    }
+    return outside_services(base) | {
+        "CLOUD_ML_TRIAL_ID": str(trial),
+        "CLOUD_ML_HP_METRIC_FILE": str(metric_file.absolute()),
+        "CLOUD_ML_HP_METRIC_TAG": metric,
+        "CLOUD_ML_JOB_ID": job,
+        "TF_CONFIG": json.dumps(config),
+    }
+
+
+def outside_services(base: Mapping[str, str]) -> dict[str, str]:
+    """`base` without what a service may have put there."""
+    return {name: value for name, value in base.items() if not name.startswith(_SERVICES)}

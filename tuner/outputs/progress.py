@@ -1,0 +1,97 @@
+"""What a study tells while it runs, line by line, and how its lines begin."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+
+from tuner.execution.trial import FAILED, INFEASIBLE, LOG, SUCCEEDED, Outcome, Trial
+from tuner.execution.trial_command import Task
+from tuner.search import estimates
+from tuner.search.objective import Scores
+from tuner.search.trial_record import Record
+from tuner.spec.diagnostics import several, shown
+
+_WIDTH = 9  # of the words that lines begin with
+
+
+def begun(word: str, text: str) -> str:
+    """A line about one thing, under others of the same kind."""
+    return f"{word:<{_WIDTH}}{text}".rstrip()
+
+
+def trial_line(record: Record, flags: Sequence[str], is_best: bool) -> str:
+    """A trial that has ended, in one line."""
+    end = record.state
+    if record.reason:
+        end += f" ({record.reason})"
+    elif record.value is not None:
+        end = f"{record.value:.5g}"
+        if record.scores.scores:
+            low, high = estimates.interval(record.scores.scores)
+            end += f" [{low:.5g}, {high:.5g}]"
+    star = ", best so far" if is_best else ""
+    return f"trial {record.number}: {end} after {record.seconds:.0f} s{star}: {shown_flags(flags)}"
+
+
+def part_line(task: Task, outcome: Outcome, scores: Scores) -> str:
+    """A part of confirm or test that has ended, in one line."""
+    end = outcome.state
+    if outcome.state == SUCCEEDED:
+        values = scores.scores or (scores.reported or 0.0,)
+        low, high = estimates.interval(values)
+        mean = float(estimates.interquartile_mean(values))
+        end = f"{mean:.5g} [{low:.5g}, {high:.5g}]"
+    return f"{task.name}: {end} after {outcome.seconds:.0f} s"
+
+
+def last_words(task: Task, outcome: Outcome) -> list[str]:
+    """Those of a run that failed, and where the others stand."""
+    if outcome.state not in (FAILED, INFEASIBLE):
+        return []
+    return [*(f"    {line}" for line in outcome.last_lines), f"    log: {task.job_dir / LOG}"]
+
+
+def refusal(task: Task, outcome: Outcome) -> str:
+    """The trainer's own sentence about its command."""
+    said = outcome.last_lines[-1] if outcome.last_lines else "it said nothing"
+    return f"The trainer refuses the command of {task.name}: {said} (log: {task.job_dir / LOG})"
+
+
+def shown_flags(flags: Sequence[str]) -> str:
+    """Flags with numbers in short, for reading, not for pasting."""
+    words = []
+    for flag in flags:
+        name, _, value = flag.removeprefix("--").partition("=")
+        try:
+            value = f"{float(value):.4g}"
+        except ValueError:
+            value = shown(value)
+        words.append(f"{name} {value}")
+    return ", ".join(words)
+
+
+def table(
+    running: Sequence[Trial],
+    records: Sequence[Record],
+    best: Record | None,
+    max_trials: int,
+    parallel: int,
+) -> list[str]:
+    """The running trials, the best so far, and about how much time is left."""
+    lines = [""]
+    for trial in running:
+        last = trial.measurements[-1:]
+        news = "".join(f"  {value:.5g} at {step:,} steps" for step, value in last)
+        seconds = time.monotonic() - trial.started
+        lines.append(f"{trial.task.name}  {seconds:.0f} s{news}")
+    if best is not None:
+        lines.append(begun("best", f"trial {best.number}: {best.value:.5g}"))
+    seconds_each = [record.seconds for record in records if record.over]
+    left = max_trials - len(seconds_each)
+    if seconds_each and left > 0:
+        seconds = statistics.fmean(seconds_each) * left / parallel
+        text = f"{several(left, 'trial')}, about {seconds:.0f} s; then confirm and test"
+        lines.append(begun("left", text))
+    return lines

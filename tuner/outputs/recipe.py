@@ -1,0 +1,194 @@
+"""What it takes to run a winner again and to know that it is the same: a part of best.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner.execution import trial_command
+from tuner.search import curves
+from tuner.spec.diagnostics import shown
+from tuner.spec.trainer_flags import given, trainer_flags
+
+SETTINGS, MANIFEST = "hyperparameters.json", "manifest.json"
+OURS = ("seed", "seeds")  # flags that stand for themselves
+
+
+class NotARecipe(ValueError):
+    """A file that is no best.json; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A winner's run in the test."""
+
+    metric: str
+    seed: int
+    seeds: int
+    others: Mapping[str, Any]  # flags that neither the search nor the study's args set
+    args: tuple[str, ...]  # the study's
+    flags: tuple[str, ...]  # the winner's
+    curve: str | None  # fingerprint
+    where: Mapping[str, str]  # versions and machine, in words
+    score: float  # interquartile mean
+    interval: tuple[float, float]
+    stacked: bool = False  # it learned beside others, whose sums are rounded otherwise than alone
+
+    def words(self, job_dir: Path) -> tuple[str, ...]:
+        """The command line; of two flags the trainer takes the last."""
+        others = [f"--{name}={value}" for name, value in self.others.items()]
+        fixed = {"seed": self.seed, "seeds": self.seeds}
+        ours = trial_command.words([*others, *self.args], job_dir, fixed, {})
+        return (*ours, *self.flags)
+
+
+def record(
+    folder: Path, seeds: tuple[int, int], args: Sequence[str], flags: Sequence[str]
+) -> dict[str, Any]:
+    """What best.json keeps of the winner's run in a folder; each flag stands in it once.
+
+    Of a trainer that leaves neither settings nor metrics little is known, and null says so.
+    """
+    found, manifest = settings(folder), _content(folder / MANIFEST)
+    named = given((*args, *flags), trainer_flags())
+    all_of_it = found.get("settings")
+    every: dict[str, Any] = all_of_it if isinstance(all_of_it, dict) else {}
+    return {
+        "seed": seeds[0],
+        "seeds": seeds[1],
+        "other_flags": {
+            name: value for name, value in every.items() if name not in {*OURS, *named}
+        },
+        "stacked": manifest.get("stacked") is True,
+        "curve_sha256": curves.fingerprint(curves.read(folder)),
+        "versions": found.get("versions"),
+        "machine": found.get("machine"),
+        "git_commit": found.get("git_commit"),
+    }
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """A run's hyperparameters.json; empty where there is none, or a damaged one."""
+    return _content(folder / SETTINGS)
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def where(found: Mapping[str, Any]) -> dict[str, str]:
+    """Versions and machine of a run as words, to compare and to tell."""
+    told = {"commit": str(found["git_commit"])} if found.get("git_commit") else {}
+    for part in ("versions", "machine"):
+        content = found.get(part)
+        if isinstance(content, dict):
+            told |= {str(name): str(value) for name, value in content.items()}
+    return told
+
+
+def read(data: bytes, name: str) -> Recipe:
+    """The recipe in a best.json.
+
+    Raises:
+        NotARecipe: it is none, or not whole.
+    """
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        raise NotARecipe(
+            f"{shown(name)} must be a study's best.json, but is no JSON. Take it from the job dir."
+        ) from None
+    try:
+        return _recipe(found)
+    except KeyError as error:
+        wrong = f"lacks {error.args[0]}"
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        wrong = "holds something else where a run's flags, seeds or scores stand"
+    raise NotARecipe(
+        f"{shown(name)} must be a study's best.json, but {wrong}. The study's command, given again,"
+        " writes it."
+    )
+
+
+def _recipe(found: Mapping[str, Any]) -> Recipe:
+    again, winner = found["reproduce"], found["test"]["winner"]
+    low, high = map(float, winner["interval"])
+    others, curve, score = (
+        again["other_flags"], again["curve_sha256"], float(winner["interquartile_mean"])
+    )  # fmt: skip
+    told = [found["args"], found["flags"]]
+    if not all(isinstance(words, list) and all(type(w) is str for w in words) for words in told):
+        raise TypeError
+    numbers = [again["seed"], again["seeds"]]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise TypeError
+    fit = all(isinstance(value, str | int | float) for value in others.values())
+    if not fit or not (curve is None or isinstance(curve, str)):
+        raise TypeError
+    if not all(map(math.isfinite, (low, high, score))):
+        raise ValueError
+    return Recipe(
+        str(found["metric"]),
+        numbers[0],
+        numbers[1],
+        others,
+        tuple(found["args"]),
+        tuple(found["flags"]),
+        curve,
+        where({name: again[name] for name in ("versions", "machine", "git_commit")}),
+        score,
+        (low, high),
+        again.get("stacked") is True,
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a run is the one of a recipe."""
+
+    reproduced: bool
+    lines: tuple[str, ...]
+
+
+def judge(
+    recipe: Recipe, curve: str | None, here: Mapping[str, str], score: float | None
+) -> Verdict:
+    """By the curve, bit for bit; where machine or versions differ, else by the interval too.
+
+    Args:
+        score: the new run's interquartile mean.
+    """
+    differs = [
+        f"{name} {was or 'unknown'} (here {now or 'unknown'})"
+        for name in sorted(recipe.where.keys() | here.keys())
+        if (was := recipe.where.get(name)) != (now := here.get(name))
+    ]
+    told = [f"differs  {line}" for line in differs]
+    if score is None:
+        return Verdict(False, (*told, "not reproduced: the run has no score"))
+    low, high = recipe.interval
+    slack = 1e-9 * max(1.0, abs(low), abs(high))  # of sums in another order
+    inside = low - slack <= score <= high + slack
+    told.append(
+        f"score    {score:.5g}; recorded {recipe.score:.5g}, and the new one lies"
+        f" {'in' if inside else 'outside'} its interval [{low:.5g}, {high:.5g}]"
+    )
+    if recipe.curve is not None and curve == recipe.curve:
+        return Verdict(True, (*told, "reproduced: every agent scored the same to the last bit"))
+    if recipe.curve is not None and not differs:
+        return Verdict(
+            False,
+            (*told, "not reproduced: machine and versions are the same, but the curve is another"),
+        )
+    why = "the study kept no curve" if recipe.curve is None else "the curve is another"
+    if inside:
+        return Verdict(True, (*told, f"reproduced, in the interval: {why}, as it may be here"))
+    return Verdict(False, (*told, f"not reproduced: {why}, and the score is not in the interval"))

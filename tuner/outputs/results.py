@@ -1,0 +1,154 @@
+"""What a study found, as text and as JSON."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tuner.outputs.progress import begun
+from tuner.search import estimates, objective
+from tuner.search.objective import Scores
+from tuner.search.trial_store import Record
+from tuner.spec.diagnostics import several
+from tuner.spec.study_spec import MINIMIZE
+
+BEST = "best.json"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The outcome of tune, confirm and test."""
+
+    metric: str
+    goal: str
+    objective: str
+    winner: Record
+    flags: Sequence[str]  # the winner's
+    args: Sequence[str]  # the study's
+    claimed: float  # the best value that the search saw
+    tested: Mapping[str, Scores]  # "winner" and "defaults"
+    seeds: Mapping[str, int]
+    environment_steps: int
+    cpu_seconds: float
+    confirmed: Mapping[int, Scores] = field(default_factory=dict)  # trial -> on fresh seeds
+    recipe: Mapping[str, Any] = field(default_factory=dict)  # for `reproduce`
+    first_solved: int | None = None  # trial whose configuration was the first that is solved there
+
+    @property
+    def shown(self) -> float | None:
+        """The winner's value in the test."""
+        return objective.value(self.tested["winner"], self.objective, self.goal)
+
+    @property
+    def optimism_gap(self) -> float | None:
+        """By how much the search flattered; negative where the test was better still."""
+        if self.shown is None:
+            return None
+        sign = -1 if objective.direction(self.objective, self.goal) == MINIMIZE else 1
+        return sign * (self.claimed - self.shown)
+
+    @property
+    def probability_of_improvement(self) -> float | None:
+        """That a fresh run of the winner beats one of the defaults."""
+        ours, theirs = (
+            objective.utilities(self.tested.get(who, Scores()), self.objective, self.goal)
+            for who in ("winner", "defaults")
+        )
+        return estimates.probability_of_improvement(ours, theirs) if ours and theirs else None
+
+
+def summary(scores: Scores) -> dict[str, Any]:
+    """A run's agents in a few numbers; None where they cannot be known."""
+    values = scores.scores or (() if scores.reported is None else (scores.reported,))
+    if not values:
+        return {}
+    solved = [steps for steps in scores.steps_to_solve if steps is not None]
+    known = len(scores.steps_to_solve)
+    return {
+        "agents": len(values),
+        "interquartile_mean": float(estimates.interquartile_mean(values)),
+        "interval": list(estimates.interval(values)),
+        "mean": statistics.fmean(values),
+        "worst": min(values),
+        "best": max(values),
+        "sampled_mean": scores.sampled_mean,
+        "share_solved": len(solved) / known if known else None,
+        "share_stayed_solved": sum(map(bool, scores.stayed_solved)) / known if known else None,
+        "median_steps_to_solve": statistics.median(solved) if solved else None,
+    }
+
+
+def told(findings: Findings) -> list[str]:
+    """The findings for a person."""
+    lines = [
+        begun("winner", f"trial {findings.winner.number}: {' '.join(findings.flags)}"),
+        *_described(findings.tested["winner"], findings.goal),
+    ]
+    if "defaults" in findings.tested:
+        lines += [
+            begun("defaults", "the trainer's own, on the same seeds"),
+            *_described(findings.tested["defaults"], findings.goal),
+        ]
+    better = findings.probability_of_improvement
+    if better is not None:
+        lines.append(begun("better", f"than the defaults with probability {better:.2f}"))
+    gap = findings.optimism_gap
+    if gap is not None:
+        lines.append(
+            begun(
+                "optimism",
+                f"{gap:.4g}: the search claimed {findings.claimed:.5g} for its best"
+                f" ({findings.objective}), the test shows {findings.shown:.5g}",
+            )
+        )
+    solved = findings.first_solved or "unknown"
+    lines.append(
+        begun("trials", f"until a configuration was found that is solved on fresh seeds: {solved}")
+    )
+    cost = f"{findings.environment_steps:,} environment steps"
+    if findings.cpu_seconds:  # of trials in containers nobody knows
+        cost += f", {findings.cpu_seconds:,.0f} CPU s"
+    return [*lines, begun("cost", cost)]
+
+
+def _described(scores: Scores, goal: str) -> list[str]:
+    found = summary(scores)
+    if not found:
+        return [begun("", "no score")]
+    low, high = found["interval"]
+    worst = found["best"] if goal == MINIMIZE else found["worst"]
+    line = f"{found['interquartile_mean']:.1f} [{low:.1f}, {high:.1f}] greedy"
+    if found["sampled_mean"] is not None:
+        line += f", {found['sampled_mean']:.1f} sampled"
+    lines = [f"{line}; worst of {several(found['agents'], 'seed')} {worst:.1f}"]
+    if found["share_solved"] is not None:
+        line = f"solved {found['share_solved']:.0%}, stayed solved"
+        line += f" {found['share_stayed_solved']:.0%}"
+        if found["median_steps_to_solve"] is not None:
+            line += f", median steps to solve {found['median_steps_to_solve']:,.0f}"
+        lines.append(line)
+    return [begun("", line) for line in lines]
+
+
+def best_json(findings: Findings) -> dict[str, Any]:
+    """The winner: flags to paste, and what is known of it."""
+    return {
+        "trial": findings.winner.number,
+        "parameters": dict(findings.winner.values),
+        "flags": list(findings.flags),
+        "args": list(findings.args),
+        "metric": findings.metric,
+        "objective": findings.objective,
+        "tuning": {"claimed": findings.claimed, "winner": findings.winner.value},
+        "confirm": {str(number): summary(s) for number, s in findings.confirmed.items()},
+        "test": {who: summary(scores) for who, scores in findings.tested.items()},
+        "optimism_gap": findings.optimism_gap,
+        "probability_of_improvement": findings.probability_of_improvement,
+        "trials_until_solved": findings.first_solved,
+        "seeds": dict(findings.seeds),
+        "reproduce": dict(findings.recipe),
+        "environment_steps": findings.environment_steps,
+        "cpu_seconds": round(findings.cpu_seconds, 1),
+    }

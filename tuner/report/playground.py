@@ -1,0 +1,122 @@
+"""A trained policy as part of a page: CartPole in the visitor's browser, live, to be pushed about.
+
+Sources lie in page/. What is told by the policy's file is checked and escaped: it may come from
+anywhere.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+
+_PAGE = Path(__file__).with_name("assets")
+_SCRIPTS = ("cartpole.js", "drawing.js", "play.js")
+ENVIRONMENTS = ("CartPole-v0", "CartPole-v1")
+OBSERVATIONS, ACTIONS = 4, 2
+MOST_SNAPSHOTS = 6
+
+
+class Part(NamedTuple):
+    """What a page shows inside `<section id="play">`, in its style sheet, and runs at its end."""
+
+    markup: str
+    style: str
+    script: str
+
+
+def section(policy_json_text: str) -> Part | None:
+    """The part of the page; None where the text is no policy for CartPole, whole and finite."""
+    try:
+        policy = _checked(json.loads(policy_json_text))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    radios = "".join(
+        _radio(index, snapshot, checked=index + 1 == len(policy["snapshots"]))
+        for index, snapshot in enumerate(policy["snapshots"])
+    )
+    markup = Template(_source("play.html")).substitute(
+        limit=policy["max_episode_steps"], policies=radios
+    )
+    # Inside <script> nothing may look like the end of it.
+    data = json.dumps(policy, separators=(",", ":")).replace("<", r"\u003c")
+    parts = [f"const policy = {data};", *map(_source, _SCRIPTS)]
+    return Part(
+        markup, _source("play.css"), "\n".join(['(() => {\n"use strict";', *parts, "})();"])
+    )
+
+
+def _source(name: str) -> str:
+    return (_PAGE / name).read_text(encoding="utf-8")
+
+
+def _radio(index: int, snapshot: Mapping[str, Any], *, checked: bool) -> str:
+    label, about = html.escape(snapshot["label"]), [f"{snapshot['steps']:,} steps"]
+    if snapshot["score"] is not None:
+        about.append(f"score {snapshot['score']:.4g}")
+    lines = ", ".join(f"<span>{part}</span>" for part in about)
+    return (
+        f'<label><input type="radio" name="play-policy" value="{index}"'
+        f' aria-label="{", ".join([label, *about])}"{" checked" if checked else ""}>'
+        f"<span>{label}<small>{lines}</small></span></label>"
+    )
+
+
+def _checked(content: Any) -> dict[str, Any]:
+    """What the page needs of a policy's file, and nothing else.
+
+    Raises:
+        ValueError, KeyError, TypeError, OverflowError: it is none, or not CartPole's.
+    """
+    limit = content["max_episode_steps"]
+    snapshots = [_snapshot(snapshot) for snapshot in content["snapshots"]]
+    sound = (
+        content["environment"] in ENVIRONMENTS
+        and content["actions"] == ACTIONS
+        and _is_count(limit)
+        and limit > 0
+        and 0 < len(snapshots) <= MOST_SNAPSHOTS
+    )
+    if not sound:
+        raise ValueError("no policy for CartPole")
+    return {"max_episode_steps": limit, "snapshots": snapshots}
+
+
+def _snapshot(content: Any) -> dict[str, Any]:
+    label, steps, score = content["label"], content["steps"], content["score"]
+    printable = isinstance(label, str) and label.isprintable() and len(label) <= 40
+    if not printable or not _is_count(steps):
+        raise ValueError("no snapshot")
+    layers: list[dict[str, Any]] = [
+        {"kernel": [_numbers(row) for row in layer["kernel"]], "bias": _numbers(layer["bias"])}
+        for layer in content["layers"]
+    ]
+    widths = [OBSERVATIONS, *(len(layer["bias"]) for layer in layers)]
+    for (inputs, outputs), layer in zip(pairwise(widths), layers, strict=True):
+        if [len(row) for row in layer["kernel"]] != [outputs] * inputs:
+            raise ValueError("layers that do not fit each other")
+    if not layers or widths[-1] != ACTIONS:
+        raise ValueError("answers that are not CartPole's")
+    return {
+        "label": label,
+        "steps": steps,
+        "score": None if score is None else _numbers([score])[0],
+        "layers": layers,
+    }
+
+
+def _numbers(values: Any) -> list[float]:
+    if not isinstance(values, list):
+        raise TypeError("no list of numbers")
+    if not all(type(x) in (int, float) and math.isfinite(x) for x in values):
+        raise ValueError("no finite numbers")
+    return [float(x) for x in values]
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**53

@@ -1,0 +1,1 @@
+"""What to try next and which trial is best; the trials so far. Imports execution and spec."""

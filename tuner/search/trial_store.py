@@ -1,0 +1,289 @@
+"""The trials of a study, kept by Optuna in one file, and what to try next.
+
+A journal, not SQLite: importing and asking an SQL toolkit was half of what a study costs beside
+its trials.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import StorageInternalError
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from tuner.execution.trial import FAILED, INFEASIBLE, Outcome
+from tuner.search import journal, sampling, space
+from tuner.search.differences import differences
+from tuner.search.objective import Scores
+from tuner.search.seed_ledger import SeedLedger
+from tuner.search.space import Value
+from tuner.search.trial_record import RUNNING as RUNNING
+from tuner.search.trial_record import Record as Record
+from tuner.search.trial_record import as_json, from_json, optunas_state
+from tuner.spec.study_spec import GRID, MINIMIZE, Parameter
+
+FILE = "study.journal"
+NAME = "study"
+OTHERS_CPU = "others_cpu_seconds"  # an attribute
+
+
+class StudyError(Exception):
+    """A study that cannot be gone on with; the message is a sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an earlier study has found out."""
+
+    trials: Sequence[FrozenTrial]
+    seeds: Mapping[str, int]  # purpose -> seed, that no part of a later study may use
+
+
+class Study:
+    """Asks Optuna for trials and tells it how they ended."""
+
+    def __init__(
+        self,
+        folder: Path,
+        parameters: Sequence[Parameter],
+        algorithm: str,
+        direction: str,
+        identity: Mapping[str, Any],
+        first: Mapping[str, Value],
+        learn: Callable[[], Known] | None = None,
+    ) -> None:
+        """Opens the study in a folder, or begins it with a trial of the values `first`.
+
+        Args:
+            identity: what makes it this study, as JSON. Another one's folder is refused.
+            learn: gives the trials that the search knows of before its own; asked once.
+
+        Raises:
+            StudyError: the folder holds another study, or a file that is none.
+        """
+        self._parameters, self._algorithm, self._first = parameters, algorithm, dict(first)
+        self._direction = direction
+        self._left: list[Record] | None = None
+        self._records: list[Record] | None = None
+        self._parts: dict[str, Record | None] = {}
+        self.failures = 0  # of this process' trials
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with spoken(folder / FILE):
+            self._storage = journal.opened(folder / FILE)
+            self._study = self._begun() or optuna.create_study(
+                storage=self._storage,
+                study_name=NAME,
+                direction="minimize" if direction == MINIMIZE else "maximize",
+            )
+            ours = json.loads(json.dumps(identity))
+            theirs = self._study.user_attrs.get("identity")
+            if theirs is None:  # new, or killed before this very line
+                if self._study.user_attrs or self._trials:
+                    raise StorageInternalError("its study is not the tuner's")
+                self._study.set_user_attr("identity", ours)
+                theirs = ours
+        if theirs != ours:
+            raise StudyError(
+                f"{folder} must hold this study or none, but holds one with"
+                f" {', '.join(differences(theirs, ours))}. Take another folder."
+            )
+        with spoken(folder / FILE):
+            self._others_cpu_seconds = float(self._study.user_attrs.get(OTHERS_CPU, 0.0))
+            self._known = self._learn(learn)
+            self._check_trials()
+
+    def place(self, number: int) -> tuple[Any, FrozenTrial] | None:
+        """Where Optuna's own tools find a running trial: a storage, and the trial there."""
+        return self._storage, self._trials[self._known + number - 1]
+
+    @property
+    def records(self) -> list[Record]:
+        if self._records is None:
+            self._records = [self._record(trial) for trial in self._trials[self._known :]]
+        return list(self._records)
+
+    @property
+    def known(self) -> int:
+        """How many trials of an earlier study the search knows of."""
+        return self._known
+
+    @property
+    def unfinished(self) -> list[Record]:
+        """Trials that have begun and not ended; a tuner that has just started runs them first."""
+        return [record for record in self.records if not record.over]
+
+    def ask(self) -> Record | None:
+        """The next trial; None where a grid has no more points.
+
+        The same history gives the same trial, whether somebody was killed or not.
+        """
+        if self._algorithm == GRID and len(self._trials) >= space.grid_size(self._parameters):
+            return None
+        point = sampling.asked(
+            self._parameters, self._algorithm, self._direction, self._trials, self._first
+        )
+        begun = create_trial(
+            state=TrialState.RUNNING,
+            params=point,
+            distributions={each.name: space.distribution(each) for each in self._parameters},
+        )
+        # At once: a trial is in the file with all of its values, or not at all.
+        self._study.add_trial(begun)
+        self._records = None
+        return self._record(self._trials[-1])
+
+    def tell(self, number: int, outcome: Outcome, scores: Scores, value: float | None) -> Record:
+        """Keeps how a trial ended."""
+        kept, index = as_json(outcome, scores, value), self._known + number - 1
+        state, place = optunas_state(kept), self._trials[index]._trial_id
+        self._storage.set_trial_user_attr(place, "outcome", kept)
+        values = [value] if state == TrialState.COMPLETE and value is not None else None
+        self._storage.set_trial_state_values(place, state, values)
+        self._records = None
+        record = self._record(self._trials[index])
+        self.failures += record.state in (FAILED, INFEASIBLE)
+        return record
+
+    def next_trial(self, max_trials: int, *, late: bool) -> Record | None:
+        """A trial to run: one that was left, else a new one, unless there are enough or it is late.
+
+        The first that is None ends the search.
+        """
+        if self._left is None:
+            self._left = self.unfinished
+        if self._left:
+            return self._left.pop(0)
+        return None if late or len(self.records) >= max_trials else self.ask()
+
+    def tuned(self, max_trials: int) -> bool:
+        return True
+
+    def may_run(self, key: str) -> bool:
+        """Whether a part of confirm or test is to be run now; a second time it is not."""
+        if key in self._parts:
+            return False
+        self._parts[key] = None
+        return True
+
+    def told(self, key: str, number: int, outcome: Outcome, scores: Scores) -> Record | None:
+        """Keeps how a part ended, for as long as this process lives: its files keep the rest."""
+        self.add_cpu_seconds(outcome.cpu_seconds)
+        self._parts[key] = from_json(number, {}, as_json(outcome, scores, None))
+        return self._parts[key]
+
+    def ended(self, key: str) -> bool:
+        """Whether nobody is to run it any more; asked when nothing runs here."""
+        return True
+
+    def part(self, key: str, number: int) -> Record | None:
+        """How a part ended; None where it has not."""
+        return self._parts.get(key)
+
+    def lost(self, key: int | str) -> bool:
+        """Whether somebody else has taken it over; nobody is there who could."""
+        return False
+
+    def claim(self, purpose: str, seed: int | None = None) -> int:
+        """A seed for one purpose, known as such also after a kill, before anything uses it."""
+        ledger = SeedLedger(self.seeds)
+        found = ledger.claim(purpose, seed)
+        self.remember_seeds(ledger.used)
+        return found
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """Purpose -> seed, as `remember_seeds` kept it."""
+        return dict(self._study.user_attrs.get("seeds", {}))
+
+    def remember_seeds(self, used: Mapping[str, int]) -> None:
+        self._study.set_user_attr("seeds", dict(used))
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all processes of all trials so far; of those that outlived a killed tuner, none."""
+        return self._others_cpu_seconds + cpu_seconds(self._trials[self._known :])
+
+    def add_cpu_seconds(self, seconds: float) -> None:
+        """Of what is not told as a trial: parts of confirm and test, runs that were cut."""
+        self._others_cpu_seconds += seconds
+        self._study.set_user_attr(OTHERS_CPU, self._others_cpu_seconds)
+
+    @property
+    def _trials(self) -> list[FrozenTrial]:
+        """Those of an earlier study first."""
+        return self._study.get_trials(deepcopy=False)
+
+    def _begun(self) -> optuna.Study | None:
+        # Not by `load_if_exists`, for then Optuna adds a line even to another's study.
+        names = [study.study_name for study in self._storage.get_all_studies()]
+        if not names:
+            return None
+        if NAME not in names:
+            raise StorageInternalError(f"it holds a study named {names[0]}")
+        return optuna.load_study(study_name=NAME, storage=self._storage)
+
+    def _check_trials(self) -> None:
+        """Whoever can open the file can add to it, and change what is running."""
+        for trial in self._trials[self._known :]:
+            told = "outcome" in trial.user_attrs or not trial.state.is_finished()
+            if not told or {each.name for each in self._parameters} - trial.params.keys():
+                raise StorageInternalError(f"trial {trial.number + 1} is not the tuner's")
+
+    def _learn(self, learn: Callable[[], Known] | None) -> int:
+        """Adds what is known, before the first trial and once; how many trials that is."""
+        count = self._study.user_attrs.get("known")
+        if count is None and learn is not None:
+            known = learn()
+            for trial in known.trials[len(self._trials) :]:
+                self._study.add_trial(trial)
+            self.remember_seeds(known.seeds)
+            count = len(known.trials)
+            self._study.set_user_attr("known", count)
+        return int(count or 0)
+
+    def _record(self, trial: FrozenTrial) -> Record:
+        values = {
+            parameter.name: space.value(parameter, trial.params[parameter.name])
+            for parameter in self._parameters
+            if parameter.name in trial.params
+        }
+        number = trial.number + 1 - self._known
+        if not trial.state.is_finished():
+            return Record(number, values, RUNNING)
+        return from_json(
+            number,
+            values,
+            trial.user_attrs["outcome"],
+            _utc(trial.datetime_start),
+            _utc(trial.datetime_complete),
+        )
+
+
+def cpu_seconds(trials: Sequence[FrozenTrial]) -> float:
+    """Of the processes of trials that have ended."""
+    told = (trial.user_attrs.get("outcome", {}) for trial in trials)
+    return sum(outcome.get("cpu_seconds", 0.0) for outcome in told)
+
+
+@contextlib.contextmanager
+def spoken(file: Path) -> Iterator[None]:
+    """Turns what is wrong with a study's file into a sentence."""
+    try:
+        yield
+    except optuna.exceptions.OptunaError as error:
+        raise StudyError(
+            f"{file} must be a study's file that can be read and written, but is not: {error}."
+            " Take another folder, or put a copy of it back."
+        ) from error
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """Optuna keeps the machine's own time, without its zone."""
+    return None if moment is None else moment.astimezone(UTC)

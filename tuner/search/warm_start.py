@@ -1,0 +1,100 @@
+"""What an earlier study has found out, for another to go on from: `resumePreviousJobId`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from tuner.execution import bucket
+from tuner.search import journal
+from tuner.search.differences import differences
+from tuner.search.trial_store import FILE, NAME, Known, StudyError, spoken
+from tuner.spec.study_spec import GRID, StudySpec
+
+# How a study searched is no part of what its scores mean.
+_FREE = ("algorithm", "resumed")
+
+
+def place(spec: StudySpec, given: str, job_dir: str) -> str:
+    """Where the study lies whose trials are known; "" where there is none.
+
+    Args:
+        given: where the user says it lies. Else the file may name a job, which lies beside ours.
+
+    Raises:
+        ValueError: there is no going on from a study.
+    """
+    found = given.rstrip("/")
+    if not found and spec.resume:
+        found = "/".join([*job_dir.rstrip("/").split("/")[:-1], spec.resume])
+    if found and spec.algorithm == GRID:
+        raise ValueError(
+            f"a study that goes on from another must learn from its trials, but {GRID} tries each"
+            " point whatever is known. Delete the algorithm, or take another."
+        )
+    return found
+
+
+def known(where: str, identity: Mapping[str, Any]) -> Known:
+    """The finished trials of the study there, and the seeds that it has used.
+
+    Raises:
+        StudyError: there is no study, or one whose scores mean something else.
+        BucketError: it lies in a bucket that cannot be read.
+    """
+    with spoken(Path(where) / FILE):
+        storage = journal.read(_read(where))
+        try:
+            study = optuna.load_study(study_name=NAME, storage=storage)
+        except KeyError:
+            raise _no_study(where) from None
+        attributes, trials = study.user_attrs, study.get_trials(deepcopy=False)
+    theirs, ours = (
+        {name: text for name, text in found.items() if name not in _FREE}
+        for found in (attributes.get("identity", {}), identity)
+    )
+    if theirs != ours:
+        raise StudyError(
+            f"A study may go on from one like itself, but {where} has"
+            f" {', '.join(differences(theirs, ours))}. Make them agree, or begin without it."
+        )
+    name = Path(where).name
+    return Known(
+        [trial for trial in trials if trial.state.is_finished()],
+        # Its tests, too, have been looked at by whoever goes on from it.
+        {
+            f"{name}, {purpose}": seed
+            for purpose, seed in attributes.get("seeds", {}).items()
+            if seed != ours["seed"]
+        },
+    )
+
+
+def _read(where: str) -> bytes:
+    if "://" in where:
+        with contextlib.closing(bucket.connect()) as client:
+            found = bucket.Folder(where, client).read(FILE)
+        if found is None:
+            raise _no_study(where)
+        return found
+    file = Path(where) / FILE
+    if not file.is_file():
+        raise _no_study(where)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StudyError(
+            f"The study to go on from must be one that can be read, but {file} is not:"
+            f" {error.strerror}. Grant it, or name another with --resume-from."
+        ) from None
+
+
+def _no_study(where: str) -> StudyError:
+    return StudyError(
+        f"The study to go on from must be in {where}, but there is no {FILE}. Name its folder with"
+        " --resume-from."
+    )

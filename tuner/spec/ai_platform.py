@@ -1,0 +1,155 @@
+"""Reads the AI Platform dialect: `trainingInput` with `hyperparameters`."""
+
+from __future__ import annotations
+
+from tuner.spec.diagnostics import Finding
+from tuner.spec.fields import Fields, places, with_left_out
+from tuner.spec.google_schemas import AI_PLATFORM
+from tuner.spec.schema import check
+from tuner.spec.study_spec import (
+    CATEGORICAL,
+    DISCRETE,
+    DOUBLE,
+    INTEGER,
+    MAXIMIZE,
+    MEDIAN,
+    NO_SCALE,
+    Parameter,
+    StudySpec,
+    TrialJob,
+)
+from tuner.spec.yaml_tree import Value
+
+# What a metric is called where the file does not say.
+DEFAULT_METRIC = "training/hptuning/metric"
+# They name a job, say where it runs or what came of it; gcloud is told that in other ways.
+NOT_THE_STUDY = {"trainingInput.region", *AI_PLATFORM} - {"trainingInput", "labels"}
+
+FIELDS_OF = {
+    DOUBLE: ("minValue", "maxValue"),
+    INTEGER: ("minValue", "maxValue"),
+    CATEGORICAL: ("categoricalValues",),
+    DISCRETE: ("discreteValues",),
+}
+# What the tiers and the service's own machine types are on Compute Engine. The others have
+# several machines, or accelerators that are gone.
+MACHINES = {
+    "BASIC": "n1-standard-4",
+    "BASIC_GPU": "n1-standard-8",
+    "standard": "n1-standard-4",
+    "large_model": "n1-highmem-8",
+    "complex_model_s": "n1-highcpu-8",
+    "complex_model_m": "n1-highcpu-16",
+    "complex_model_l": "n1-highcpu-32",
+}
+# The tier had a K80, which is gone; this is the smallest GPU that there is.
+TIER_GPU = "NVIDIA_TESLA_T4"
+
+
+def read(tree: Value) -> tuple[StudySpec, list[Finding]]:
+    """The study as far as it can be read, and what keeps the service from running it."""
+    findings = list(check(tree, AI_PLATFORM, "the file"))
+    root = Fields(tree, tree.place, "the file", findings)
+    training = root.fields("trainingInput")
+    training.need("hyperparameters")
+    search = training.fields("hyperparameters")
+    search.need("params")
+    parameters = [_parameter(fields) for fields in search.each("params", "a parameter")]
+    spec = StudySpec(
+        metric=search.text("hyperparameterMetricTag", DEFAULT_METRIC),
+        parameters=tuple(parameter for parameter in parameters if parameter),
+        goal=search.word("goal", MAXIMIZE),
+        max_trials=search.whole("maxTrials", 1),
+        max_parallel_trials=search.whole("maxParallelTrials", 1),
+        max_failed_trials=search.whole("maxFailedTrials", 0),
+        algorithm=search.word("algorithm"),
+        early_stopping=MEDIAN if search.switch("enableTrialEarlyStopping") else "",
+        resume=search.text("resumePreviousJobId"),
+        job=_job(training),
+        kms_key=training.fields("encryptionConfig").text("kmsKeyName"),
+        labels=root.pairs("labels"),
+        places=places(
+            search.home,
+            search.places(
+                metric="hyperparameterMetricTag",
+                parameters="params",
+                goal="goal",
+                max_trials="maxTrials",
+                max_parallel_trials="maxParallelTrials",
+                max_failed_trials="maxFailedTrials",
+                algorithm="algorithm",
+                resume="resumePreviousJobId",
+            ),
+        ),
+    )
+    return with_left_out(spec, root, NOT_THE_STUDY), findings
+
+
+def _parameter(fields: Fields) -> Parameter | None:
+    name, kind = fields.text("parameterName"), fields.text("type")
+    fields.name = name or fields.name
+    fields.need("parameterName", "type")
+    if kind not in FIELDS_OF:
+        return None
+    own = FIELDS_OF[kind]
+    fields.need(*own)
+    for field in ("minValue", "maxValue", "categoricalValues", "discreteValues"):
+        if field in fields and field not in own:
+            owners = " and ".join(owner for owner, names in FIELDS_OF.items() if field in names)
+            fields.refuse(
+                field, f"{field} belongs to {owners}, but {fields.name} is {kind}. Delete it."
+            )
+    return Parameter(
+        name,
+        kind,
+        low=fields.number("minValue") if "minValue" in own else None,
+        high=fields.number("maxValue") if "maxValue" in own else None,
+        words=fields.words("categoricalValues") if kind == CATEGORICAL else (),
+        values=fields.numbers("discreteValues") if kind == DISCRETE else (),
+        scale=fields.word("scaleType", NO_SCALE),
+        places=places(
+            fields.home,
+            fields.places(name="parameterName", type="type", scale="scaleType"),
+            fields.places(low="minValue", high="maxValue"),
+            fields.places(words="categoricalValues", values="discreteValues"),
+        ),
+    )
+
+
+def _job(training: Fields) -> TrialJob:
+    master, scheduling = training.fields("masterConfig"), training.fields("scheduling")
+    disk, accelerator = master.fields("diskConfig"), master.fields("acceleratorConfig")
+    tier, machine = training.text("scaleTier", "BASIC"), training.text("masterType")
+    if tier == "CUSTOM" and "masterType" not in training:
+        training.refuse("scaleTier", "CUSTOM must have a masterType. Add one: n1-standard-4.")
+    if tier != "CUSTOM" and "masterType" in training:
+        training.refuse("masterType", f"masterType must come with CUSTOM, but scaleTier is {tier}.")
+    if "args" in training and {"containerArgs", "containerCommand"} & master.content.keys():
+        training.refuse("args", "args exclude containerArgs and containerCommand. Keep one.")
+    machine_field = "masterType" if tier == "CUSTOM" else "scaleTier"
+    machine = machine if tier == "CUSTOM" else tier
+    gpu = tier == "BASIC_GPU"
+    return TrialJob(
+        args=training.words("args") or master.words("containerArgs"),
+        command=master.words("containerCommand"),
+        image=master.text("imageUri"),
+        job_dir=training.text("jobDir"),
+        machine_type=MACHINES.get(machine, machine),
+        accelerator=accelerator.word("type", TIER_GPU if gpu else ""),
+        accelerator_count=accelerator.whole("count", int(gpu)),
+        disk_gb=disk.whole("bootDiskSizeGb", 0),
+        disk_type=disk.text("bootDiskType"),
+        timeout=scheduling.text("maxRunningTime"),
+        spot=scheduling.text("strategy") == "LOW_COST",
+        restart_on_worker_restart=scheduling.switch("resilientToWorkerRestart"),
+        service_account=training.text("serviceAccount"),
+        network=training.text("network"),
+        web_access=training.switch("enableWebAccess"),
+        places=places(
+            training.home,
+            master.places(args="containerArgs"),
+            training.places(args="args", machine_type=machine_field),
+            accelerator.places(accelerator="type"),
+            scheduling.places(timeout="maxRunningTime"),
+        ),
+    )

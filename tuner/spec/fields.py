@@ -1,0 +1,139 @@
+"""What the readers of both dialects share: looking up the fields of a tree."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Set
+
+from tuner.spec.diagnostics import ERROR, Finding, Place
+from tuner.spec.study_spec import Places, StudySpec
+from tuner.spec.yaml_tree import Value
+
+
+class Fields:
+    """A mapping of a file, forgiving: what is missing or of a wrong kind reads as a default.
+
+    `schema.check` tells the user about kinds. Here gathers what is wrong beyond them, in
+    `findings`, which all parts of a file share, and which fields nobody looked up.
+    """
+
+    def __init__(
+        self, value: Value | None, home: Place, name: str, findings: list[Finding]
+    ) -> None:
+        content = value.content if value else None
+        self.given = isinstance(content, dict)
+        self.content = content if isinstance(content, dict) else {}
+        self.home = (value.key_place or value.place) if value else home
+        self.name = name
+        self.findings = findings
+        self._used: set[str] = set()
+        self._parts: list[Fields] = []
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.content
+
+    def value(self, name: str) -> Value | None:
+        self._used.add(name)
+        return self.content.get(name)
+
+    def text(self, name: str, default: str = "") -> str:
+        value = self.value(name)
+        return value.content if value and isinstance(value.content, str) else default
+
+    def word(self, name: str, default: str = "") -> str:
+        """One of a few words, where `..._UNSPECIFIED` says as much as nothing does."""
+        word = self.text(name, default)
+        return default if word.endswith("_UNSPECIFIED") else word
+
+    def whole(self, name: str, default: int) -> int:
+        value = self.value(name)
+        number = value.whole if value else None
+        return default if number is None else number
+
+    def number(self, name: str) -> int | float | None:
+        value = self.value(name)
+        return value.number if value else None
+
+    def switch(self, name: str) -> bool:
+        value = self.value(name)
+        return bool(value and value.content is True)
+
+    def items(self, name: str) -> list[Value]:
+        value = self.value(name)
+        return value.content if value and isinstance(value.content, list) else []
+
+    def words(self, name: str) -> tuple[str, ...]:
+        return tuple(str(item.content) for item in self.items(name))
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """All of them or none: each keeps its place in the list."""
+        numbers = [item.number for item in self.items(name)]
+        found = tuple(float(number) for number in numbers if number is not None)
+        return found if len(found) == len(numbers) else ()
+
+    def pairs(self, name: str) -> tuple[tuple[str, str], ...]:
+        value = self.value(name)
+        content = value.content if value and isinstance(value.content, dict) else {}
+        return tuple((key, str(item.content)) for key, item in content.items())
+
+    def fields(self, name: str) -> Fields:
+        """The mapping inside, empty where there is none."""
+        return self._part(self.value(name), name)
+
+    def each(self, name: str, called: str) -> list[Fields]:
+        """The mappings of the list inside."""
+        return [self._part(item, called) for item in self.items(name)]
+
+    def first(self, name: str, called: str) -> Fields:
+        """The first of them, empty where there is none."""
+        items = self.items(name)
+        return self._part(items[0] if items else None, called)
+
+    def _part(self, value: Value | None, name: str) -> Fields:
+        part = Fields(value, self.home, name, self.findings)
+        self._parts.append(part)
+        return part
+
+    def at(self, name: str) -> Place:
+        """Where a field begins."""
+        value = self.content.get(name)
+        return value.key_place or value.place if value else self.home
+
+    def places(self, **names: str) -> dict[str, Place]:
+        """Where each value stands, under the names that a StudySpec has for them."""
+        found: dict[str, Place] = {}
+        for ours, theirs in names.items():
+            value = self.content.get(theirs)
+            if value is not None:
+                found[ours] = value.place
+                items = value.content if isinstance(value.content, list) else []
+                found |= {f"{ours}.{index}": item.place for index, item in enumerate(items)}
+        return found
+
+    def unused(self) -> dict[str, Place]:
+        """Fields that nothing looked at, those of mappings inside included."""
+        own = {name: self.at(name) for name in self.content if name not in self._used}
+        inside = [(part.name, part.unused()) for part in self._parts]
+        return own | {f"{part}.{name}": at for part, found in inside for name, at in found.items()}
+
+    def refuse(self, name: str, message: str) -> None:
+        """Says what is wrong with a field."""
+        self.findings.append(Finding(ERROR, self.at(name), message))
+
+    def need(self, *names: str) -> None:
+        for name in names:
+            if self.given and name not in self.content:
+                wrong = f"{self.name} must have {name}. Add it."
+                self.findings.append(Finding(ERROR, self.home, wrong))
+
+
+def places(home: Place, *found: dict[str, Place]) -> Places:
+    """One of several."""
+    return Places(home, {name: place for each in found for name, place in each.items()})
+
+
+def with_left_out(spec: StudySpec, root: Fields, ignored: Set[str]) -> StudySpec:
+    """The study that knows which other fields of its file say something."""
+    left_out = {name: place for name, place in root.unused().items() if name not in ignored}
+    known = Places(spec.places.home, {**spec.places.of, **left_out})
+    return dataclasses.replace(spec, left_out=tuple(left_out), places=known)

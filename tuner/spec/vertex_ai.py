@@ -1,0 +1,168 @@
+"""Reads the Vertex AI dialect: `studySpec`, `trialJobSpec` and the counts of trials."""
+
+from __future__ import annotations
+
+from tuner.spec.diagnostics import Finding
+from tuner.spec.fields import Fields, places, with_left_out
+from tuner.spec.google_schemas import VERTEX_AI
+from tuner.spec.schema import check
+from tuner.spec.study_spec import (
+    CATEGORICAL,
+    CONVEX,
+    DECAY_CURVE,
+    DISCRETE,
+    DOUBLE,
+    INTEGER,
+    LAST,
+    MAXIMIZE,
+    MEDIAN,
+    NO_SCALE,
+    Parameter,
+    StudySpec,
+    TrialJob,
+)
+from tuner.spec.yaml_tree import Value
+
+STOPPING = {
+    "medianAutomatedStoppingSpec": MEDIAN,
+    "decayCurveStoppingSpec": DECAY_CURVE,
+    "convexAutomatedStoppingSpec": CONVEX,
+}
+TYPES = {
+    "doubleValueSpec": DOUBLE,
+    "integerValueSpec": INTEGER,
+    "categoricalValueSpec": CATEGORICAL,
+    "discreteValueSpec": DISCRETE,
+}
+NOT_THE_STUDY = VERTEX_AI.keys() - {"labels", "encryptionSpec", "studySpec", "trialJobSpec"}
+
+
+def read(tree: Value) -> tuple[StudySpec, list[Finding]]:
+    """The study as far as it can be read, and what keeps the service from running it."""
+    findings = list(check(tree, VERTEX_AI, "the file"))
+    root = Fields(tree, tree.place, "the file", findings)
+    root.need("studySpec", "trialJobSpec")
+    study = root.fields("studySpec")
+    metric = _metric(study)
+    parameters = [_parameter(fields) for fields in study.each("parameters", "a parameter")]
+    spec = StudySpec(
+        metric=metric.text("metricId"),
+        parameters=tuple(parameter for parameter in parameters if parameter),
+        goal=metric.word("goal", MAXIMIZE),
+        max_trials=root.whole("maxTrialCount", 1),
+        max_parallel_trials=root.whole("parallelTrialCount", 1),
+        max_failed_trials=root.whole("maxFailedTrialCount", 0),
+        algorithm=study.word("algorithm"),
+        early_stopping=_early_stopping(study),
+        measurement=study.word("measurementSelectionType", LAST),
+        job=_job(root.fields("trialJobSpec")),
+        kms_key=root.fields("encryptionSpec").text("kmsKeyName"),
+        labels=root.pairs("labels"),
+        vertex=True,
+        places=places(
+            study.home,
+            root.places(
+                max_trials="maxTrialCount",
+                max_parallel_trials="parallelTrialCount",
+                max_failed_trials="maxFailedTrialCount",
+            ),
+            study.places(
+                parameters="parameters",
+                algorithm="algorithm",
+                measurement="measurementSelectionType",
+            ),
+            metric.places(metric="metricId", goal="goal"),
+        ),
+    )
+    return with_left_out(spec, root, NOT_THE_STUDY), findings
+
+
+def _metric(study: Fields) -> Fields:
+    study.need("metrics", "parameters")
+    if len(study.items("metrics")) > 1:
+        study.refuse("metrics", "the trainer reports one metric, so one must do. Keep one.")
+    if "observationNoise" in study:
+        study.refuse("observationNoise", "tuning jobs do not support it. Delete it.")
+    metric = study.first("metrics", "a metric")
+    metric.need("metricId")
+    return metric
+
+
+def _early_stopping(study: Fields) -> str:
+    rules = [field for field in study.content if field in STOPPING and study.value(field)]
+    for extra in rules[1:]:
+        study.refuse(extra, f"one stopping rule must do, but there is {rules[0]} too. Keep one.")
+    return STOPPING[rules[0]] if rules else ""
+
+
+def _parameter(fields: Fields) -> Parameter | None:
+    fields.need("parameterId")
+    name = fields.text("parameterId")
+    fields.name = name or fields.name
+    specs = [field for field in fields.content if field in TYPES]
+    if len(specs) != 1:
+        fields.refuse(
+            specs[1] if specs else "",
+            f"{fields.name} must have one of {', '.join(TYPES)}, but has {len(specs) or 'none'}.",
+        )
+        return None
+    if "conditionalParameterSpecs" in fields:
+        wrong = "conditional parameters are not searched here. Write them side by side."
+        fields.refuse("conditionalParameterSpecs", wrong)
+    kind, spec = TYPES[specs[0]], fields.fields(specs[0])
+    spec.need(*(("minValue", "maxValue") if kind in (DOUBLE, INTEGER) else ("values",)))
+    if "defaultValue" in spec:
+        spec.refuse("defaultValue", "tuning jobs do not support it. Delete it.")
+    return Parameter(
+        name,
+        kind,
+        low=spec.number("minValue"),
+        high=spec.number("maxValue"),
+        words=spec.words("values") if kind == CATEGORICAL else (),
+        values=spec.numbers("values") if kind == DISCRETE else (),
+        scale=fields.word("scaleType", NO_SCALE),
+        places=places(
+            fields.home,
+            {"type": fields.at(specs[0])},
+            fields.places(name="parameterId", scale="scaleType"),
+            spec.places(low="minValue", high="maxValue"),
+            spec.places(**{"words" if kind == CATEGORICAL else "values": "values"}),
+        ),
+    )
+
+
+def _job(trial: Fields) -> TrialJob:
+    trial.need("workerPoolSpecs")
+    pool = trial.first("workerPoolSpecs", "a worker pool")
+    container, machine = pool.fields("containerSpec"), pool.fields("machineSpec")
+    disk, scheduling = pool.fields("diskSpec"), trial.fields("scheduling")
+    if len(trial.items("workerPoolSpecs")) > 1:
+        trial.refuse("workerPoolSpecs", "the trainer is one process. Keep one worker pool.")
+    if pool.whole("replicaCount", 1) != 1:
+        pool.refuse("replicaCount", "the trainer is one process. Write `replicaCount: 1`.")
+    if "pythonPackageSpec" not in pool:
+        pool.need("containerSpec")
+    container.need("imageUri")
+    return TrialJob(
+        args=container.words("args"),
+        command=container.words("command"),
+        image=container.text("imageUri"),
+        job_dir=trial.fields("baseOutputDirectory").text("outputUriPrefix"),
+        machine_type=machine.text("machineType"),
+        accelerator=machine.word("acceleratorType"),
+        accelerator_count=machine.whole("acceleratorCount", 0),
+        disk_gb=disk.whole("bootDiskSizeGb", 0),
+        disk_type=disk.text("bootDiskType"),
+        timeout=scheduling.text("timeout"),
+        spot=scheduling.text("strategy") in ("SPOT", "LOW_COST"),
+        restart_on_worker_restart=scheduling.switch("restartJobOnWorkerRestart"),
+        service_account=trial.text("serviceAccount"),
+        network=trial.text("network"),
+        web_access=trial.switch("enableWebAccess"),
+        places=places(
+            trial.home,
+            container.places(args="args"),
+            machine.places(machine_type="machineType", accelerator="acceleratorType"),
+            scheduling.places(timeout="timeout"),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""A study from plan to result: tune, confirm, test. Imports all but commands and report."""

@@ -1,0 +1,172 @@
+"""Carries a plan out: opens the study, starts its trials, and tells the user what was found."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import functools
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tuner.cloud.study_sync import RemoteStudy
+from tuner.execution import whole
+from tuner.execution.bucket import BucketError
+from tuner.execution.containers import ContainerError
+from tuner.execution.process_lock import StillRunning
+from tuner.execution.scheduler import Engine, Interrupted, Interrupts
+from tuner.execution.trial import METRIC, Setting, Trial
+from tuner.execution.trial_command import Task
+from tuner.execution.worker_pool import Workers, crew
+from tuner.outputs import results, tensorboard
+from tuner.outputs.live_display import Display
+from tuner.search import objective, warm_start
+from tuner.search.space import Value
+from tuner.search.trial_store import FILE, Known, StudyError
+from tuner.spec.diagnostics import several
+from tuner.spec.study_spec import MEDIAN, STACKED
+from tuner.study import opening, places
+from tuner.study.plan import Plan, identity
+from tuner.study.stages import Protocol, StudyFailed
+
+
+class Occupied(Exception):
+    """Another tuner works in the folder."""
+
+
+# Each is a sentence for the user.
+FAULTS = (BucketError, ContainerError, Occupied, StillRunning, StudyError, StudyFailed)
+
+
+def study(
+    plan: Plan,
+    program: list[str],
+    first: Mapping[str, Value],
+    options: argparse.Namespace,
+    display: Display,
+) -> int:
+    """Searches, confirms and tests; 0, or 128 + n where signal n ended it.
+
+    Args:
+        program: the trainer's.
+        first: what is tried before anything else.
+        options: where the study is to be kept.
+
+    Raises:
+        ValueError: it cannot be kept there.
+        OSError, or one of `FAULTS`: it came to no result.
+    """
+    place = opening.place(plan, options, os.environ)  # before anything is touched
+    shared = bool(options.storage)
+    with _claimed(plan.job_dir, shared=shared), places.remote(plan, display.line) as remote:
+        return _study(plan, program, first, place, display, remote)
+
+
+def _study(
+    plan: Plan,
+    program: list[str],
+    first: Mapping[str, Value],
+    place: opening.Place,
+    display: Display,
+    remote: RemoteStudy | None,
+) -> int:
+    spec, interrupts = plan.spec, Interrupts()
+    setting = Setting(
+        *(program, place.environment, spec.metric, plan.name, _seconds(spec.job.timeout)),
+        containers=places.containers(plan),
+    )
+    read_scores = objective.read_scores if remote is None else remote.read_scores
+
+    def launch(task: Task) -> Trial:
+        if remote is not None:
+            remote.prepare(task, task.job_dir / METRIC, spec.metric)
+        return workers.launch(task) if plan.engine == STACKED else Trial(task, setting)
+
+    def look(running: list[Trial]) -> None:
+        if remote is not None:
+            remote.check()
+        if display.due:
+            display.table(protocol.table(running))
+
+    processes, batch = crew(os.cpu_count() or 1, plan.parallel)
+    workers = Workers(processes, setting, plan.job_dir, batch, display.line)
+
+    @functools.cache
+    def learn() -> Known:
+        return warm_start.known(plan.resume_from, identity(plan))
+
+    engine = Engine(launch, plan.parallel, interrupts, look)
+    try:
+        if plan.engine == STACKED:
+            workers.start()
+        if plan.resume_from and not (plan.job_dir / FILE).exists():
+            learn()  # before there is a study that could not go on
+        note = "Ctrl-C: no new trials; the running ones end first. Again: at once."
+        with (
+            interrupts.heard(lambda: display.line(note)),
+            place.opened(
+                plan,
+                first,
+                display.line,
+                interrupts.end_waiting,
+                learn if plan.resume_from else None,
+            ) as study,
+        ):
+            protocol = Protocol(plan, study, engine, display, read_scores)
+            tensorboard.keep(plan.job_dir, spec, display.line)
+            over = sum(record.over for record in study.records)
+            for line in (*_announcement(plan, over, study.known), *place.told):
+                display.line(line)
+            findings = protocol.run()
+    except Interrupted as interrupted:
+        display.line("The study was stopped; the same command goes on.")
+        return 128 + interrupted.number
+    finally:
+        display.clear()
+        workers.close()
+    for line in results.told(findings):
+        display.line(line)
+    whole.write_json(plan.job_dir / results.BEST, results.best_json(findings))
+    display.line(f"{plan.where}/{results.BEST} has the flags to paste.")
+    return 0
+
+
+def _announcement(plan: Plan, over: int, known: int) -> Iterator[str]:
+    spec = plan.spec
+    yield (
+        f"tune: {several(plan.max_trials, 'trial')} of {several(plan.seeds, 'seed')},"
+        f" {plan.parallel} at a time, the best {plan.objective} of {spec.metric};"
+        f" everything goes to {plan.where}"
+    )
+    for line in places.told(plan, known):
+        yield f"      {line}"
+    if plan.parallel < spec.max_parallel_trials:
+        yield (
+            f"      The file allows {spec.max_parallel_trials} at a time, but a trainer keeps more"
+            " than one core busy; --parallel sets it."
+        )
+    if spec.early_stopping not in ("", MEDIAN):
+        yield f"      {spec.early_stopping} stopping runs on Vertex AI only: the median rule here."
+    if over:
+        yield f"      {several(over, 'trial')} {'has' if over == 1 else 'have'} ended before."
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path, *, shared: bool) -> Iterator[None]:
+    """Keeps a second tuner out of the folder, but for workers of one study. Raises Occupied."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "study.lock").open("a") as file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Occupied(
+                f"{folder} must have one tuner at a time, but another works there. Wait for it, or"
+                " take another folder."
+            ) from None
+        yield
+
+
+def _seconds(timeout: str) -> float:
+    return float(timeout.removesuffix("s")) if timeout else math.inf
