@@ -19,10 +19,10 @@ LAYERS = {
         "outputs": "environments agents contract storage process",
         "rollouts": "environments agents contract storage",
         "agents": "contract storage",
-        "environments": "",
+        "environments": "contract storage",
         "contract": "",
-        "storage": "",
-        "process": "",
+        "storage": "contract",
+        "process": "contract",
     },
     "tuner": {
         "": "commands study report outputs cloud search execution spec",

@@ -1,0 +1,24 @@
+"""The error tree: an `Error` is what a user can mend. Its text is a sentence, problem first.
+
+Error                    exit code 1: the run, or the study, failed
+└── BadCommand           exit code 2: the command asks for what cannot be done
+
+A subclass stands beside the code that raises it. Whatever is not an `Error` is a fault of ours and
+keeps its traceback.
+"""
+
+from __future__ import annotations
+
+SUCCESS, FAILED, BAD_COMMAND = 0, 1, 2  # exit codes; 128 + n where signal n ended the process
+
+
+class Error(Exception):
+    """An error with a sentence for the user: the problem first, then what to do."""
+
+    exit_code = FAILED
+
+
+class BadCommand(Error):
+    """The command asks for what cannot be done; nothing was touched."""
+
+    exit_code = BAD_COMMAND
