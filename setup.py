@@ -35,7 +35,7 @@ setup(
     extras_require={
         "box2d": ["gymnasium[box2d]"],
         "tuner": requirements("tuner.in"),
-        "distributed": [*requirements("tuner.in"), *requirements("distributed.in")],
+        "ray": [*requirements("tuner.in"), *requirements("ray.in")],
         "dev": requirements("dev.in"),
     },
 )

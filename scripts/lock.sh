@@ -13,9 +13,11 @@ pin() {
 
 pin --generate-hashes base.in --output-file base.txt "$@"
 pin --generate-hashes --constraints base.txt tuner.in --output-file tuner.txt "$@"
-pin --generate-hashes --constraints base.txt --constraints tuner.txt distributed.in \
-    --output-file distributed.txt "$@"
-pin --generate-hashes --constraints base.txt --constraints tuner.txt --constraints distributed.txt dev.in --output-file dev.txt "$@"
+pin --generate-hashes --constraints base.txt --constraints tuner.txt ray.in \
+    --output-file ray.txt "$@"
+pin --generate-hashes --constraints base.txt --constraints ray.txt ray_worker.in \
+    --output-file ray_worker.txt "$@"
+pin --generate-hashes --constraints base.txt --constraints ray.txt dev.in --output-file dev.txt "$@"
 
 # The same for NVIDIA GPUs: one list of requirements, another TensorFlow.
 { grep -v '^tensorflow' base.in; echo 'tensorflow[and-cuda]>=2.20,<2.22'; } \

@@ -15,7 +15,6 @@ from tuner.execution import whole
 from tuner.execution.bucket import BucketError, Folder, Unreachable
 from tuner.execution.trial_command import Task
 from tuner.search import journal, objective
-from tuner.search.journal import EARLIER, of_an_earlier_version
 from tuner.search.objective import Scores
 
 SCORE = "mean_score"  # what the trainer's own records call its metric
@@ -131,8 +130,6 @@ class RemoteStudy:
     def _bring(self) -> None:
         """Downloads what others have written since this folder was last in step with the bucket."""
         seen = self._seen()
-        if EARLIER in self._remote.generations:
-            raise BucketError(of_an_earlier_version(self._remote.address))
         for name in self._files:
             there = self._remote.generations.get(name)
             if there is None:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tuner.spec import trainer_rules
 from tuner.spec.diagnostics import shown
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tuner.study.plan import Plan
 
 SEEDS = 5  # agents of a trial, where neither the command nor the file says
-HEARTBEAT = 30.0  # seconds
 LEAST_CONFIRM_SEEDS, LEAST_TEST_SEEDS = 10, 20
 COMPILED = ("CartPole-v0", "CartPole-v1")  # environments that the trainer can compile
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -72,13 +71,8 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         metavar="N", help=f"fresh seeds of each (default: {LEAST_CONFIRM_SEEDS})")  # fmt: skip
     add("--test-seeds", type=_count(LEAST_TEST_SEEDS), default=LEAST_TEST_SEEDS, metavar="N",
         help=f"fresh seeds of the final test (default: {LEAST_TEST_SEEDS})")  # fmt: skip
-    add("--storage", default="", metavar="URL",
-        help="share the study with other workers: postgresql://, mysql://, journal:, grpc://; or"
-        " env:NAME, file:PATH, which hold one")  # fmt: skip
-    add("--study-name", default="", metavar="NAME",
-        help="in the storage; default: the name of the job dir")  # fmt: skip
-    add("--heartbeat", type=_duration, default=HEARTBEAT, metavar="TIME",
-        help="a worker that is silent for so long loses what it has (default: 30)")  # fmt: skip
+    for flag in ("--storage", "--study-name", "--heartbeat"):
+        add(flag, action=_Replaced, nargs="?", help=argparse.SUPPRESS)
     add("--hostile", action="store_true",
         help="send flags as the worst of services has: --name 32.0")  # fmt: skip
     add("--image", default="", metavar="IMAGE",
@@ -87,6 +81,16 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         help="a study whose trials the search knows of; default: the resumePreviousJobId of the"
         " file, beside the job dir")  # fmt: skip
     add("--program", default="", help=argparse.SUPPRESS)  # in place of the trainer, for tests
+
+
+class _Replaced(argparse.Action):
+    """A flag of an earlier version, which shared a study among machines by a database."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: object) -> NoReturn:
+        parser.error(
+            f"{self.option_strings[0]} was replaced by --engine ray, which runs the trials of one"
+            " study on many machines"
+        )
 
 
 def run(spec: StudySpec, options: argparse.Namespace) -> int:
@@ -112,7 +116,7 @@ def run(spec: StudySpec, options: argparse.Namespace) -> int:
     plan = make_plan(spec, options)
     program = shlex.split(options.program) or [sys.executable, "-m", "trainer.task"]
     try:
-        return lifecycle.study(plan, program, defaults(spec), options, Display())
+        return lifecycle.study(plan, program, defaults(spec), Display())
     except lifecycle.FAULTS as fault:
         raise RunError(str(fault)) from fault
     except OSError as error:
@@ -127,7 +131,6 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
     """What the file and the command ask for together. Raises ValueError."""
     from tuner.execution.bucket import parse
     from tuner.search import warm_start
-    from tuner.study import opening
     from tuner.study.plan import Plan
 
     bucket, job_dir = "", Path(options.job_dir).expanduser()
@@ -152,7 +155,7 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
     if options.engine == STACKED and (options.image or options.program):
         raise ValueError("--image runs each trial in a container of its own: --engine process.")
     engine = options.engine or (STACKED if can_be_stacked(spec, options) else PROCESS)
-    plan = Plan(
+    return Plan(
         spec=spec,
         job_dir=job_dir,
         objective=options.objective,
@@ -174,8 +177,6 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
         image=options.image,
         resume_from=warm_start.place(spec, options.resume_from, bucket or str(job_dir)),
     )
-    opening.check(plan, options)
-    return plan
 
 
 def can_be_stacked(spec: StudySpec, options: argparse.Namespace) -> bool:

@@ -32,11 +32,6 @@ class Interrupts:
         self.number: int | None = None  # the first signal
         self.at_once = False
 
-    def end_waiting(self) -> None:
-        """Raises Interrupted where somebody wants an end at once."""
-        if self.at_once:
-            raise Interrupted(self.number or signal.SIGTERM)
-
     @contextlib.contextmanager
     def heard(self, on_first: Callable[[], None]) -> Iterator[None]:
         def note(number: int, frame: FrameType | None) -> None:

@@ -20,7 +20,6 @@ from optuna.storages.journal import BaseJournalBackend
 
 from tuner.execution import whole
 
-EARLIER = "study.db"  # that versions before this one kept a study in
 _BEGINNING = b'{"op_code":'  # of each line
 _OPERATIONS = range(11)  # that Optuna has
 
@@ -47,14 +46,6 @@ def read(content: bytes) -> JournalStorage:
     """
     with _told():
         return JournalStorage(_Copy(content))
-
-
-def of_an_earlier_version(where: Path | str) -> str:
-    """What to say of a study that is kept as versions before this one did."""
-    return (
-        f"{where} must hold a study of this version or none, but holds {EARLIER}, an earlier one's."
-        " Take another place, or go on with that version."
-    )
 
 
 class _File(BaseJournalBackend):

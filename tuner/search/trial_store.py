@@ -72,7 +72,6 @@ class Study:
         self._direction = direction
         self._left: list[Record] | None = None
         self._records: list[Record] | None = None
-        self._parts: dict[str, Record | None] = {}
         self.failures = 0  # of this process' trials
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with spoken(folder / FILE):
@@ -99,7 +98,7 @@ class Study:
             self._known = self._learn(learn)
             self._check_trials()
 
-    def place(self, number: int) -> tuple[Any, FrozenTrial] | None:
+    def place(self, number: int) -> tuple[Any, FrozenTrial]:
         """Where Optuna's own tools find a running trial: a storage, and the trial there."""
         return self._storage, self._trials[self._known + number - 1]
 
@@ -161,34 +160,6 @@ class Study:
         if self._left:
             return self._left.pop(0)
         return None if late or len(self.records) >= max_trials else self.ask()
-
-    def tuned(self, max_trials: int) -> bool:
-        return True
-
-    def may_run(self, key: str) -> bool:
-        """Whether a part of confirm or test is to be run now; a second time it is not."""
-        if key in self._parts:
-            return False
-        self._parts[key] = None
-        return True
-
-    def told(self, key: str, number: int, outcome: Outcome, scores: Scores) -> Record | None:
-        """Keeps how a part ended, for as long as this process lives: its files keep the rest."""
-        self.add_cpu_seconds(outcome.cpu_seconds)
-        self._parts[key] = from_json(number, {}, as_json(outcome, scores, None))
-        return self._parts[key]
-
-    def ended(self, key: str) -> bool:
-        """Whether nobody is to run it any more; asked when nothing runs here."""
-        return True
-
-    def part(self, key: str, number: int) -> Record | None:
-        """How a part ended; None where it has not."""
-        return self._parts.get(key)
-
-    def lost(self, key: int | str) -> bool:
-        """Whether somebody else has taken it over; nobody is there who could."""
-        return False
 
     def claim(self, purpose: str, seed: int | None = None) -> int:
         """A seed for one purpose, known as such also after a kill, before anything uses it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import functools
@@ -24,10 +23,10 @@ from tuner.outputs import results, tensorboard
 from tuner.outputs.live_display import Display
 from tuner.search import objective, warm_start
 from tuner.search.space import Value
-from tuner.search.trial_store import FILE, Known, StudyError
+from tuner.search.trial_store import FILE, Known, Study, StudyError, spoken
 from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import MEDIAN, STACKED
-from tuner.study import opening, places
+from tuner.study import places
 from tuner.study.plan import Plan, identity
 from tuner.study.stages import Protocol, StudyFailed
 
@@ -44,7 +43,6 @@ def study(
     plan: Plan,
     program: list[str],
     first: Mapping[str, Value],
-    options: argparse.Namespace,
     display: Display,
 ) -> int:
     """Searches, confirms and tests; 0, or 128 + n where signal n ended it.
@@ -52,29 +50,24 @@ def study(
     Args:
         program: the trainer's.
         first: what is tried before anything else.
-        options: where the study is to be kept.
 
     Raises:
-        ValueError: it cannot be kept there.
         OSError, or one of `FAULTS`: it came to no result.
     """
-    place = opening.place(plan, options, os.environ)  # before anything is touched
-    shared = bool(options.storage)
-    with _claimed(plan.job_dir, shared=shared), places.remote(plan, display.line) as remote:
-        return _study(plan, program, first, place, display, remote)
+    with _claimed(plan.job_dir), places.remote(plan, display.line) as remote:
+        return _study(plan, program, first, display, remote)
 
 
 def _study(
     plan: Plan,
     program: list[str],
     first: Mapping[str, Value],
-    place: opening.Place,
     display: Display,
     remote: RemoteStudy | None,
 ) -> int:
     spec, interrupts = plan.spec, Interrupts()
     setting = Setting(
-        *(program, place.environment, spec.metric, plan.name, _seconds(spec.job.timeout)),
+        *(program, os.environ, spec.metric, plan.name, _seconds(spec.job.timeout)),
         containers=places.containers(plan),
     )
     read_scores = objective.read_scores if remote is None else remote.read_scores
@@ -106,18 +99,21 @@ def _study(
         note = "Ctrl-C: no new trials; the running ones end first. Again: at once."
         with (
             interrupts.heard(lambda: display.line(note)),
-            place.opened(
-                plan,
-                first,
-                display.line,
-                interrupts.end_waiting,
-                learn if plan.resume_from else None,
-            ) as study,
+            spoken(plan.job_dir / FILE),
         ):
+            study = Study(
+                plan.job_dir,
+                spec.parameters,
+                spec.algorithm,
+                objective.direction(plan.objective, spec.goal),
+                identity(plan),
+                first,
+                learn if plan.resume_from else None,
+            )
             protocol = Protocol(plan, study, engine, display, read_scores)
             tensorboard.keep(plan.job_dir, spec, display.line)
             over = sum(record.over for record in study.records)
-            for line in (*_announcement(plan, over, study.known), *place.told):
+            for line in _announcement(plan, over, study.known):
                 display.line(line)
             findings = protocol.run()
     except Interrupted as interrupted:
@@ -154,12 +150,12 @@ def _announcement(plan: Plan, over: int, known: int) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _claimed(folder: Path, *, shared: bool) -> Iterator[None]:
-    """Keeps a second tuner out of the folder, but for workers of one study. Raises Occupied."""
+def _claimed(folder: Path) -> Iterator[None]:
+    """Keeps a second tuner out of the folder. Raises Occupied."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "study.lock").open("a") as file:
         try:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Occupied(
                 f"{folder} must have one tuner at a time, but another works there. Wait for it, or"

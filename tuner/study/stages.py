@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tuner.cloud import job_json
-from tuner.distributed.shared import SharedStudy
 from tuner.execution import metric_file, whole
 from tuner.execution.metric_file import Measurement
 from tuner.execution.scheduler import Engine, Interrupted
@@ -27,9 +26,6 @@ from tuner.search.trial_store import Record, Study
 from tuner.spec.diagnostics import several
 from tuner.study.plan import Plan, as_flags
 
-_PAUSE = 0.2  # seconds between looks at what other workers do
-_TAKEN_OVER = "another worker has taken it over"
-
 
 class StudyFailed(Exception):
     """A study that came to no result; the message says why."""
@@ -40,7 +36,7 @@ class Protocol:
     """Carries out a plan. What has been done before is not done again."""
 
     plan: Plan
-    study: Study | SharedStudy
+    study: Study
     engine: Engine
     display: Display
     read_scores: Callable[[Path, float | None], Scores] = objective.read_scores
@@ -78,9 +74,6 @@ class Protocol:
                 self._write_study("RUNNING")
             if record is None:
                 return None
-            # Other workers may have had some too.
-            succeeded[:] = [each for each in self.study.records if each.state == SUCCEEDED]
-            completed[:] = [each.measurements for each in succeeded]
             return self.plan.task(
                 f"trial {record.number}",
                 record.number,
@@ -97,21 +90,14 @@ class Protocol:
                 raise StudyFailed(progress.refusal(task, outcome))
             scores = self._scores(task, outcome)
             value = objective.value(scores, self.plan.objective, self.plan.spec.goal)
-            if (place := self.study.place(task.trial)) is not None:
-                gallery.keep(place, self.plan.job_dir, task, self.display.line)
+            gallery.keep(self.study.place(task.trial), self.plan.job_dir, task, self.display.line)
             record = self.study.tell(task.trial, outcome, scores, value)
-            if record is None:
-                self.display.line(f"{task.name}: {_TAKEN_OVER}")
-                return
             is_best = [best.number for best in self._ranked()[:1]] == [record.number]
             flags = as_flags(self.plan.flags(record.values))
             self._tell(progress.trial_line(record, flags, is_best), task, outcome)
             if record.state == SUCCEEDED:
                 succeeded.append(record)
                 completed.append(record.measurements)
-            check_failures()
-
-        def check_failures() -> None:
             failures = self.study.failures
             if failures >= self.plan.max_failed:
                 raise StudyFailed(
@@ -120,10 +106,6 @@ class Protocol:
                     " say; the same command goes on."
                 )
 
-        def is_over() -> bool:
-            check_failures()
-            return self.study.tuned(self.plan.max_trials)
-
         def watch(trial: Trial) -> None:
             if trial.task.may_stop_early and metric_file.has_lost(
                 trial.measurements, completed, self.plan.spec.goal
@@ -131,7 +113,7 @@ class Protocol:
                 trial.stop(LOST)
 
         try:
-            self._share(supply, done, is_over, lambda task: task.trial, watch)
+            self.engine.run(supply, done, watch, self._count_cpu)
         except Interrupted:
             self._write_study("RUNNING")
             raise
@@ -244,57 +226,25 @@ class Protocol:
         return selection.ranked(self.study.records, self.plan.objective, self.plan.spec.goal)
 
     def _run_all(self, tasks: Sequence[Task], agents: int) -> dict[str, Scores]:
-        """Runs tasks that are finished or not, and gives the scores of those that succeed."""
+        """Runs tasks, finished or not before, and gives the scores of those that succeed."""
+        left, found = list(tasks), dict[str, Scores]()
 
         def supply() -> Task | None:
-            return next((task for task in tasks if self.study.may_run(_key(task))), None)
+            return left.pop(0) if left else None
 
         def done(task: Task, outcome: Outcome) -> None:
             scores = self._scores(task, outcome)
-            if self.study.told(_key(task), task.trial, outcome, scores) is None:
-                self.display.line(f"{task.name}: {_TAKEN_OVER}")
-                return
+            self._count_cpu(outcome)
+            self.steps += _steps(scores, outcome.measurements, agents)
+            if outcome.state == SUCCEEDED:
+                found[task.name] = scores
             self._tell(progress.part_line(task, outcome, scores), task, outcome)
 
-        def are_over() -> bool:
-            return all(self.study.ended(_key(task)) for task in tasks)
+        self.engine.run(supply, done, cut=self._count_cpu)
+        return {task.name: found[task.name] for task in tasks if task.name in found}
 
-        self._share(supply, done, are_over, _key)
-        found = {}
-        for task in tasks:
-            if (record := self.study.part(_key(task), task.trial)) is not None:
-                self.steps += _steps(record.scores, record.measurements, agents)
-                if record.state == SUCCEEDED:
-                    found[task.name] = record.scores
-        return found
-
-    def _share(
-        self,
-        supply: Callable[[], Task | None],
-        done: Callable[[Task, Outcome], None],
-        is_over: Callable[[], bool],
-        key: Callable[[Task], int | str],
-        watch: Callable[[Trial], None] = lambda trial: None,
-    ) -> None:
-        """Runs what `supply` gives until nothing is left here and, with others, nowhere."""
-
-        def watched(trial: Trial) -> None:
-            if self.study.lost(key(trial.task)):
-                trial.stop(_TAKEN_OVER)
-            watch(trial)
-
-        def cut(outcome: Outcome) -> None:
-            self.study.add_cpu_seconds(outcome.cpu_seconds)
-
-        waits = False
-        while True:
-            self.engine.run(supply, done, watched, cut)
-            if is_over():
-                return
-            if not waits:
-                waits = True
-                self.display.line("nothing to do here at the moment: other workers are at work")
-            time.sleep(_PAUSE)
+    def _count_cpu(self, outcome: Outcome) -> None:
+        self.study.add_cpu_seconds(outcome.cpu_seconds)
 
     def _scores(self, task: Task, outcome: Outcome) -> Scores:
         spec = self.plan.spec
@@ -320,11 +270,6 @@ class Protocol:
             )
             | {"objective": self.plan.objective},
         )
-
-
-def _key(task: Task) -> str:
-    """The name by which workers share a part of confirm or test: its folder."""
-    return f"{task.job_dir.parent.name}/{task.job_dir.name}"
 
 
 def _steps(scores: Scores, reports: Sequence[Measurement], agents: int) -> int:

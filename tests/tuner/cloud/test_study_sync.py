@@ -369,20 +369,6 @@ def test_a_file_that_breaks_on_the_way_takes_no_place_in_the_bucket(
     assert states(storage) == ["COMPLETE", "RUNNING"]
 
 
-def test_a_study_of_an_earlier_version_is_not_begun_anew(
-    machine: Callable[[str], Machine], storage: FaultyStorage
-) -> None:
-    here = machine("here")
-    here.run("--max-trials", "1")
-    storage.put(f"{STUDY}/study.db", b"SQLite format 3")
-    ended = here.run("--max-trials", "2")
-    assert (ended.code, ended.out, here.starts("2")) == (1, "", 0)
-    assert ended.err == (
-        f"error: gs://bucket/{STUDY} must hold a study of this version or none, but holds study.db,"
-        " an earlier one's. Take another place, or go on with that version.\n"
-    )
-
-
 def test_reports_are_told_again_from_the_trainers_own_record() -> None:
     record = (
         b'{"step": 10, "final": false, "mean_score": 1.5, "scores": [1, 2]}\n'

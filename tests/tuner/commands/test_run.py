@@ -403,18 +403,6 @@ def test_a_folder_that_cannot_be_written_is_named(place: Place) -> None:
     )
 
 
-def test_a_study_of_an_earlier_version_is_not_begun_anew(place: Place) -> None:
-    place.study.mkdir()
-    (place.study / "study.db").write_bytes(b"SQLite format 3")
-    ended = place.run()
-    assert (ended.code, ended.out) == (1, "")
-    assert ended.err == (
-        "error: study must hold a study of this version or none, but holds study.db, an earlier"
-        " one's. Take another place, or go on with that version.\n"
-    )
-    assert not (place.study / "1").exists()
-
-
 def test_a_study_file_that_breaks_on_the_way_is_named(place: Place) -> None:
     place.behave({"2": "ruin the study"})
     ended = place.run()
