@@ -19,11 +19,11 @@ from optuna.samplers import BaseSampler
 
 from trainer.batch.packing import Stack
 from trainer.contract.command_line import parse
+from trainer.contract.statistics import interquartile_mean
 from trainer.environments import spec
 from trainer.process import tensorflow_env
 from trainer.run.state import Run
 from tuner.search import sampling, space
-from tuner.search.estimates import interquartile_mean
 from tuner.spec import loader
 from tuner.spec.study_spec import StudySpec
 

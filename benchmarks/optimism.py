@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks.machine import save, table
 from benchmarks.many import Search, Trial, options, searching, template, together
+from trainer.contract.statistics import interquartile_mean, interval
 from tuner.search import sampling
-from tuner.search.estimates import interquartile_mean, interval
 from tuner.spec.study_spec import StudySpec
 
 TRIALS, AGENTS = 30, 5

@@ -23,8 +23,8 @@ from optuna.samplers import BaseSampler
 
 from benchmarks.machine import save, table
 from benchmarks.many import Search, Trial, options, searching, template, together
+from trainer.contract.statistics import interquartile_mean, interval, probability_of_improvement
 from tuner.search import sampling
-from tuner.search.estimates import interquartile_mean, interval, probability_of_improvement
 from tuner.spec.study_spec import RANDOM, StudySpec
 
 TRIALS, AGENTS, FRESH_AGENTS = 30, 5, 20

@@ -12,6 +12,7 @@ from trainer.contract import job_files
 from trainer.contract.command_line import Parser, whole_number
 from trainer.process.console import quiet_standard_error
 from trainer.run.job_dir import BadCommand, JobError, artefacts
+from trainer.storage import atomic
 
 if TYPE_CHECKING:
     from trainer.environments.spec import Environment
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {output} could not be written: {error.strerror or error}.", file=sys.stderr)
         return 1
     finally:
-        job_files.remove(temporary)
+        atomic.remove(temporary)
     for number, value in enumerate(returns, 1):
         print(f"episode {number}: {value:g}")
     print(f"watch {output}")

@@ -15,6 +15,7 @@ from trainer.environments import spec
 from trainer.process.console import log_to_console, quiet_standard_error
 from trainer.run.job_dir import BadCommand, JobError, artefacts
 from trainer.storage.checkpoint import Checkpoint, CheckpointError, read
+from trainer.storage.job_dir import JobDir
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         checkpoint = read(saved)
         command = command_of(checkpoint.header)
-        output = job_files.JobDir(chosen.output or chosen.job_dir)
+        output = JobDir(chosen.output or chosen.job_dir)
         log_to_console()
         steps = save(checkpoint, command, output)
     except BadCommand as error:
@@ -80,7 +81,7 @@ def _is_a_value(value: Any, field: dataclasses.Field[Any]) -> bool:
     return type(value).__name__ == field.type and (not choices or value in choices)
 
 
-def save(checkpoint: Checkpoint, command: Command, output: job_files.JobDir) -> int:
+def save(checkpoint: Checkpoint, command: Command, output: JobDir) -> int:
     """Saves the models of the agent that was best in validation; the steps that it had taken."""
     try:
         environment = spec.find(command.options.environment)

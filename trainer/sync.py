@@ -13,8 +13,8 @@ from trainer.contract.job_files import MANIFEST, SETTINGS, json_object, listed
 from trainer.contract.settings import RunOptions
 from trainer.process.console import log_to_console
 from trainer.run.upload import Mirror
+from trainer.storage.file_lock import Taken
 from trainer.storage.gcs import RemoteFolder, StorageError, parse
-from trainer.storage.lease import Taken
 
 
 class Unfit(Exception):

@@ -24,9 +24,9 @@ from trainer.agents.networks import Architecture
 from trainer.agents.population import Agents
 from trainer.agents.random_streams import Streams
 from trainer.contract import job_files
-from trainer.contract.job_files import JobDir
 from trainer.contract.settings import Hyperparameters
 from trainer.outputs import models
+from trainer.storage.job_dir import JobDir
 
 # Keras' variables do not know NumPy 2's `copy` keyword yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

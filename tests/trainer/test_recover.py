@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 
 from trainer import recover
 from trainer.contract.command_line import parse
-from trainer.contract.job_files import CHECKPOINT, METRICS, MODEL, SAVED_MODEL, SETTINGS, JobDir
+from trainer.contract.job_files import CHECKPOINT, METRICS, MODEL, SAVED_MODEL, SETTINGS
 from trainer.environments import spec
 from trainer.run.state import Run
 from trainer.storage.checkpoint import Checkpoint, CheckpointError, read, write
+from trainer.storage.job_dir import JobDir
 
 # Keras' variables do not know NumPy 2's `copy` keyword yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -32,13 +32,13 @@ from trainer.agents.population import Agents
 from trainer.agents.random_streams import Purpose, Streams
 from trainer.contract import job_files
 from trainer.contract.command_line import parse
-from trainer.contract.job_files import JobDir
 from trainer.contract.settings import Batching, Hyperparameters
 from trainer.environments import spec
 from trainer.outputs import models, video
 from trainer.run import lifecycle, setup
 from trainer.run.job_dir import Earlier, Job
 from trainer.storage import checkpoint
+from trainer.storage.job_dir import JobDir
 
 # Keras' variables do not know NumPy 2's `copy` keyword yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

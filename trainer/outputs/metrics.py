@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from trainer.contract.job_files import EVENTS, METRICS, JobDir
+from trainer.contract.job_files import EVENTS, METRICS
+from trainer.storage.job_dir import JobDir
 
 log = logging.getLogger("trainer")
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from trainer.agents.networks import Architecture, Network, forward
 from trainer.agents.population import Agents
-from trainer.contract.job_files import MODEL, SAVED_MODEL, JobDir
+from trainer.contract.job_files import MODEL, SAVED_MODEL
+from trainer.storage.job_dir import JobDir
 
 
 def save_models(job_dir: JobDir, agents: Agents, agent: int, *, pixels: bool) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.contract.job_files import POLICY, JobDir
+from trainer.contract.job_files import POLICY
 from trainer.environments.spec import Environment
 from trainer.outputs.policy_snapshots import Milestone
+from trainer.storage.job_dir import JobDir
 
 
 def save_policy(job_dir: JobDir, environment: Environment, policy: Sequence[Milestone]) -> None:

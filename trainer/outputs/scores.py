@@ -1,36 +1,13 @@
-"""Scores that say how lucky they are: means over agents, and how far to trust them."""
+"""The scores of a run: means over agents, spread and bootstrap interval."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-BOOTSTRAP_SAMPLES = 2_000
-
-
-def interquartile_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of the middle half along the last axis (Agarwal et al., 2021, arXiv:2108.13264).
-
-    A quarter of the values, rounded down, is left out at each end, as SciPy's `trim_mean` does.
-    """
-    cut = int(values.shape[-1] * 0.25)
-    middle = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut]
-    return np.asarray(middle.mean(axis=-1))
-
-
-def interval(values: ArrayLike, *, confidence: float = 0.95) -> tuple[float, float]:
-    """A percentile bootstrap interval of the interquartile mean of independent `values`.
-
-    The resampling has a fixed seed: the same values give the same interval.
-    """
-    values = np.asarray(values, np.float64)
-    draws = np.random.default_rng(0).integers(len(values), size=(BOOTSTRAP_SAMPLES, len(values)))
-    low, high = np.quantile(
-        interquartile_mean(values[draws]), [(1 - confidence) / 2, (1 + confidence) / 2]
-    )
-    return float(low), float(high)
+from trainer.contract.statistics import interquartile_mean, interval
 
 
 def summary(greedy: NDArray[np.float64], sampled: NDArray[np.float64]) -> dict[str, Any]:

@@ -17,16 +17,17 @@ from trainer.contract.job_files import (
     CHECKPOINT,
     MANIFEST,
     SETTINGS,
-    JobDir,
     is_inside,
     json_object,
-    remove,
 )
 from trainer.contract.service import Service
 from trainer.contract.settings import Command
 from trainer.run.upload import Mirror
-from trainer.storage import gcs, lease
+from trainer.storage import gcs
+from trainer.storage.atomic import remove
+from trainer.storage.file_lock import Taken, lock_folder
 from trainer.storage.gcs import Address, RemoteFolder, StorageError, Unreachable
+from trainer.storage.job_dir import JobDir
 
 if TYPE_CHECKING:
     from trainer.storage.checkpoint import Checkpoint, CheckpointError
@@ -138,13 +139,13 @@ def open_job(command: Command, service: Service) -> Job:
 def _open_folder(command: Command, where: str, places: Mapping[str, str]) -> Job:
     try:
         job_dir = JobDir(where, places)
-        lock = lease.lock(job_dir.path)
+        lock = lock_folder(job_dir.path)
     except OSError as error:
         raise BadCommand(
             f"`job_dir` must be a folder that can be written to, but got job_dir={where}"
             f" ({error.strerror})."
         ) from error
-    except lease.Taken as error:
+    except Taken as error:
         raise JobError(str(error)) from error
     job = Job(job_dir, str(job_dir.path), Earlier(), lock=lock)
     try:
@@ -191,7 +192,7 @@ def _open_bucket(command: Command, address: Address, places: Mapping[str, str]) 
         remove(job_dir.path)
         if isinstance(error, _Finished):
             return Job(job_dir, str(address), found[0])
-        if isinstance(error, StorageError | lease.Taken):
+        if isinstance(error, StorageError | Taken):
             raise JobError(str(error)) from error
         raise
     return Job(job_dir, str(address), found[0], mirror=mirror)

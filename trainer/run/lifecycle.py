@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainer.contract import job_files, provenance
-from trainer.contract.job_files import JobDir
 from trainer.contract.settings import Command, RunOptions
 from trainer.outputs.metrics import JsonLinesReporter, Reporters, TensorBoardReporter
 from trainer.outputs.progress_bar import ConsoleReporter
@@ -28,6 +27,7 @@ from trainer.run.setup import (
     solved_at_score,
     with_metric_tag,
 )
+from trainer.storage.job_dir import JobDir
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from trainer.agents.networks import Architecture
 from trainer.agents.population import Agents
 from trainer.agents.random_streams import Purpose, Streams
 from trainer.contract import provenance
-from trainer.contract.job_files import CHECKPOINT, JobDir
+from trainer.contract.job_files import CHECKPOINT
 from trainer.contract.settings import Batching, Command
 from trainer.environments.cartpole import VERSIONS
 from trainer.environments.spec import Environment
@@ -24,6 +24,7 @@ from trainer.rollouts.collector import Collector
 from trainer.rollouts.compiled_collector import CompiledCollector
 from trainer.rollouts.gymnasium_collector import GymnasiumCollector
 from trainer.storage.checkpoint import Checkpoint, CheckpointError, prefixed, without_prefix, write
+from trainer.storage.job_dir import JobDir
 from trainer.training.learners import CompiledLearner, Learner, SteppedLearner
 from trainer.training.loop import Evaluation, Plan, Progress, train
 

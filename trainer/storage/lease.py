@@ -12,38 +12,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from trainer.storage.file_lock import Taken
 from trainer.storage.gcs import Conflict, RemoteFolder
 
 OWNER = "owner.json"
 HEARTBEAT = 5.0  # seconds between two signs of life
 PATIENCE = 2.5 * HEARTBEAT  # without a sign of life for as long an owner is dead
-
-
-class Taken(Exception):
-    """Another run works on the job dir; the message is a sentence for the user."""
-
-
-def lock(folder: Path) -> int | None:
-    """Locks a folder for as long as this process lives; None where it knows no locks.
-
-    Raises:
-        Taken: another process has locked it.
-    """
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise Taken(
-            f"One run at a time must write to {folder}, but another one is; wait for it, or take"
-            " another job dir."
-        ) from error
-    except OSError:  # some network file systems
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 class Claim:
@@ -127,8 +101,7 @@ class Claim:
 
     def _taken(self) -> str:
         return (
-            f"One run at a time must write to {self._remote.address}, but another one is; wait for"
-            " it, or take another job dir."
+            f"Another run writes to {self._remote.address}. Wait for it, or take another job dir."
         )
 
 

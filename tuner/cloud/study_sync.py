@@ -10,8 +10,8 @@ from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
 
+from trainer.storage import atomic
 from tuner.cloud.claim import HEARTBEAT, Claim
-from tuner.execution import whole
 from tuner.execution.bucket import BucketError, Folder, Unreachable
 from tuner.execution.trial_command import Task
 from tuner.search import journal, objective
@@ -88,14 +88,14 @@ class RemoteStudy:
             found = self._read(task.job_dir, _METRICS)
             if found is not None:
                 task.job_dir.mkdir(parents=True, exist_ok=True)
-                whole.write(metric_file, as_reports(found, tag, task.trial))
+                atomic.write_bytes(metric_file, as_reports(found, tag, task.trial))
 
     def read_scores(self, job_dir: Path, reported: float | None) -> Scores:
         """What a finished trial's manifest says, brought from the bucket with what else counts."""
         for name in (_SETTINGS, _METRICS, _MANIFEST):
             found = self._read(job_dir, name)
             if found is not None:
-                whole.write(job_dir / name, found)
+                atomic.write_bytes(job_dir / name, found)
         return objective.read_scores(job_dir, reported)
 
     def _push(self, patience: float) -> None:
@@ -144,7 +144,7 @@ class RemoteStudy:
                     continue
                 self._there[name] = content
                 if seen.get(name) != there:
-                    whole.write(self._local / name, content)
+                    atomic.write_bytes(self._local / name, content)
         self._remember()
 
     def _seen(self) -> dict[str, int]:
@@ -155,7 +155,7 @@ class RemoteStudy:
 
     def _remember(self) -> None:
         known = {n: g for n, g in self._remote.generations.items() if n in self._files}
-        whole.write(self._local / _SEEN, json.dumps(known).encode())
+        atomic.write_bytes(self._local / _SEEN, json.dumps(known).encode())
 
     def _keep(self) -> None:
         """The thread: signs of life, and whatever has changed."""
@@ -214,7 +214,7 @@ def _content(path: Path) -> bytes | None:
     if not path.is_file():
         return None
     content = path.read_bytes()
-    return whole.lines(content) if _is_journal(path.name) else content
+    return atomic.whole_lines(content) if _is_journal(path.name) else content
 
 
 def _is_journal(name: str) -> bool:

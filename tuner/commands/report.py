@@ -7,7 +7,7 @@ import os
 import webbrowser
 from pathlib import Path
 
-from tuner.execution import whole
+from trainer.storage import atomic
 
 NAME = "report.html"
 
@@ -81,4 +81,4 @@ def _write(output: Path, page: bytes) -> None:
     if output.exists() and not output.is_file():  # a device or a pipe: nothing goes beside it
         output.write_bytes(page)
     else:
-        whole.write(Path(os.path.realpath(output)), page)
+        atomic.write_bytes(Path(os.path.realpath(output)), page)

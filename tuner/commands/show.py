@@ -5,12 +5,13 @@ It reads files only, in whatever state they are: a study may be at work, killed 
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trainer.contract.statistics import interval
+from trainer.storage.file_lock import is_locked
 from tuner.cloud import jobs
 from tuner.cloud.job_json import STUDY
 from tuner.execution.trial import LOG
@@ -18,7 +19,7 @@ from tuner.outputs import plot
 from tuner.outputs.progress import shown_flags
 from tuner.outputs.results import BEST, summary
 from tuner.outputs.terminal import Screen, printable, wrapped
-from tuner.search import curves, estimates, objective
+from tuner.search import curves, objective
 from tuner.search.objective import Scores
 from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import IQM, MINIMIZE, OBJECTIVES
@@ -73,7 +74,7 @@ def _run(folder: Path, to: Screen) -> Iterator[str]:
 
 def _study(folder: Path, to: Screen) -> Iterator[str]:
     found, best = _object(folder / STUDY), _object(folder / BEST)
-    at_work = _is_held(folder / LOCK)
+    at_work = is_locked(folder / LOCK)
     try:
         told = found or {}
         job = jobs.vertex_job(told) if "studySpec" in told else jobs.ai_platform_job(told)
@@ -127,7 +128,7 @@ def _table(folder: Path, rows: list[Row], aim: str) -> Iterator[str]:
         if row.value is not None:
             score = f"{row.value:.5g}"
             if row.scores.scores:
-                low, high = estimates.interval(row.scores.scores)
+                low, high = interval(row.scores.scores)
                 score += f" [{low:.5g}, {high:.5g}]"
         flags = shown_flags([f"--{name}={value}" for name, value in row.parameters.items()])
         if row.state in ("FAILED", "INFEASIBLE"):
@@ -223,15 +224,3 @@ def _object(file: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _is_held(file: Path) -> bool:
-    """Whether a tuner works there."""
-    try:
-        with file.open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False

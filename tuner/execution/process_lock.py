@@ -6,12 +6,13 @@ number is still that process', and nobody else's.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
 import time
 from pathlib import Path
+
+from trainer.storage.file_lock import try_lock
 
 ELSEWHERE = 600.0  # seconds for a process on another machine, that only its own tuner can end
 GRACE = 12.0  # seconds from SIGTERM to SIGKILL; the trainer saves and ends within ten
@@ -26,7 +27,7 @@ def lock(path: Path) -> int:
     """An open, locked file for the child to inherit. Ends a process that was left behind."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not _locked(file):
+        if not try_lock(file):
             _end(file, path)
         os.ftruncate(file, 0)
     except BaseException:
@@ -71,7 +72,7 @@ def _end(file: int, path: Path) -> None:
 def _waited(file: int, patience: float) -> bool:
     """Whether the lock was let go of, and is ours."""
     deadline = time.monotonic() + patience
-    while not _locked(file):
+    while not try_lock(file):
         if time.monotonic() > deadline:
             return False
         time.sleep(_PAUSE)
@@ -85,11 +86,3 @@ def _here() -> str:
         return f"{boot}-{os.readlink('/proc/self/ns/pid')}"
     except OSError:  # another system
         return socket.gethostname()
-
-
-def _locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

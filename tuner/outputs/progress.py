@@ -6,9 +6,9 @@ import statistics
 import time
 from collections.abc import Sequence
 
+from trainer.contract.statistics import interquartile_mean, interval
 from tuner.execution.trial import FAILED, INFEASIBLE, LOG, SUCCEEDED, Outcome, Trial
 from tuner.execution.trial_command import Task
-from tuner.search import estimates
 from tuner.search.objective import Scores
 from tuner.search.trial_record import Record
 from tuner.spec.diagnostics import several, shown
@@ -29,7 +29,7 @@ def trial_line(record: Record, flags: Sequence[str], is_best: bool) -> str:
     elif record.value is not None:
         end = f"{record.value:.5g}"
         if record.scores.scores:
-            low, high = estimates.interval(record.scores.scores)
+            low, high = interval(record.scores.scores)
             end += f" [{low:.5g}, {high:.5g}]"
     star = ", best so far" if is_best else ""
     return f"trial {record.number}: {end} after {record.seconds:.0f} s{star}: {shown_flags(flags)}"
@@ -40,8 +40,8 @@ def part_line(task: Task, outcome: Outcome, scores: Scores) -> str:
     end = outcome.state
     if outcome.state == SUCCEEDED:
         values = scores.scores or (scores.reported or 0.0,)
-        low, high = estimates.interval(values)
-        mean = float(estimates.interquartile_mean(values))
+        low, high = interval(values)
+        mean = float(interquartile_mean(values))
         end = f"{mean:.5g} [{low:.5g}, {high:.5g}]"
     return f"{task.name}: {end} after {outcome.seconds:.0f} s"
 

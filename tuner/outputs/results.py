@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainer.contract.statistics import interquartile_mean, interval, probability_of_improvement
 from tuner.outputs.progress import begun
-from tuner.search import estimates, objective
+from tuner.search import objective
 from tuner.search.objective import Scores
 from tuner.search.trial_store import Record
 from tuner.spec.diagnostics import several
@@ -56,7 +57,7 @@ class Findings:
             objective.utilities(self.tested.get(who, Scores()), self.objective, self.goal)
             for who in ("winner", "defaults")
         )
-        return estimates.probability_of_improvement(ours, theirs) if ours and theirs else None
+        return probability_of_improvement(ours, theirs) if ours and theirs else None
 
 
 def summary(scores: Scores) -> dict[str, Any]:
@@ -68,8 +69,8 @@ def summary(scores: Scores) -> dict[str, Any]:
     known = len(scores.steps_to_solve)
     return {
         "agents": len(values),
-        "interquartile_mean": float(estimates.interquartile_mean(values)),
-        "interval": list(estimates.interval(values)),
+        "interquartile_mean": float(interquartile_mean(values)),
+        "interval": list(interval(values)),
         "mean": statistics.fmean(values),
         "worst": min(values),
         "best": max(values),

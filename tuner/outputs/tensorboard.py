@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tuner.execution import whole
+from trainer.storage import atomic
 from tuner.spec.study_spec import CATEGORICAL, DISCRETE, Parameter, StudySpec
 from tuner.spec.trainer_flags import find, trainer_flags
 
@@ -33,7 +33,7 @@ def keep(folder: Path, spec: StudySpec, warn: Callable[[str], None]) -> None:
         content = io.BytesIO()
         for event in _events(spec):
             RecordWriter(content).write(event.SerializeToString())
-        whole.write(target, content.getvalue())  # TensorBoard's reader never sees half of it
+        atomic.write_bytes(target, content.getvalue())  # TensorBoard's reader never sees half of it
     except ImportError:
         warn("TensorBoard is not installed: no table of trials for it. pip install '.[tuner]'")
     except OSError as error:

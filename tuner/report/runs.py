@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from trainer.contract.statistics import interval
 from tuner.report.model import DAMAGED, SUCCEEDED, UNFINISHED, Estimate, Point, Run
-from tuner.search import estimates, objective
+from tuner.search import objective
 from tuner.search.objective import Scores
 from tuner.spec.study_spec import IQM, MINIMIZE
 
@@ -89,7 +90,7 @@ def estimate(
     if len(utilities) == 1:
         low, high = own or (value, value)
     else:
-        low, high = estimates.interval(utilities)
+        low, high = interval(utilities)
         if objective.direction(aim, goal) == MINIMIZE:
             low, high = -high, -low
     return Estimate(value, low, high, len(utilities))

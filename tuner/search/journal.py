@@ -18,7 +18,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
-from tuner.execution import whole
+from trainer.storage import atomic
 
 _BEGINNING = b'{"op_code":'  # of each line
 _OPERATIONS = range(11)  # that Optuna has
@@ -122,7 +122,7 @@ def _lines(content: bytes, *, begun: bool = False) -> bytes:
     Raises:
         ValueError: no journal ends so.
     """
-    lines = whole.lines(content)
+    lines = atomic.whole_lines(content)
     piece = content[len(lines) :]
     # Bytes that never reached the disk are zeros.
     text = piece.rstrip(b"\0") if lines or begun else piece

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuner.search import estimates
+from trainer.contract.statistics import interquartile_mean, interval
 from tuner.spec.study_spec import IQM, LOWER_BOUND, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
 
 UNSOLVED = 2.0  # an agent that never solved its task counts as if twice its steps were needed
@@ -114,9 +114,9 @@ def utilities(scores: Scores, objective: str, goal: str) -> list[float]:
 def utility(values: Sequence[float], objective: str) -> float:
     """The objective of agents' utilities; larger is better."""
     if objective == LOWER_BOUND:
-        return estimates.interval(values)[0]
+        return interval(values)[0]
     if objective == IQM:
-        return float(estimates.interquartile_mean(values))
+        return float(interquartile_mean(values))
     return statistics.fmean(values)
 
 

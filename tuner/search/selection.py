@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from trainer.contract.statistics import interval
 from tuner.execution.trial import SUCCEEDED
-from tuner.search import estimates, objective
+from tuner.search import objective
 from tuner.search.objective import Scores
 from tuner.search.trial_store import Record
 from tuner.spec.study_spec import MINIMIZE
@@ -74,7 +75,7 @@ def first_solved(records: Sequence[Record], confirmed: Mapping[int, Scores]) -> 
 def _is_solved(scores: Scores) -> bool:
     if not scores.scores or scores.solved_at is None:
         return False
-    return estimates.interval(scores.scores)[0] >= scores.solved_at
+    return interval(scores.scores)[0] >= scores.solved_at
 
 
 def _intervals(
@@ -85,7 +86,7 @@ def _intervals(
     for record in candidates:
         scores = confirmed.get(record.number, Scores())
         if values := objective.utilities(scores, aim, goal):
-            found[record.number] = estimates.interval(values)
+            found[record.number] = interval(values)
     return found
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from trainer.storage import atomic
+from trainer.storage.file_lock import try_lock
 from tuner.cloud.study_sync import RemoteStudy
-from tuner.execution import whole
 from tuner.execution.bucket import BucketError
 from tuner.execution.containers import ContainerError
 from tuner.execution.process_lock import StillRunning
@@ -124,7 +124,7 @@ def _study(
         workers.close()
     for line in results.told(findings):
         display.line(line)
-    whole.write_json(plan.job_dir / results.BEST, results.best_json(findings))
+    atomic.write_json(plan.job_dir / results.BEST, results.best_json(findings))
     display.line(f"{plan.where}/{results.BEST} has the flags to paste.")
     return 0
 
@@ -154,13 +154,8 @@ def _claimed(folder: Path) -> Iterator[None]:
     """Keeps a second tuner out of the folder. Raises Occupied."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "study.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Occupied(
-                f"{folder} must have one tuner at a time, but another works there. Wait for it, or"
-                " take another folder."
-            ) from None
+        if not try_lock(file.fileno()):
+            raise Occupied(f"Another tuner works in {folder}. Wait for it, or take another folder.")
         yield
 
 

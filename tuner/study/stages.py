@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainer.storage import atomic
 from tuner.cloud import job_json
-from tuner.execution import metric_file, whole
+from tuner.execution import metric_file
 from tuner.execution.metric_file import Measurement
 from tuner.execution.scheduler import Engine, Interrupted
 from tuner.execution.trial import BAD_COMMAND, LOG, LOST, SUCCEEDED, Outcome, Trial
@@ -259,7 +260,7 @@ class Protocol:
             self.display.line(each)
 
     def _write_study(self, state: str) -> None:
-        whole.write_json(
+        atomic.write_json(
             self.plan.job_dir / job_json.STUDY,
             job_json.study_json(
                 self.plan.spec,

@@ -21,11 +21,11 @@ from trainer.contract.job_files import (
     METRICS,
     MODEL,
     SAVED_MODEL,
-    JobDir,
     is_inside,
     json_object,
     listed,
 )
+from trainer.storage.job_dir import JobDir
 
 
 def names(folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import api_pb2, metadata
 
-from trainer.contract.job_files import EVENTS, METRICS, JobDir
+from trainer.contract.job_files import EVENTS, METRICS
 from trainer.outputs.metrics import (
     MAX_TUNING_REPORTS,
     HypertuneReporter,
@@ -26,6 +26,7 @@ from trainer.outputs.metrics import (
     TensorBoardReporter,
     finite,
 )
+from trainer.storage.job_dir import JobDir
 
 NAN, INF = math.nan, math.inf
 

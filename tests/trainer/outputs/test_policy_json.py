@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from trainer.agents.networks import Architecture, initialise
 from trainer.agents.random_streams import Purpose, Streams
 from trainer.contract import job_files
-from trainer.contract.job_files import JobDir
 from trainer.environments import spec
 from trainer.outputs.policy_json import numbers, save_policy
 from trainer.outputs.policy_snapshots import Milestone
+from trainer.storage.job_dir import JobDir
 
 # Keras' variables do not know NumPy 2's `copy` keyword yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -248,7 +248,7 @@ def test_whatever_a_folder_holds_it_is_refused_and_kept(
 
 def test_a_folder_that_a_run_works_in_is_refused_to_others(opened: Open, begun: Path) -> None:
     first = opened()
-    with pytest.raises(JobError, match="One run at a time must write to job") as refusal:
+    with pytest.raises(JobError, match="Another run writes to job") as refusal:
         opened()
     assert_a_sentence(str(refusal.value))
     first.close()

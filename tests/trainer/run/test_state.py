@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from trainer.contract import provenance
 from trainer.contract.command_line import parse
-from trainer.contract.job_files import CHECKPOINT, JobDir
+from trainer.contract.job_files import CHECKPOINT
 from trainer.environments import spec
 from trainer.outputs.metrics import (
     HypertuneReporter,
@@ -25,6 +25,7 @@ from trainer.outputs.metrics import (
 from trainer.outputs.policy_json import policy_text
 from trainer.run.state import Run
 from trainer.storage.checkpoint import Checkpoint, CheckpointError, read
+from trainer.storage.job_dir import JobDir
 from trainer.training.loop import Evaluation
 
 in_one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

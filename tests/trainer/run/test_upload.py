@@ -24,12 +24,14 @@ from tests.support.cloud_runs import (
 )
 from tests.support.storage_server import Fault, FaultyStorage
 from tests.support.waiting import wait_until
-from trainer.contract.job_files import MANIFEST, JobDir
+from trainer.contract.job_files import MANIFEST
 from trainer.run import upload
 from trainer.run.upload import Mirror
 from trainer.storage import gcs, lease
+from trainer.storage.file_lock import Taken
 from trainer.storage.gcs import Conflict, Refused, RemoteFolder, Unreachable
-from trainer.storage.lease import OWNER, Taken
+from trainer.storage.job_dir import JobDir
+from trainer.storage.lease import OWNER
 
 pytestmark = UNCLOSED
 

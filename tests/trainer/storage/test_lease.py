@@ -7,24 +7,21 @@ import itertools
 import json
 import multiprocessing
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import cloudless_environment
-from tests.support.cloud_runs import PREFIX, UNCLOSED, WHERE, remote_folders, started
+from tests.support.cloud_runs import PREFIX, UNCLOSED, WHERE, remote_folders
 from tests.support.storage_server import Fault, FaultyStorage
 from trainer.storage import lease
+from trainer.storage.file_lock import Taken
 from trainer.storage.gcs import RemoteFolder, StorageError, Unreachable
-from trainer.storage.lease import OWNER, Claim, Taken, lock
+from trainer.storage.lease import OWNER, Claim
 
 pytestmark = UNCLOSED
 
@@ -139,7 +136,7 @@ def test_a_living_owner_is_respected(
 ) -> None:
     living = new_claim(elsewhere=elsewhere)
     living.take()
-    with alive(living), pytest.raises(Taken, match=f"One run at a time must write to {WHERE}"):
+    with alive(living), pytest.raises(Taken, match=f"Another run writes to {WHERE}"):
         new_claim().take(10 * BRIEFLY)
     assert owner(storage)["run"] == living._record["run"]
 
@@ -283,57 +280,6 @@ def test_clocks_that_jump_change_nothing(
     new_claim().take(BRIEFLY)
     with pytest.raises(Taken):
         living.renew()
-
-
-# A folder of this machine
-
-HOLD = """
-import sys, time
-from trainer.storage.lease import lock
-lock(__import__("pathlib").Path(sys.argv[1]))
-print("locked", flush=True)
-time.sleep(600)
-"""
-
-
-def locks(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    assert process.stdout.readline() == "locked\n"
-
-
-def test_a_folder_is_locked_against_other_processes_until_its_owner_dies(tmp_path: Path) -> None:
-    command = ("-c", HOLD, str(tmp_path))
-    with started(*command, env=cloudless_environment(), cwd=tmp_path) as process:
-        locks(process)
-        with pytest.raises(Taken, match=f"One run at a time must write to {tmp_path}"):
-            lock(tmp_path)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        descriptor = lock(tmp_path)
-    assert descriptor is not None
-    os.close(descriptor)
-
-
-def test_a_lock_is_given_back_and_leaves_no_file(tmp_path: Path) -> None:
-    for _ in range(2):
-        descriptor = lock(tmp_path)
-        assert descriptor is not None
-        with pytest.raises(Taken):
-            lock(tmp_path)
-        os.close(descriptor)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_of_a_system_without_locks_is_taken_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import fcntl
-
-    def flock(*_: object) -> None:
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    assert lock(tmp_path) is None
 
 
 def test_two_views_of_a_process_are_one() -> None:

@@ -351,8 +351,7 @@ def test_a_second_tuner_in_a_folder_is_refused(place: Place) -> None:
     assert place.run() == (
         1,
         "",
-        "error: study must have one tuner at a time, but another works there. Wait for it, or take"
-        " another folder.\n",
+        "error: Another tuner works in study. Wait for it, or take another folder.\n",
     )
     process.terminate()
     process.communicate(timeout=30)

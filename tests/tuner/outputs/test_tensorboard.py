@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from trainer.contract.job_files import JobDir
 from trainer.outputs.metrics import TensorBoardReporter
+from trainer.storage.job_dir import JobDir
 from tuner.outputs import tensorboard
 from tuner.spec.study_spec import CATEGORICAL, DISCRETE, DOUBLE, INTEGER, LOG, Parameter, StudySpec
 

@@ -19,7 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from tests.conftest import ROOT
-from tuner.execution import whole
+from trainer.storage import atomic
 from tuner.search import journal
 
 NAME = "study"
@@ -57,7 +57,7 @@ def test_wherever_a_write_was_cut_the_study_goes_on_from_the_last_whole_line(
 ) -> None:
     content = file.read_bytes()
     cut = content[: kept % (len(content) + 1)]
-    cut += b"\0" * zeros * bool(whole.lines(cut))
+    cut += b"\0" * zeros * bool(atomic.whole_lines(cut))
     torn = file.with_name("torn")
     torn.write_bytes(cut)
     assert trials(journal.read(cut)) == trials(journal.opened(torn))

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tuner.search import estimates, objective
+from trainer.contract.statistics import interval
+from tuner.search import objective
 from tuner.search.objective import Scores, from_json, joined, read_scores, utilities, value
 from tuner.spec.study_spec import (
     IQM,
@@ -66,7 +67,7 @@ def test_courses_that_fit_no_scores_are_left_out(tmp_path: Path) -> None:
     [
         (IQM, 400.0),  # of 300, 400 and 500
         (MEAN, 360.0),
-        (LOWER_BOUND, estimates.interval(SCORES.scores)[0]),
+        (LOWER_BOUND, interval(SCORES.scores)[0]),
         (STEPS_TO_SOLVE, (100 + 2000 + 300 + 400 + 200) / 5),
     ],
 )
@@ -80,7 +81,7 @@ def test_every_objective_has_a_value() -> None:
 
 
 def test_a_bound_is_the_cautious_one() -> None:
-    assert value(SCORES, LOWER_BOUND, MINIMIZE) == estimates.interval(SCORES.scores)[1]
+    assert value(SCORES, LOWER_BOUND, MINIMIZE) == interval(SCORES.scores)[1]
 
 
 def test_utilities_are_larger_where_it_is_better() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainer.contract.statistics import interval
 from tuner.execution.trial import FAILED, STOPPED, SUCCEEDED
-from tuner.search import estimates
 from tuner.search.objective import Scores
 from tuner.search.selection import chosen, first_solved, ranked, remaining
 from tuner.search.trial_store import RUNNING, Record
@@ -85,7 +85,7 @@ def test_the_leader_stays_and_whoever_is_dropped_lies_below_it(
         return
     assert leader.number in left
     sign = -1 if goal == MINIMIZE else 1
-    bounds = {n: estimates.interval([sign * x for x in values]) for n, values in found.items()}
+    bounds = {n: interval([sign * x for x in values]) for n, values in found.items()}
     least = bounds[leader.number][0]
     assert left == [n for n in sorted(bounds) if bounds[n][1] >= least]
     # Whom the first half drops would not have been chosen by it.

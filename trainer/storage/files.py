@@ -1,0 +1,37 @@
+"""Reads files that others wrote: regular files only, of a bounded size, inside their folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+MIB = 2**20
+SMALL = 8 * MIB  # bytes of a JSON file; parsed, it takes about ten times as much memory
+
+
+def read(path: Path, limit: int = SMALL, *, inside: Path | None = None) -> bytes:
+    """The content of a regular file of at most `limit` bytes. Does not wait for pipes or devices.
+
+    Args:
+        inside: a folder that links must not lead out of.
+
+    Raises:
+        OSError: the file is missing, not regular, too large, or outside of `inside`.
+    """
+    try:
+        if inside is not None and not path.resolve().is_relative_to(inside.resolve()):
+            raise OSError(errno.ELOOP, f"it is a link to a place outside {inside}", str(path))
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a device can do things already
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except ValueError as error:  # no file can have this name
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
+    except RuntimeError as error:  # a circle of links
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+    with open(descriptor, "rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit / MIB:g} MiB", str(path))
+    return content
