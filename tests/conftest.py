@@ -68,7 +68,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group"):
             continue
-        group = "container" if item.get_closest_marker("container") else str(item.path)
+        group = (
+            "container"
+            if item.get_closest_marker("container")
+            else item.path.relative_to(ROOT).as_posix()
+        )
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -47,4 +47,4 @@ def test_where_tests_spread_over_processes_those_of_a_file_stay_together(
     if not hasattr(request.config, "workerinput"):
         pytest.skip("needs several processes: scripts/test.sh")
     # pytest-xdist notes a test's group in its id, and a pytest that keeps ids spreads the group.
-    assert request.node.nodeid.endswith("@test_project.py")
+    assert request.node.nodeid.endswith("@tests/project/test_project.py")

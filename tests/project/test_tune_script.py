@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT, TIMEOUT, cloudless_environment
 
-FAKE = ROOT / "tests" / "tuner" / "fake_trainer.py"
+FAKE = ROOT / "tests" / "support" / "fake_trainer.py"
 BUDGET = ("--max-trials", "1", "--candidates", "1")
 
 

@@ -47,7 +47,7 @@ class Played(NamedTuple):
 
 @pytest.fixture(scope="module")
 def played(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Played:
-    from conftest import run_module
+    from tests.conftest import run_module
 
     folder = tmp_path_factory.mktemp("played")
     shutil.copytree(finished_run.job_dir, folder / "job")

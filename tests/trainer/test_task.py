@@ -270,7 +270,7 @@ class Repeated(NamedTuple):
 
 @pytest.fixture(scope="module")
 def repeated(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Repeated:
-    from conftest import run_module
+    from tests.conftest import run_module
 
     folder = tmp_path_factory.mktemp("repeated")
     env = {"CLOUD_ML_HP_METRIC_FILE": str(folder / "tuning" / "output.metrics")}
@@ -331,7 +331,7 @@ def test_another_run_is_refused_a_taken_folder_with_what_differs(
 @pytest.fixture(scope="module")
 def overwritten(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished run's folder after a run with another seed was told to replace it."""
-    from conftest import run_module
+    from tests.conftest import run_module
 
     folder = tmp_path_factory.mktemp("overwritten")
     job_dir = Path(shutil.copytree(finished_run.job_dir, folder / "job"))
@@ -407,7 +407,7 @@ gymnasium.register("SmallPictures-v0", SmallPictures)
 def test_pictures_too_small_for_the_network_cost_no_earlier_run(
     copy_of_the_run: Path, tmp_path: Path, run_task: RunTask
 ) -> None:
-    from conftest import ROOT
+    from tests.conftest import ROOT
 
     (tmp_path / "small_pictures.py").write_text(SMALL_PICTURES)
     before = contents(copy_of_the_run)
@@ -524,7 +524,7 @@ def read_screen(screen: int) -> str:
 
 
 def interrupt_a_run(folder: Path) -> Interrupted:
-    from conftest import TIMEOUT, cloudless_environment
+    from tests.conftest import TIMEOUT, cloudless_environment
 
     flags = ["--total_steps=1e12", "--stop_at_score=none", "--evaluation_every=2000"]
     screen, device = pty.openpty()
@@ -619,7 +619,7 @@ class Diverged(NamedTuple):
 @pytest.fixture(scope="module")
 def diverged(tmp_path_factory: pytest.TempPathFactory) -> Diverged:
     """A run whose steps are far too large."""
-    from conftest import TINY_RUN, run_module
+    from tests.conftest import TINY_RUN, run_module
 
     folder = tmp_path_factory.mktemp("diverged")
     flags = (*TINY_RUN, "--learning_rate", "1e30", "--job_dir", "job")

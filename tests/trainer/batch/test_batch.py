@@ -200,10 +200,10 @@ def test_the_cores_must_be_a_number_above_zero(
 def test_a_fault_in_a_stack_ends_the_process(tmp_path: Path) -> None:
     """Nobody would answer for the runs in it; whoever sees the end starts them anew."""
     program = (
-        "import os, trainer.batch, trainer.batch.packing\n"
+        "import os, trainer.batch.__main__, trainer.batch.packing\n"
         "def learn(self, runs): raise MemoryError('no room')\n"
         "trainer.batch.packing.Stack.learn = learn\n"
-        "os._exit(trainer.batch.main())"
+        "os._exit(trainer.batch.__main__.main())"
     )
     process = subprocess.run(
         [sys.executable, "-c", program],

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from trainer.outputs import progress_bar
 from trainer.outputs.progress_bar import ConsoleReporter
-from trainer.process import console
 from trainer.process.console import (
     log_to_console,
     python_command,
@@ -41,7 +41,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(console.time, "monotonic", clock)
+    monkeypatch.setattr(progress_bar.time, "monotonic", clock)
     return clock
 
 

@@ -285,7 +285,7 @@ def test_a_bucket_that_stays_away_ends_the_study_and_the_same_command_goes_on(
 ) -> None:
     storage.add(Fault("insert", "study.journal", skip=1, status=503))
     here = machine("here")
-    impatient = "from tuner import remote; remote._LAST_WORDS = 1.0" + QUICK
+    impatient = "from tuner.cloud import study_sync; study_sync._LAST_WORDS = 1.0" + QUICK
     ended = here.run("--max-trials", "2", script=impatient)
     assert (ended.code, ended.err) == (
         1,

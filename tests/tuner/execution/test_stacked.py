@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT, SUPPORT
 from tests.support.waiting import ended, wait_for_report
 from tuner import __main__ as command_line
 from tuner.commands import run
@@ -21,9 +22,8 @@ from tuner.execution.trial_command import Task
 from tuner.execution.worker_pool import Workers
 from tuner.spec.loader import load
 
-HERE = Path(__file__).parent
 ALONE = "import sys; print('alone', sys.argv[1]); raise SystemExit(3)"
-TEMPLATE = HERE.parent.parent / "templates" / "hyperparam.yaml"
+TEMPLATE = ROOT / "templates" / "hyperparam.yaml"
 
 
 def setting(time_limit: float = 60.0) -> Setting:
@@ -32,7 +32,7 @@ def setting(time_limit: float = 60.0) -> Setting:
 
 @pytest.fixture
 def several(tmp_path: Path) -> Iterator[Workers]:
-    found = Workers(2, setting(), tmp_path, [sys.executable, str(HERE / "fake_batch.py")])
+    found = Workers(2, setting(), tmp_path, [sys.executable, str(SUPPORT / "fake_batch.py")])
     yield found
     found.close()
 
@@ -81,7 +81,7 @@ def test_the_trials_of_a_worker_that_dies_go_on_each_in_a_process_of_its_own(
     tmp_path: Path,
 ) -> None:
     told: list[str] = []
-    program = [sys.executable, str(HERE / "fake_batch.py")]
+    program = [sys.executable, str(SUPPORT / "fake_batch.py")]
     one = Workers(1, setting(), tmp_path, program, told.append)
     bystander, culprit = (
         one.launch(task(tmp_path, n, how)) for n, how in ((1, "wait"), (2, "die"))
@@ -107,7 +107,7 @@ def test_a_trial_may_be_stopped_by_the_median_rule(several: Workers, tmp_path: P
 
 
 def test_a_trial_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
-    program = [sys.executable, str(HERE / "fake_batch.py")]
+    program = [sys.executable, str(SUPPORT / "fake_batch.py")]
     several = Workers(1, setting(time_limit=0.3), tmp_path, program)
     outcome = ended(several.launch(task(tmp_path, 1, "wait")))
     assert (outcome.state, outcome.reason) == (FAILED, "it ran for more than 0.3 s")
@@ -154,7 +154,7 @@ def test_a_worker_without_trials_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_no_worker_is_left_behind(tmp_path: Path) -> None:
-    several = Workers(2, setting(), tmp_path, [sys.executable, str(HERE / "fake_batch.py")])
+    several = Workers(2, setting(), tmp_path, [sys.executable, str(SUPPORT / "fake_batch.py")])
     trial = several.launch(task(tmp_path, 1, "wait"))
     wait_for_report(trial)
     process = int(process_of(trial))

@@ -139,7 +139,7 @@ def test_it_needs_no_tensorflow_and_a_study_no_tensorboard(tmp_path: Path, missi
     program = (
         "import sys; from pathlib import Path\n"
         f"sys.modules[{missing!r}] = None\n"
-        "from tests.tuner.outputs.test_tensorboard import SPEC, experiment\n"
+        "from tests.tuner.outputs.test_tensorboard import SPEC, tensorboard as experiment\n"
         f"experiment.keep(Path({str(tmp_path)!r}), SPEC, print)\n"
     )
     done = subprocess.run(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from trainer.contract.command_line import parse
 from trainer.contract.presets import preset
 from trainer.contract.settings import UNUSED, Hyperparameters, RunOptions
@@ -14,7 +14,7 @@ from tuner.cloud.vertex_job import hp_tuning_job
 from tuner.spec.loader import examine, load
 from tuner.spec.study_spec import LOG, REVERSE_LOG, StudySpec
 
-TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates"
+TEMPLATES = ROOT / "templates"
 NAMES = sorted(path.name for path in TEMPLATES.glob("*.yaml"))
 TUNED_BY_THE_USER = (
     *("gamma", "learning_rate", "hidden_neurons"),
