@@ -29,7 +29,7 @@ setup(
     description="A trainer of policy-gradient and actor-critic agents, made to be tuned",
     license="Apache-2.0",
     packages=find_packages(include=["trainer", "trainer.*", "tuner", "tuner.*"]),
-    package_data={"tuner": ["spec/*.json", "report/assets/*"]},
+    package_data={"tuner": ["report/assets/*"]},
     python_requires=">=3.11",
     install_requires=requirements("base.in"),
     extras_require={

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.contract import job_files
-from trainer.contract.command_line import Parser, whole_number
+from trainer.contract.command_line import Parser
+from trainer.contract.flags import whole_number
 from trainer.process.console import quiet_standard_error
 from trainer.run.job_dir import BadCommand, JobError, artefacts
 from trainer.storage import atomic

@@ -24,7 +24,8 @@ from typing import IO
 from trainer.batch import log_routing
 from trainer.batch.batch_run import Member, Order
 from trainer.batch.scheduler import Lanes
-from trainer.contract.command_line import Parser, whole_number
+from trainer.contract.command_line import Parser
+from trainer.contract.flags import whole_number
 from trainer.process import signals, tensorflow_env
 from trainer.process.console import log_to_console, quiet_standard_error
 from trainer.process.signals import Stopped

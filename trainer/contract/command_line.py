@@ -1,17 +1,23 @@
-"""The command line: every flag is made from a field of `config`, so there is no second list."""
+"""The command line. Every flag of the trainer is made from a field of `settings`.
+
+`Parser` is the parser of every command of both packages.
+"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from trainer.contract.flags import FLAGS, OTHER_NAMES, Setting, read
 from trainer.contract.presets import preset
 from trainer.contract.settings import Command, Hyperparameters, RunOptions
+from trainer.contract.text import did_you_mean, nearest, shown
+
+_LONGEST = 500  # characters of a message
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -19,62 +25,90 @@ def parse(arguments: Sequence[str]) -> Command:
 
     A bad one ends the process with code 2 and one sentence on stderr, `--help` with code 0.
     """
-    parser = _parser()
-    given = vars(_parse_known(parser, arguments))
+    given = vars(_parser().parse_args(arguments))
     algorithm = given.get("algorithm", RunOptions.algorithm)
     environment = given.get("environment", RunOptions.environment)
     chosen = preset(algorithm, environment)
     sources = {
-        field.name: next(
-            (kind for kind, names in (("flag", given), ("preset", chosen)) if field.name in names),
-            "default",
-        )
-        for field in _fields()
+        name: "flag" if name in given else "preset" if name in chosen else "default"
+        for name in FLAGS
     }
     values = {**chosen, **given}
-    try:
-        hyperparameters = Hyperparameters(**_of(Hyperparameters, values))
-        options = RunOptions(**_of(RunOptions, values))
-    except ValueError as error:
-        parser.error(str(error))
-    return Command(hyperparameters, options, sources)
+    hyperparameters = Hyperparameters(**_of(Hyperparameters, values))
+    return Command(hyperparameters, RunOptions(**_of(RunOptions, values)), sources)
 
 
 def _of(kind: type[Hyperparameters | RunOptions], values: Mapping[str, Any]) -> dict[str, Any]:
     return {f.name: values[f.name] for f in dataclasses.fields(kind) if f.name in values}
 
 
-def whole_number(text: str) -> int:
-    """An int from `32` or `32.0`: tuning services send whole numbers as doubles."""
-    try:
-        return int(text)
-    except ValueError:
-        number = float(text)
-    if not number.is_integer():
-        raise ValueError(text)
-    return int(number)
-
-
-def _yes_or_no(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
-
-
-# type in the dataclass -> (reader, what a value must be)
-_READERS: dict[str, tuple[Any, str]] = {
-    "int": (whole_number, "a whole number"),
-    "float": (float, "a number"),
-    "str": (str, "a word"),
-    "bool": (_yes_or_no, "true or false"),
-}
-
-
 class Parser(argparse.ArgumentParser):
-    """Ends a bad command with code 2 and one sentence, and no usage text around it."""
+    """A parser that takes nothing for granted: no shortened flags, no unknown ones, no `--x=--`.
+
+    A bad command line ends the process with code 2 and one sentence on stderr.
+    """
+
+    other_names: Mapping[str, str] = {}  # what other programs call a flag -> our name for it
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **settings})
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Ends the process for an unknown flag, so that none is ever left over."""
+        words = list(sys.argv[1:] if args is None else args)
+        for word in words:
+            if re.fullmatch(r"-[^=]*=--", word):  # argparse takes this `--` away
+                self.error(f"{shown(word)} has no value. Write one after the `=`.")
+        found, unknown = super().parse_known_args(_join_negative_numbers(words), namespace)
+        if unknown:
+            self._refuse(unknown[0].split("=")[0])
+        return found, []
+
+    def _refuse(self, name: str) -> NoReturn:
+        if not name.startswith("--"):
+            self.error(f"{shown(name)} belongs to no flag. --help lists the flags.")
+        plain = name.lstrip("-").replace("-", "_").lower()
+        flags = {
+            flag.lstrip("-").replace("-", "_"): flag
+            for action in self._actions
+            for flag in reversed(action.option_strings)
+        }
+        meant = self.other_names.get(plain) or nearest(plain, flags)
+        hint = did_you_mean(flags[meant]) if meant else " --help lists the flags."
+        self.error(f"{shown(name)} is not a flag of this program.{hint}")
 
     def error(self, message: str) -> NoReturn:
-        ours = re.sub(r"^argument \S+: (?=`)", "", message)
-        print(f"error: {ours}", file=sys.stderr)
+        """Prints one sentence, whatever the user has typed, and ends the process."""
+        flag, colon, said = message.removeprefix("argument ").partition(": ")
+        if not colon or not message.startswith("argument "):
+            sentence = message
+        elif said.endswith((".", "?")):  # a sentence of ours
+            sentence = said
+        else:
+            flag = flag.split("/")[0]
+            said = re.sub(r" \(choose from.*", "", said, flags=re.DOTALL)
+            said = said.replace("expected one argument", "a value is missing")
+            sentence = f"{flag}: {said}"
+        sentence = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in sentence)
+        if len(sentence) > _LONGEST:
+            sentence = f"{sentence[: _LONGEST - 100]} ... {sentence[-95:]}"
+        end = "" if sentence.endswith((".", "?")) else "."
+        print(f"error: {sentence}{end}", file=sys.stderr)
         raise SystemExit(2)
+
+
+def _join_negative_numbers(arguments: Sequence[str]) -> list[str]:
+    """`--x -1e3` as `--x=-1e3`: argparse takes some negative numbers for flags."""
+    joined: list[str] = []
+    for argument in arguments:
+        last = joined[-1] if joined else ""
+        if re.fullmatch(r"-[\d.][\w.+-]*", argument) and re.fullmatch(r"--[^=]+", last):
+            joined[-1] = f"{last}={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -89,10 +123,6 @@ class _Formatter(argparse.HelpFormatter):
         return f"{action.option_strings[0]} {self._format_args(action, str(action.metavar))}"
 
 
-def _fields() -> list[dataclasses.Field[Any]]:
-    return [*dataclasses.fields(Hyperparameters), *dataclasses.fields(RunOptions)]
-
-
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m trainer.task",
@@ -101,10 +131,10 @@ def _parser() -> Parser:
         " them on fresh episodes, and leaves model, metrics and video in the job dir.",
         epilog="Every flag may also be spelt with hyphens. Exit codes: 0 success, 1 a failed"
         " run, 2 a bad command line, 130 interrupted.",
-        allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
         formatter_class=_Formatter,
     )
+    parser.other_names = OTHER_NAMES
     for kind, title in ((Hyperparameters, "hyperparameters"), (RunOptions, "run options")):
         group = parser.add_argument_group(title)
         for field in dataclasses.fields(kind):
@@ -112,7 +142,7 @@ def _parser() -> Parser:
     return parser
 
 
-def _add_flag(group: Any, field: dataclasses.Field[Any]) -> None:
+def _add_flag(group: Any, field: Setting) -> None:
     metadata, kind = field.metadata, str(field.type)
     spellings = dict.fromkeys([f"--{field.name}", f"--{field.name.replace('_', '-')}"])
     extra: dict[str, Any] = {"nargs": "?", "const": True} if kind == "bool" else {}
@@ -129,7 +159,7 @@ def _add_flag(group: Any, field: dataclasses.Field[Any]) -> None:
 _NOUNS = {"int": "N", "float": "X", "str": "WORD", "bool": "true|false"}
 
 
-def _default_and_range(field: dataclasses.Field[Any]) -> str:
+def _default_and_range(field: Setting) -> str:
     default = {"job_dir": "a new folder under runs/"}.get(field.name, field.default)
     facts = [f"default {str(default).lower() if isinstance(default, bool) else default}"]
     for_pg = preset("pg", RunOptions.environment).get(field.name, default)
@@ -140,47 +170,11 @@ def _default_and_range(field: dataclasses.Field[Any]) -> str:
     return f"({'; '.join(facts)})".replace("%", "%%")
 
 
-def _reader(field: dataclasses.Field[Any]) -> Any:
-    read, noun = _READERS[str(field.type)]
-    choices = field.metadata["choices"]
-
+def _reader(field: Setting) -> Callable[[str], Any]:
     def checked(text: str) -> Any:
         try:
-            value = read(text)
-        except (ValueError, KeyError, OverflowError):
-            raise argparse.ArgumentTypeError(
-                f"`{field.name}` must be {noun}, but got {field.name}={text}."
-            ) from None
-        if choices and value not in choices:
-            near = difflib.get_close_matches(value, choices, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise argparse.ArgumentTypeError(
-                f"`{field.name}` must be one of {', '.join(choices)}, "
-                f"but got {field.name}={text}.{hint}"
-            )
-        return value
+            return read(field, text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
     return checked
-
-
-def _parse_known(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
-    known, unknown = parser.parse_known_args(_join_negative_numbers(arguments))
-    if unknown:
-        name = unknown[0].split("=")[0]
-        names = [f"--{field.name}" for field in _fields()]
-        near = difflib.get_close_matches(name.replace("-", "_").replace("__", "--", 1), names, 1)
-        hint = f" Did you mean {near[0]}?" if near else " --help lists the flags."
-        parser.error(f"{name} is not a flag of this program.{hint}")
-    return known
-
-
-def _join_negative_numbers(arguments: Sequence[str]) -> list[str]:
-    """`--x -1e3` as `--x=-1e3`: argparse takes some negative numbers for flags."""
-    joined: list[str] = []
-    for argument in arguments:
-        last = joined[-1] if joined else ""
-        if re.fullmatch(r"-[\d.][\w.+-]*", argument) and re.fullmatch(r"--[^=]+", last):
-            joined[-1] = f"{last}={argument}"
-        else:
-            joined.append(argument)
-    return joined

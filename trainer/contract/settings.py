@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from trainer.contract.text import did_you_mean, nearest, shown
 
 _ROUNDING = 1e-9  # services send 0.010000000000000002 for a bound of 0.01; that is no error
 RESERVED_TAGS = ("trial", "timestamp", "global_step", "checkpoint_path")  # hypertune's own keys
@@ -28,10 +30,10 @@ class Range:
             return f"{'>' if self.low_open else '>='} {self.low}"
         return f"{'(' if self.low_open else '['}{self.low}, {self.high}]"
 
-    def condition(self, name: str) -> str:
-        if self.high == math.inf:
-            return f"{name} {self}"
-        return f"{self.low} {'<' if self.low_open else '<='} {name} <= {self.high}"
+    @property
+    def words(self) -> str:
+        """After `a number`: `from 0 to 1`, `>= 0`, `> 0`."""
+        return str(self) if self.high == math.inf else f"from {self.low} to {self.high}"
 
     def clamp(self, value: float) -> float:
         """`value`, moved onto a bound that only rounding parts it from."""
@@ -53,36 +55,76 @@ def setting(
     range: Range | None = None,
     choices: Sequence[str] = (),
     metavar: str = "",
+    fixed: str = "",
+    wrong: Callable[[str], str] = lambda value: "",
 ) -> Any:
-    """A dataclass field that is a flag."""
-    metadata = {"help": help, "range": range, "choices": tuple(choices), "metavar": metavar}
+    """A dataclass field that is a flag.
+
+    Args:
+        fixed: why a search must not vary it; empty where it may.
+        wrong: what else is wrong with a value, after `name=value `; nothing where it is good.
+    """
+    metadata = {
+        "help": help, "range": range, "choices": tuple(choices), "metavar": metavar,
+        "fixed": fixed, "wrong": wrong,
+    }  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 
 
 UNIT = Range(0, 1)
 POSITIVE = Range(0, low_open=True)
 NOT_NEGATIVE = Range(0)
-COUNT = Range(1)
 
 
-def _check(settings: Any) -> None:
-    """Holds every field to its range; moves values that rounding put past a bound back onto it."""
-    for field in dataclasses.fields(settings):
-        value, limits = getattr(settings, field.name), field.metadata["range"]
-        if limits is None or not isinstance(value, int | float):
-            continue
+def check(field: dataclasses.Field[Any], value: Any) -> Any:
+    """`value`, moved onto a bound that only rounding parts it from.
+
+    Raises ValueError, with a sentence, for a value that the setting must not have.
+    """
+    choices, limits = field.metadata["choices"], field.metadata["range"]
+    given = f"{field.name}={shown(value)}"
+    if choices and value not in choices:
+        near = did_you_mean(nearest(str(value), choices))
+        raise ValueError(f"{given} is not one of {', '.join(choices)}.{near}")
+    if limits is not None and isinstance(value, int | float):
         if isinstance(value, float):
             value = limits.clamp(value)
-            object.__setattr__(settings, field.name, value)
         if value not in limits:
-            raise ValueError(
-                f"`{limits.condition(field.name)}` must hold, but got {field.name}={value}."
-            )
+            kind = "a whole number" if field.type == "int" else "a number"
+            raise ValueError(f"{given} is out of range. Write {kind} {limits.words}.")
+    if wrong := field.metadata["wrong"](value):
+        raise ValueError(f"{given} {wrong}")
+    return value
+
+
+def _check_all(settings: Any) -> None:
+    for field in dataclasses.fields(settings):
+        object.__setattr__(settings, field.name, check(field, getattr(settings, field.name)))
+
+
+def _tag_is_wrong(tag: str) -> str:
+    if tag.strip() and tag not in RESERVED_TAGS:
+        return ""
+    return f"cannot name a metric. Write a word other than {', '.join(RESERVED_TAGS)}."
+
+
+def _score_is_wrong(score: str) -> str:
+    try:
+        if score in ("threshold", "none") or math.isfinite(float(score)):
+            return ""
+    except ValueError:
+        pass
+    return "is no score. Write a number, `threshold` or `none`."
+
+
+# Why a search must not vary a setting.
+_MEASURES = "it changes how a score is measured, not what is learned"
+_KEEPS = "it does not change what is learned"
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What a tuner may vary. Each field is one flag and may be one yaml `parameterName`."""
+    """What a search may vary. Each field is one flag and may be one yaml `parameterName`."""
 
     learning_rate: float = setting(1e-2, "Adam's step size.", range=POSITIVE)
     gamma: float = setting(0.99, "Discount factor.", range=UNIT)
@@ -117,71 +159,100 @@ class Hyperparameters:
     )
 
     def __post_init__(self) -> None:
-        _check(self)
+        _check_all(self)
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a person picks for a run, apart from what a tuner varies."""
+    """What a person picks for a run. A search may vary `algorithm` among these, nothing else."""
 
     algorithm: str = setting("a2c", "Learning rule.", choices=("a2c", "pg"))
-    environment: str = setting("CartPole-v1", "Id of a Gymnasium environment.", metavar="ID")
-    total_steps: int = setting(100_000, "Environment steps of each agent.", range=Range(1, 10**12))
-    seed: int = setting(0, "Where all random streams start.", range=Range(0, 2**63 - 1))
-    seeds: int = setting(1, "Independent agents trained side by side.", range=Range(1, 65536))
+    environment: str = setting(
+        "CartPole-v1",
+        "Id of a Gymnasium environment.",
+        metavar="ID",
+        fixed="scores in different environments cannot be compared",
+    )
+    total_steps: int = setting(
+        100_000,
+        "Environment steps of each agent.",
+        range=Range(1, 10**12),
+        fixed="more training scores better, so the search would find the largest",
+    )
+    seed: int = setting(
+        0,
+        "Where all random streams start.",
+        range=Range(0, 2**63 - 1),
+        fixed="a lucky seed is not a better setting",
+    )
+    seeds: int = setting(
+        1,
+        "Independent agents trained side by side.",
+        range=Range(1, 65536),
+        fixed=_MEASURES,
+    )
     evaluation_episodes: int = setting(
-        100, "Fresh episodes behind the final score of each agent.", range=Range(1, 10**6)
+        100,
+        "Fresh episodes behind the final score of each agent.",
+        range=Range(1, 10**6),
+        fixed=_MEASURES,
     )
     validation_episodes: int = setting(
-        20, "Episodes of each evaluation during training.", range=Range(1, 10**6)
+        20, "Episodes of each evaluation during training.", range=Range(1, 10**6), fixed=_MEASURES
     )
     evaluation_every: int = setting(
-        5_000, "Steps of each agent between evaluations.", range=Range(1, 10**12)
+        5_000, "Steps of each agent between evaluations.", range=Range(1, 10**12), fixed=_MEASURES
     )
     stop_at_score: str = setting(
         "threshold",
         "An agent stops at this validation score: a number, `threshold` for the environment's"
         " own reward_threshold, or `none`.",
         metavar="SCORE",
+        fixed=_MEASURES,
+        wrong=_score_is_wrong,
     )
     stop_after: int = setting(
-        4, "Evaluations in a row that must reach that score.", range=Range(1, 10**6)
+        4,
+        "Evaluations in a row that must reach that score.",
+        range=Range(1, 10**6),
+        fixed=_MEASURES,
     )
     collector: str = setting(
         "auto",
         "How environments are stepped; `auto` compiles CartPole.",
         choices=("auto", "compiled", "gymnasium"),
+        fixed="it changes how fast an agent learns, not what",
     )
-    metric_tag: str = setting("mean_score", "Name of the tuning metric.", metavar="TAG")
+    metric_tag: str = setting(
+        "mean_score",
+        "Name of the tuning metric.",
+        metavar="TAG",
+        fixed="all trials of a study report one metric",
+        wrong=_tag_is_wrong,
+    )
     job_dir: str = setting(
-        "", "For everything a run leaves: a folder, or gs://bucket/path.", metavar="DIR"
+        "",
+        "For everything a run leaves: a folder, or gs://bucket/path.",
+        metavar="DIR",
+        fixed="each trial gets a folder of its own in the job's",
     )
-    overwrite: bool = setting(False, "Replace another run's files in the job dir.")
-    video: bool = setting(True, "Record an episode in the end.")
+    overwrite: bool = setting(False, "Replace another run's files in the job dir.", fixed=_KEEPS)
+    video: bool = setting(True, "Record an episode in the end.", fixed=_KEEPS)
     sync_every: float = setting(
-        30.0, "Seconds between checkpoints, and between uploads to a bucket.", range=NOT_NEGATIVE
+        30.0,
+        "Seconds between checkpoints, and between uploads to a bucket.",
+        range=NOT_NEGATIVE,
+        fixed=_KEEPS,
     )
     upload_deadline: float = setting(
-        600.0, "Seconds that the last upload to a bucket is tried for.", range=NOT_NEGATIVE
+        600.0,
+        "Seconds that the last upload to a bucket is tried for.",
+        range=NOT_NEGATIVE,
+        fixed=_KEEPS,
     )
 
     def __post_init__(self) -> None:
-        _check(self)
-        if not self.metric_tag.strip() or self.metric_tag in RESERVED_TAGS:
-            raise ValueError(
-                "`metric_tag` must be a name other than "
-                f"{', '.join(RESERVED_TAGS)}, but got metric_tag={self.metric_tag!r}."
-            )
-        if self.stop_at_score not in ("threshold", "none"):
-            try:
-                number = float(self.stop_at_score)
-            except ValueError:
-                number = math.nan
-            if not math.isfinite(number):
-                raise ValueError(
-                    "`stop_at_score` must be a number, `threshold` or `none`, "
-                    f"but got stop_at_score={self.stop_at_score}."
-                )
+        _check_all(self)
 
 
 @dataclass(frozen=True)

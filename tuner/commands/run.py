@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from trainer.contract import flags
 from tuner.spec import trainer_rules
 from tuner.spec.diagnostics import shown
 from tuner.spec.study_spec import (
@@ -29,7 +30,6 @@ from tuner.spec.study_spec import (
     STACKED,
     StudySpec,
 )
-from tuner.spec.trainer_flags import find, given, trainer_flags
 
 if TYPE_CHECKING:
     from tuner.search.space import Value
@@ -144,13 +144,7 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
             f"{POPULATION} runs on AI Platform only. Delete the file's algorithm, or write another."
         )
     spec = with_args(spec, options.trainer_args)
-    fixed = given(spec.job.args, trainer_flags())
-    for parameter in spec.parameters:
-        if parameter.name.replace("-", "_") in ("seed", "seeds"):
-            raise ValueError(
-                f"{parameter.name} must not be tuned: a lucky seed is no finding. Delete the"
-                " parameter; --seeds gives each trial several."
-            )
+    fixed = flags.given(spec.job.args)
     max_trials, cores = options.max_trials or spec.max_trials, os.cpu_count() or 1
     if options.engine == STACKED and (options.image or options.program):
         raise ValueError("--image runs each trial in a container of its own: --engine process.")
@@ -166,8 +160,8 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
         or (
             spec.max_parallel_trials if engine == STACKED else min(spec.max_parallel_trials, cores)
         ),
-        seed=int(float(fixed.get("seed", 0))),
-        seeds=options.seeds or int(float(fixed.get("seeds", SEEDS))),
+        seed=fixed.get("seed", 0),
+        seeds=options.seeds or fixed.get("seeds", SEEDS),
         candidates=options.candidates,
         confirm_seeds=options.confirm_seeds,
         test_seeds=options.test_seeds,
@@ -181,16 +175,12 @@ def make_plan(spec: StudySpec, options: argparse.Namespace) -> Plan:
 
 def can_be_stacked(spec: StudySpec, options: argparse.Namespace) -> bool:
     """Whether a process that trains several trials at once gains anything."""
-    flags = trainer_flags()
-    fixed = given(spec.job.args, flags)
-    environment = fixed.get("environment", flags["environment"].default)
-    tuned = {parameter.name.replace("-", "_") for parameter in spec.parameters}
+    settings = flags.settings_of(spec.job.args)
     return (
         not options.program
         and not options.image
-        and environment in COMPILED
-        and fixed.get("collector") != "gymnasium"
-        and not tuned & {"environment", "collector"}
+        and settings["environment"] in COMPILED
+        and settings["collector"] != "gymnasium"
     )
 
 
@@ -201,8 +191,8 @@ def with_args(spec: StudySpec, more: str) -> StudySpec:
     except ValueError as error:
         raise ValueError(f"--trainer-args must be words of a shell, but: {error}.") from None
     longer = dataclasses.replace(spec, job=dataclasses.replace(spec.job, args=args))
-    before = {finding.message for finding in trainer_rules.check(spec, trainer_flags())}
-    for finding in trainer_rules.check(longer, trainer_flags()):
+    before = {finding.message for finding in trainer_rules.check(spec)}
+    for finding in trainer_rules.check(longer):
         if finding.message not in before:
             raise ValueError(f"--trainer-args: {finding.message}")
     return longer
@@ -215,14 +205,12 @@ def defaults(spec: StudySpec) -> dict[str, Value]:
     """
     from tuner.search import space
 
-    flags = trainer_flags()
-    fixed = given(spec.job.args, flags)
-    task = [fixed.get(name, flags[name].default) for name in ("algorithm", "environment")]
+    settings = flags.settings_of(spec.job.args)
     found: dict[str, Value] = {}
     for parameter in spec.parameters:
-        flag = find(parameter.name, flags)
-        assert flag is not None, "lint lets no other through"
-        wanted = fixed.get(flag.name, flag.default_for(*task))
+        field = flags.find(parameter.name)
+        assert field is not None, "lint lets no other through"
+        wanted = settings[field.name]
         if parameter.type in (DOUBLE, INTEGER, DISCRETE):
             with contextlib.suppress(ValueError):
                 found[parameter.name] = space.nearest(parameter, float(wanted))

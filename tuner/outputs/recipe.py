@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer.contract import flags as trainer_flags
 from tuner.execution import trial_command
 from tuner.search import curves
 from tuner.spec.diagnostics import shown
-from tuner.spec.trainer_flags import given, trainer_flags
 
 SETTINGS, MANIFEST = "hyperparameters.json", "manifest.json"
 OURS = ("seed", "seeds")  # flags that stand for themselves
@@ -54,7 +54,7 @@ def record(
     Of a trainer that leaves neither settings nor metrics little is known, and null says so.
     """
     found, manifest = settings(folder), _content(folder / MANIFEST)
-    named = given((*args, *flags), trainer_flags())
+    named = trainer_flags.given((*args, *flags))
     all_of_it = found.get("settings")
     every: dict[str, Any] = all_of_it if isinstance(all_of_it, dict) else {}
     return {

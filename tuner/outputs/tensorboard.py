@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from trainer.contract import flags
 from trainer.storage import atomic
 from tuner.spec.study_spec import CATEGORICAL, DISCRETE, Parameter, StudySpec
-from tuner.spec.trainer_flags import find, trainer_flags
 
 FILE = "events.out.tfevents.study"
 METRIC = "mean_score"  # what the trainer's events call it, whatever a service calls it
@@ -79,9 +79,9 @@ def _information(parameter: Parameter) -> Any:
     """A parameter under the name and with the type that the trainer's events give it."""
     from tensorboard.plugins.hparams import api_pb2
 
-    flag = find(parameter.name, trainer_flags())
-    name = parameter.name if flag is None else flag.name
-    words = parameter.type == CATEGORICAL and not (flag and flag.kind in ("int", "float"))
+    field = flags.find(parameter.name)
+    name = parameter.name if field is None else field.name
+    words = parameter.type == CATEGORICAL and not (field and field.type in ("int", "float"))
     kind = api_pb2.DATA_TYPE_STRING if words else api_pb2.DATA_TYPE_FLOAT64
     found = api_pb2.HParamInfo(name=name, type=kind)
     if words:

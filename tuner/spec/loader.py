@@ -5,14 +5,10 @@ from __future__ import annotations
 from tuner.spec import ai_platform, service_rules, trainer_rules, vertex_ai, warnings, yaml_tree
 from tuner.spec.diagnostics import ERROR, Finding, Refused, errors
 from tuner.spec.study_spec import StudySpec
-from tuner.spec.trainer_flags import Flags, trainer_flags
 
 
-def examine(
-    data: bytes, file: str, flags: Flags | None = None
-) -> tuple[StudySpec | None, list[Finding]]:
+def examine(data: bytes, file: str) -> tuple[StudySpec | None, list[Finding]]:
     """The study in a file's `data`, as far as it can be read, and what to change in it."""
-    flags = trainer_flags() if flags is None else flags
     try:
         tree = yaml_tree.read(data, file)
     except Refused as refused:
@@ -26,11 +22,7 @@ def examine(
         )
         return None, [Finding(ERROR, tree.place, message)]
     spec, findings = (ai_platform if ours else vertex_ai).read(tree)
-    for more in (
-        service_rules.check(spec),
-        trainer_rules.check(spec, flags),
-        warnings.check(spec, flags),
-    ):
+    for more in (service_rules.check(spec), trainer_rules.check(spec), warnings.check(spec)):
         # What is already wrong has no more to say: one slip, one finding.
         judged = {finding.place for finding in findings}
         findings += [finding for finding in more if finding.place not in judged]

@@ -1,80 +1,98 @@
-"""What our trainer would refuse in every trial, or never report."""
+"""Rules of the trainer: what it would refuse in every trial, or never report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuner.spec.diagnostics import ERROR, Finding, Place, number, shown
+from trainer.contract import flags
+from trainer.contract.settings import RunOptions
+from trainer.contract.text import did_you_mean, shown
+from tuner.spec.diagnostics import ERROR, Finding, Place
 from tuner.spec.study_spec import CATEGORICAL, DOUBLE, Parameter, StudySpec
-from tuner.spec.trainer_flags import Flag, Flags, arguments, find, given, unknown
 
 
-def check(spec: StudySpec, flags: Flags) -> Iterator[Finding]:
-    yield from _metric(spec, flags)
-    yield from _arguments(spec, flags)
+def check(spec: StudySpec) -> Iterator[Finding]:
+    """The errors of a study."""
+    yield from _metric(spec)
+    yield from _arguments(spec)
     for parameter in spec.parameters:
-        flag = find(parameter.name, flags)
-        if flag is not None:
-            yield from _values(parameter, flag)
-        elif parameter.name:
-            yield _error(parameter.places["name"], unknown(parameter.name, flags))
+        yield from _parameter(parameter)
 
 
 def _error(place: Place, message: str) -> Finding:
     return Finding(ERROR, place, message)
 
 
-def _metric(spec: StudySpec, flags: Flags) -> Iterator[Finding]:
-    reported = given(spec.job.args, flags).get("metric_tag", flags["metric_tag"].default)
+def _metric(spec: StudySpec) -> Iterator[Finding]:
+    reported = flags.given(spec.job.args).get("metric_tag", RunOptions.metric_tag)
     if spec.metric and spec.metric != reported:
         name = "metricId" if spec.vertex else "hyperparameterMetricTag"
         yield _error(
             spec.places["metric"],
-            f"the metric must be {shown(reported)}, which is what the trainer reports, but is"
-            f" {shown(spec.metric)}. Write `{name}: {shown(reported)}`.",
+            f"the trainer reports {shown(reported)}, not {shown(spec.metric)}. Write"
+            f" `{name}: {shown(reported)}`.",
         )
 
 
-def _arguments(spec: StudySpec, flags: Flags) -> Iterator[Finding]:
-    for at, name, value in arguments(spec.job.args, flags):
+def _arguments(spec: StudySpec) -> Iterator[Finding]:
+    for at, name, value in flags.arguments(spec.job.args):
         place, word = spec.job.places[f"args.{at}"], spec.job.args[at]
-        flag = find(name, flags)
+        field = flags.find(name)
         if not word.startswith("--"):
             yield _error(place, f"{shown(word)} belongs to no flag. Write `--name=value`.")
-        elif flag is None:
-            yield _error(place, unknown(name, flags))
-        elif flag.name == "job_dir":
+        elif field is None:
+            yield _error(place, _unknown(name))
+        elif field.name == "job_dir":
             yield _error(
                 place,
-                "--job-dir in args would be one folder for all trials. Delete it: the job's own"
-                " output folder gets a part for each.",
+                "--job-dir in args would be one folder for all trials. Delete it: each trial gets a"
+                " folder of its own in the job's.",
             )
-        elif value is None:
-            yield _error(place, f"--{flag.name} must have a value. Write `--{flag.name}=value`.")
-        elif wrong := flag.refusal(value):
-            yield _error(place, f"--{flag.name} {wrong}, but is {shown(value)}.{flag.hint(value)}")
+        elif value in (None, "--"):
+            yield _error(place, f"--{field.name} has no value. Write `--{field.name}=value`.")
+        elif wrong := _refusal(field, value):
+            yield _error(place, wrong)
 
 
-def _values(parameter: Parameter, flag: Flag) -> Iterator[Finding]:
-    """The parameter's type and all its values, against what the flag takes."""
-    place = parameter.places["type"]
-    if parameter.type == CATEGORICAL:
+def _parameter(parameter: Parameter) -> Iterator[Finding]:
+    """A parameter's name, its type and all its values, against what the flag takes."""
+    field = flags.find(parameter.name)
+    if field is None:
+        if parameter.name:
+            yield _error(parameter.places["name"], _unknown(parameter.name))
+    elif wrong := flags.not_tunable(field):
+        yield _error(parameter.places["name"], wrong)
+    elif parameter.type == CATEGORICAL:
         for index, word in enumerate(parameter.words):
-            if wrong := flag.refusal(word):
-                message = f"{flag.name} {wrong}, but this is {shown(word)}.{flag.hint(word)}"
-                yield _error(parameter.places[f"words.{index}"], message)
-    elif not flag.takes_numbers:
-        choices = f" with {', '.join(flag.choices)}" if flag.choices else ""
+            if wrong := _refusal(field, word):
+                yield _error(parameter.places[f"words.{index}"], wrong)
+    elif not flags.takes_numbers(field):
+        choices = ", ".join(field.metadata["choices"])
         yield _error(
-            place,
-            f"{flag.name} takes words, but {parameter.type} is for numbers. Write"
-            f" CATEGORICAL{choices}.",
+            parameter.places["type"],
+            f"{field.name} takes words, but {parameter.type} is for numbers. Write CATEGORICAL with"
+            f" {choices}.",
         )
-    elif flag.kind == "int" and parameter.type == DOUBLE:
+    elif field.type == "int" and parameter.type == DOUBLE:
         yield _error(
-            place, f"{flag.name} takes whole numbers, but DOUBLE gives others. Write INTEGER."
+            parameter.places["type"],
+            f"{field.name} takes whole numbers, but DOUBLE gives others. Write INTEGER.",
         )
     else:
-        for value, where in parameter.numbers:
-            if wrong := flag.refusal(str(value)):
-                yield _error(where, f"{flag.name} {wrong}, but this is {number(value)}.")
+        for value, place in parameter.numbers:
+            if wrong := _refusal(field, str(value)):
+                yield _error(place, wrong)
+
+
+def _refusal(field: flags.Setting, text: str) -> str:
+    """What the trainer says of a value; nothing where it takes it."""
+    try:
+        flags.read(field, text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _unknown(name: str) -> str:
+    hint = did_you_mean(flags.meant(name)) or " `python -m trainer.task --help` lists its flags."
+    return f"the trainer has no flag --{shown(name)}.{hint}"

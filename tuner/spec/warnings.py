@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
+from trainer.contract import flags
+from trainer.contract.settings import UNUSED
 from tuner.spec.diagnostics import WARNING, Finding, Place, number
 from tuner.spec.study_spec import (
     BEST,
@@ -15,24 +18,23 @@ from tuner.spec.study_spec import (
     Parameter,
     StudySpec,
 )
-from tuner.spec.trainer_flags import Flags, find, given
 
 TRIALS_PER_DIMENSION = 4
 WIDE = 100  # a range this wide, largest over smallest, wants a logarithmic scale
 SMALL_NETWORK = 1024  # neurons a layer; a CPU is done with these before a GPU is fed
 
 
-def check(spec: StudySpec, flags: Flags) -> Iterator[Finding]:
+def check(spec: StudySpec) -> Iterator[Finding]:
     tuned = {
-        flag.name: parameter
+        field.name: parameter
         for parameter in spec.parameters
-        if (flag := find(parameter.name, flags))
+        if (field := flags.find(parameter.name))
     }
-    fixed = {name: str(flag.default) for name, flag in flags.items()} | given(spec.job.args, flags)
+    fixed = flags.settings_of(spec.job.args)
     yield from _trials(spec)
     yield from _measuring(spec, tuned, fixed)
     yield from _hardware(spec, tuned, fixed)
-    yield from _unused(tuned, fixed, flags)
+    yield from _unused(tuned, fixed)
     for name, parameter in tuned.items():
         yield from _scale(name, parameter)
     if "gamma" in tuned:
@@ -61,7 +63,7 @@ def _trials(spec: StudySpec) -> Iterator[Finding]:
 
 
 def _measuring(
-    spec: StudySpec, tuned: Mapping[str, Parameter], fixed: Mapping[str, str]
+    spec: StudySpec, tuned: Mapping[str, Parameter], fixed: Mapping[str, Any]
 ) -> Iterator[Finding]:
     if spec.goal == MINIMIZE:
         wrong = "a higher score is better, so this looks for the worst policy. Write MAXIMIZE."
@@ -72,7 +74,7 @@ def _measuring(
             "the best report is a lucky one; the last is the score of the policy that is saved."
             " Write LAST_MEASUREMENT.",
         )
-    if "seeds" not in tuned and float(fixed["seeds"]) < 2:
+    if "seeds" not in tuned and fixed["seeds"] < 2:
         yield _warning(
             spec.job.places["args"],
             "a trial trains one agent, and the best of many single runs is luck. Write --seeds=5"
@@ -81,9 +83,9 @@ def _measuring(
 
 
 def _hardware(
-    spec: StudySpec, tuned: Mapping[str, Parameter], fixed: Mapping[str, str]
+    spec: StudySpec, tuned: Mapping[str, Parameter], fixed: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    width = float(fixed["hidden_neurons"])
+    width = fixed["hidden_neurons"]
     if "hidden_neurons" in tuned and tuned["hidden_neurons"].numbers:
         width = max(tuned["hidden_neurons"].numbers)[0]
     job = spec.job
@@ -100,14 +102,12 @@ def _hardware(
         )
 
 
-def _unused(
-    tuned: Mapping[str, Parameter], fixed: Mapping[str, str], flags: Flags
-) -> Iterator[Finding]:
+def _unused(tuned: Mapping[str, Parameter], fixed: Mapping[str, Any]) -> Iterator[Finding]:
     algorithms = {fixed["algorithm"]}
     if "algorithm" in tuned:
         algorithms = set(tuned["algorithm"].words)
     for name, parameter in tuned.items():
-        if algorithms and algorithms <= set(flags[name].unused_by):
+        if algorithms and all(name in UNUSED.get(algorithm, ()) for algorithm in algorithms):
             yield _warning(
                 parameter.places["name"],
                 f"{' and '.join(sorted(algorithms))} has no use for {name}, so tuning it wastes"

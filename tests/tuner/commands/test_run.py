@@ -428,7 +428,7 @@ def test_defaults_are_those_of_the_algorithm_and_as_near_as_the_range_comes() ->
         spec(
             Parameter("batch_size", DISCRETE, values=(64.0, 512.0)),
             Parameter("learning_rate_decay", CATEGORICAL, words=("none",)),
-            Parameter("collector", CATEGORICAL, words=("compiled", "gymnasium")),
+            Parameter("algorithm", CATEGORICAL, words=("pg",)),
             args=("--batch_size=500", "--learning_rate_decay=none"),
         )
     )
@@ -444,11 +444,6 @@ def test_no_more_trials_than_cores_run_at_a_time_unless_one_asks(
     assert plan(study, "--engine", "process").parallel == 1
     assert plan(study, "--engine", "process", "--parallel", "2").parallel == 2
     assert plan(study).parallel == 3, "in a stack they share the cores"
-
-
-def test_a_seed_is_not_tuned() -> None:
-    with pytest.raises(ValueError, match="seed must not be tuned"):
-        plan(spec(Parameter("seed", DISCRETE, values=(1.0, 2.0))))
 
 
 def plan(study: StudySpec, *flags: str) -> Any:

@@ -285,12 +285,12 @@ ERRORS = {
     "a range must be inside the flag's": (
         "maxValue: 0.999",
         "maxValue: >>1.5",
-        "gamma must be from 0 to 1, but this is 1.5.",
+        "gamma=1.5 is out of range. Write a number from 0 to 1.",
     ),
     "a bound that the flag excludes": (
         "[64, 128, 256]",
         "[>>0, 128, 256]",
-        "batch_size must be from 1 to 16777216, but this is 0.",
+        "batch_size=0 is out of range. Write a whole number from 1 to 16777216.",
     ),
     "whole numbers are no doubles": (
         "type: INTEGER",
@@ -300,17 +300,17 @@ ERRORS = {
     "whole numbers have no halves": (
         "[64, 128, 256]",
         "[64, >>128.5, 256]",
-        "batch_size must be a whole number, but this is 128.5.",
+        "batch_size=128.5 is not a whole number.",
     ),
     "a word must be one that the flag takes": (
         "[linear, none]",
         "[linear, >>noone]",
-        "learning_rate_decay must be one of linear, none, but this is noone. Did you mean none?",
+        "learning_rate_decay=noone is not one of linear, none. Did you mean none?",
     ),
     "a word for a number must be one": (
         "type: DISCRETE\n      discreteValues: [64, 128, 256]",
         "type: CATEGORICAL\n      categoricalValues: ['64', >>large]",
-        "batch_size must be a number, but this is large.",
+        "batch_size=large is not a whole number.",
     ),
     "words are not numbers": (
         "type: CATEGORICAL\n      categoricalValues: [linear, none]",
@@ -321,21 +321,20 @@ ERRORS = {
     "the metric must be what the trainer reports": (
         "hyperparameterMetricTag: mean_score",
         "hyperparameterMetricTag: >>avg_reward",
-        "the metric must be mean_score, which is what the trainer reports, but is avg_reward."
-        " Write `hyperparameterMetricTag: mean_score`.",
+        "the trainer reports mean_score, not avg_reward. Write `hyperparameterMetricTag:"
+        " mean_score`.",
     ),
     "the metric must be named": (
         "  hyperparameters:\n    goal: MAXIMIZE\n    hyperparameterMetricTag: mean_score\n",
         "  >>hyperparameters:\n    goal: MAXIMIZE\n",
-        "the metric must be mean_score, which is what the trainer reports, but is"
-        " training/hptuning/metric. Write `hyperparameterMetricTag: mean_score`.",
+        "the trainer reports mean_score, not training/hptuning/metric. Write"
+        " `hyperparameterMetricTag: mean_score`.",
     ),
     "the metric follows the trainer's arguments": (
         "--seeds=5\n  hyperparameters:\n    goal: MAXIMIZE\n    hyperparameterMetricTag: ",
         "--seeds=5\n  - --metric_tag\n  - reward\n  hyperparameters:\n    goal: MAXIMIZE\n"
         "    hyperparameterMetricTag: >>",
-        "the metric must be reward, which is what the trainer reports, but is mean_score."
-        " Write `hyperparameterMetricTag: reward`.",
+        "the trainer reports reward, not mean_score. Write `hyperparameterMetricTag: reward`.",
     ),
     "an argument must be a flag": (
         "- --seeds=5",
@@ -345,12 +344,12 @@ ERRORS = {
     "an argument must have a good value": (
         "--algorithm=a2c",
         ">>--algorithm=ac2",
-        "--algorithm must be one of a2c, pg, but is ac2. Did you mean a2c?",
+        "algorithm=ac2 is not one of a2c, pg.",
     ),
     "an argument must have a value": (
         "- --seeds=5",
         "- --seeds=5\n  - >>--seed",
-        "--seed must have a value. Write `--seed=value`.",
+        "--seed has no value. Write `--seed=value`.",
     ),
     "an argument belongs to a flag": (
         "- --seeds=5",
@@ -365,8 +364,8 @@ ERRORS = {
     "one job dir for all trials": (
         "- --seeds=5",
         "- --seeds=5\n  - >>--job-dir=gs://b/j",
-        "--job-dir in args would be one folder for all trials. Delete it: the job's own output"
-        " folder gets a part for each.",
+        "--job-dir in args would be one folder for all trials. Delete it: each trial gets a folder"
+        " of its own in the job's.",
     ),
 }
 
@@ -527,8 +526,7 @@ VERTEX_ERRORS = {
     "the metric must be what the trainer reports": (
         "metricId: mean_score",
         "metricId: >>score",
-        "the metric must be mean_score, which is what the trainer reports, but is score. Write"
-        " `metricId: mean_score`.",
+        "the trainer reports mean_score, not score. Write `metricId: mean_score`.",
     ),
     "a name without spaces": (
         "  - metricId: mean_score",
@@ -606,10 +604,10 @@ def test_the_original_trainers_file_has_all_that_is_known_against_it() -> None:
     assert [f"{f.place.line} {f.severity} {f.message.split(',')[0]}" for f in findings] == [
         "2 warning a trial trains one agent",
         "3 warning 1000 neurons a layer leave an accelerator idle",
-        "6 error the metric must be mean_score",
+        "6 error the trainer reports mean_score",
         "8 warning all 30 trials run in parallel",
         "14 warning at gamma 1 the far future counts in full",
-        "18 error learning_rate must be > 0",
+        "18 error learning_rate=0.0 is out of range. Write a number > 0.",
         "20 warning a learning rate acts by its factor",
         "25 warning hidden_neurons: on a linear scale nine of ten values are above 100. Write"
         " UNIT_LOG_SCALE.",

@@ -1,0 +1,40 @@
+"""Values, counts and words as they stand in a message."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+LONGEST = 60  # characters of a value in a message
+
+
+def shown(value: object) -> str:
+    """`value` on one line: what cannot be printed is escaped, and a long text is cut."""
+    text = str(value)
+    cut = len(text) > LONGEST
+    text = text[: LONGEST - 3] if cut else text
+    if not text or not text.isprintable() or text != text.strip():
+        text = ascii(text)
+    return f"{text}..." if cut else text
+
+
+def number(value: float) -> str:
+    """A number as a person would write it: `0.01`, `8`."""
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else str(value)
+
+
+def several(count: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def nearest(word: str, words: Iterable[str], cutoff: float = 0.8) -> str:
+    """The one of `words` that `word` is but for a slip, or nothing; case does not count."""
+    by_case = {known.lower(): known for known in words}
+    near = difflib.get_close_matches(word[:100].lower(), by_case, 1, cutoff)
+    return by_case[near[0]] if near else ""
+
+
+def did_you_mean(word: str) -> str:
+    """A question after a sentence; nothing where there is no word to ask for."""
+    return f" Did you mean {word}?" if word else ""
