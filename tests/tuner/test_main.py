@@ -6,6 +6,7 @@ import contextlib
 import io
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 
 from tests.conftest import ROOT, SUPPORT
 from tuner.__main__ import main
+from tuner.execution.trial_command import TRAINER
 
 TEMPLATE = str(ROOT / "templates" / "hyperparam.yaml")
 ORIGINAL = str(SUPPORT / "original.yaml")
 FOR_VERTEX = ("--image", "gcr.io/p/a2c:1", "--job-dir", "gs://bucket/job")
-SLOW = {"tensorflow", "numpy", "optuna", "keras", "google", "trainer", "hypertune"}
+SLOW = {"tensorflow", "numpy", "optuna", "keras", "google", "rich", "hypertune"}
 
 
 class Ended(NamedTuple):
@@ -29,12 +31,12 @@ class Ended(NamedTuple):
     err: str
 
 
-def tuner(*arguments: str) -> Ended:
+def tuner(*arguments: str, trainer: Sequence[str] = TRAINER) -> Ended:
     """`python -m tuner` with these arguments, in this process."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            code = main(arguments)
+            code = main(arguments, trainer)
         except SystemExit as end:
             code = int(str(end.code or 0))
     return Ended(code, out.getvalue(), err.getvalue())
@@ -103,10 +105,10 @@ def test_a_file_with_errors_is_not_translated() -> None:
         (("vertex", "f"), "the following arguments are required: --image, --job-dir. Try --help."),
         (
             ("lint", "no/such.yaml"),
-            "no/such.yaml must be a file that can be read: No such file or directory.",
+            "no/such.yaml could not be read: No such file or directory.",
         ),
-        (("lint", "."), ". must be a file that can be read: Is a directory."),
-        (("lint", "a\0b"), "'a\\x00b' must be a file that can be read: embedded null byte."),
+        (("lint", "."), ". could not be read: Is a directory."),
+        (("lint", "a\0b"), "'a\\x00b' could not be read: embedded null byte."),
         (
             ("vertex", TEMPLATE, "--image", "a2c", "--job-dir", "gs://bucket/job"),
             "the image must be a name with a tag or a digest, such as"
@@ -118,7 +120,7 @@ def test_a_file_with_errors_is_not_translated() -> None:
         ),
         (
             ("vertex", TEMPLATE, *FOR_VERTEX, "--output", "no/such/folder"),
-            "no/such/folder must be a file to write to: No such file or directory.",
+            "no/such/folder could not be written: No such file or directory.",
         ),
     ],
 )

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trainer.contract.errors import Error
+
 MANIFEST = "manifest.json"
 
 
-class FetchError(Exception):
+class FetchError(Error):
     """Files that cannot be had; the message is a sentence for the user."""
 
 

@@ -9,10 +9,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from trainer.contract.errors import Error
 from tuner.spec.study_spec import MINIMIZE
 
 
-class JobError(Exception):
+class JobError(Error):
     """A job that cannot be looked at; the message is a sentence for the user."""
 
 

@@ -1,4 +1,4 @@
-"""The command `python -m tuner report`: a job dir in, one HTML file out."""
+"""The command `python -m tuner report`: a job dir as one HTML file."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import os
 import webbrowser
 from pathlib import Path
 
+from trainer.contract.errors import SUCCESS, BadCommand
 from trainer.storage import atomic
+from tuner.commands.errors import why
 
 NAME = "report.html"
 
 
-class ReportError(Exception):
-    """A page that could not be made; the message is a sentence for the user."""
-
-
 def add_flags(command: argparse.ArgumentParser) -> None:
-    """The flags of `report`."""
+    command.description = (
+        "Writes one HTML file that needs nothing else: scores with intervals, curves, parameters,"
+        " videos, and how to reproduce the winner."
+    )
     command.add_argument(
         "job_dir", metavar="JOB_DIR|GS", help="of a run, a study, or a service's trials"
     )
@@ -29,38 +30,22 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> Path:
-    """Writes the page and returns its path.
-
-    Raises:
-        ValueError: the command cannot be carried out as it is given.
-        ReportError: there is nothing to report, or it cannot be read.
-    """
+def run(options: argparse.Namespace) -> int:
+    """Writes the page and prints its path."""
     try:
-        import jinja2  # noqa: F401
-        import optuna  # noqa: F401
-        import plotly  # noqa: F401
+        from tuner.report import html, playground
+        from tuner.report.files import open_files
+        from tuner.report.gather import gather
     except ImportError as error:
-        raise ValueError(
-            f"a report must have {error.name}. Install it: pip install '.[tuner]'"
-        ) from None
-    from tuner.cloud import fetch
-    from tuner.report import html, playground
-    from tuner.report.files import open_files
-    from tuner.report.gather import NothingThere, gather
+        raise BadCommand(f"{error.name} is not installed. Run: pip install '.[tuner]'") from error
 
     try:
         files = open_files(options.job_dir)
-    except fetch.FetchError as error:
-        raise ReportError(str(error)) from error
     except OSError as error:
-        raise ValueError(
-            f"{options.job_dir} must be a folder that can be read: {error.strerror or error}."
-        ) from None
-    try:
-        report = gather(files)
-    except (NothingThere, fetch.FetchError) as error:
-        raise ReportError(str(error)) from error
+        raise BadCommand(f"{options.job_dir} could not be read: {why(error)}.") from error
+    except ValueError as error:
+        raise BadCommand(str(error)) from error
+    report = gather(files)
     play = playground.section(report.policy) if report.policy else None
     text = html.render(report, play)
     in_bucket = options.job_dir.startswith("gs://")
@@ -69,16 +54,16 @@ def run(options: argparse.Namespace) -> Path:
     try:
         _write(output, text.encode())
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ValueError(f"{output} must be a file to write to: {why}.") from None
+        raise BadCommand(f"{output} could not be written: {why(error)}.") from error
+    print(output)
     if options.open:
         webbrowser.open(output.absolute().as_uri())
-    return output
+    return SUCCESS
 
 
 def _write(output: Path, page: bytes) -> None:
-    """Writes the page whole, or leaves the old one; behind a link, where that leads."""
-    if output.exists() and not output.is_file():  # a device or a pipe: nothing goes beside it
+    """Replaces a file in one step, behind a link too; writes into a device or a pipe."""
+    if output.exists() and not output.is_file():
         output.write_bytes(page)
     else:
         atomic.write_bytes(Path(os.path.realpath(output)), page)

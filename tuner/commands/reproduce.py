@@ -1,6 +1,6 @@
-"""The command `python -m tuner reproduce`: runs a study's winner again, and says if it is the same.
+"""The command `python -m tuner reproduce`: runs a study's winner again and compares the two.
 
-Job dir, program and environment are as the study's own trials have them.
+The job dir, program and environment are those of the study's own trials.
 """
 
 from __future__ import annotations
@@ -8,104 +8,85 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
-import os
 import shlex
-import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tuner.outputs import recipe
+from trainer.contract.errors import FAILED, SUCCESS, BadCommand, Error
+from tuner.commands.errors import read, why
+from tuner.execution.scheduler import Engine, Interrupted, Interrupts
+from tuner.execution.trial import LOG, SUCCEEDED, Outcome, Setting, Trial
+from tuner.execution.trial_command import Task
+from tuner.execution.worker_pool import Workers
+from tuner.outputs import recipe, results
 from tuner.outputs.recipe import Recipe
-
-if TYPE_CHECKING:
-    from tuner.execution.trial import Outcome, Trial
-    from tuner.execution.trial_command import Task
-
-
-class ReproduceError(Exception):
-    """A run that could not be repeated; the message is a sentence for the user."""
+from tuner.search import curves, objective
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Runs the winner of a best.json again and compares: to the last bit on the same machine"
+        " type and versions, elsewhere within the interval of its score. Exit code 1 where they"
+        " differ."
+    )
     command.add_argument("file", metavar="FILE", help="a study's best.json")
     command.add_argument(
         "--job-dir", default="", metavar="DIR", help="a new folder; default: one under runs/"
     )
-    command.add_argument("--program", default="", help=argparse.SUPPRESS)
 
 
-def reproduce(data: bytes, options: argparse.Namespace) -> int:
-    """Runs it; 0 where it is reproduced, 1 where not, 128 + n where signal n ended it.
-
-    Raises:
-        NotARecipe: the file is no best.json.
-        ReproduceError: it cannot be run here.
-    """
-    from tuner.execution.process_lock import StillRunning
-    from tuner.execution.scheduler import Interrupted
-    from tuner.search import curves
-
-    found = recipe.read(data, options.file)
+def run(options: argparse.Namespace) -> int:
+    """0 where the run is reproduced, 1 where not, 128 + n where signal n ended it."""
+    found = recipe.read(read(options.file), options.file)
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = Path(options.job_dir or f"runs/reproduce-{now}").expanduser()
     if "://" in options.job_dir:
-        raise ReproduceError(f"--job-dir must be a folder, but is {options.job_dir}.")
+        raise BadCommand(f"--job-dir {options.job_dir} is not a folder. Give a new folder.")
     if (folder / "manifest.json").exists():
-        raise ReproduceError(
-            f"{folder} must be a new folder, or that of a reproduction which was stopped, but holds"
-            " a finished run, which would prove nothing. Take another."
+        raise Error(
+            f"{folder} holds a finished run, which would prove nothing. Give a new folder, or that"
+            " of a reproduction that was stopped."
         )
     print(f"reproduce: {found.seeds} agents of seed {found.seed}, in {folder}", flush=True)
-    program = shlex.split(options.program) or [sys.executable, "-m", "trainer.task"]
     try:
-        outcome = _run(found, folder, program)
+        outcome = _run(found, folder, options)
     except Interrupted as interrupted:
-        print(f"Stopped; with --job-dir {folder} the same command goes on.")
+        print(f"Stopped; the same command with --job-dir {shlex.quote(str(folder))} continues.")
         return 128 + interrupted.number
-    except StillRunning as error:
-        raise ReproduceError(str(error)) from error
     except OSError as error:
-        raise ReproduceError(
-            f"{folder} must be a folder that can be written to, but: {error.strerror or error}."
-        ) from error
+        raise Error(f"{folder} could not be written: {why(error)}.") from error
     score = _score(folder, found, outcome)
     here = recipe.where(recipe.settings(folder))
     verdict = recipe.judge(found, curves.fingerprint(curves.read(folder)), here, score)
     print("\n".join(verdict.lines))
-    return 0 if verdict.reproduced else 1
+    return SUCCESS if verdict.reproduced else FAILED
 
 
-def _run(found: Recipe, folder: Path, program: list[str]) -> Outcome:
-    """The run's end. Raises ReproduceError where it does not succeed."""
-    from tuner.execution.scheduler import Engine, Interrupts
-    from tuner.execution.trial import LOG, SUCCEEDED, Setting, Trial
-    from tuner.execution.trial_command import Task
-    from tuner.execution.worker_pool import Workers
-
-    setting = Setting(program, os.environ, found.metric, folder.name, math.inf)
+def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
+    """How the run ended. Raises Error where it did not succeed."""
+    setting = Setting(options.trainer, options.environ, found.metric, folder.name, math.inf)
     left = [Task("winner", 1, folder, found.words(folder))]
     ended: list[Outcome] = []
     wrong = ""
 
     def watch(trial: Trial) -> None:
-        """The trainer says which one it is before it begins to train."""
+        """Stops a trainer of another version, which says so before it trains."""
         nonlocal wrong
         versions = recipe.settings(folder).get("versions")
         here = versions.get("trainer") if isinstance(versions, dict) else None
         there = found.where.get("trainer")
         if not wrong and here is not None and here != there:
             wrong = (
-                f"The trainer must be of version {there or 'unknown'}, which the study had, but is"
-                f" {here}. Install that one."
+                f"The trainer here is version {here}, but the study had version"
+                f" {there or 'unknown'}. Install that one."
             )
-            trial.stop("it is another trainer's version")
+            trial.stop("the trainer has another version")
 
     def done(task: Task, outcome: Outcome) -> None:
         ended.append(outcome)
 
     def launch(task: Task) -> Trial:
-        """As it ran in the study."""
+        """In a stack where it ran in one: sums are rounded otherwise there."""
         return workers.launch(task) if found.stacked else Trial(task, setting)
 
     interrupts = Interrupts()
@@ -116,20 +97,15 @@ def _run(found: Recipe, folder: Path, program: list[str]) -> Outcome:
         engine = Engine(launch, 1, interrupts)
         engine.run(lambda: left.pop() if left else None, done, watch)
     if wrong:
-        raise ReproduceError(wrong)
+        raise Error(wrong)
     [outcome] = ended
     if outcome.state != SUCCEEDED:
         said = f" It said: {outcome.last_lines[-1]}" if outcome.last_lines else ""
-        raise ReproduceError(
-            f"The run must succeed, but ended with {outcome.reason} (log: {folder / LOG}).{said}"
-        )
+        raise Error(f"The run failed with {outcome.reason} (log: {folder / LOG}).{said}")
     return outcome
 
 
 def _score(folder: Path, found: Recipe, outcome: Outcome) -> float | None:
-    from tuner.outputs import results
-    from tuner.search import objective
-
     reported = outcome.measurements[-1].value if outcome.measurements else None
     summary = results.summary(objective.read_scores(folder, reported))
     return summary.get("interquartile_mean")

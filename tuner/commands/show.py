@@ -5,17 +5,20 @@ It reads files only, in whatever state they are: a study may be at work, killed 
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trainer.contract.errors import SUCCESS, Error
 from trainer.contract.statistics import interval
 from trainer.storage.file_lock import is_locked
 from tuner.cloud import jobs
 from tuner.cloud.job_json import STUDY
+from tuner.commands.errors import why
 from tuner.execution.trial import LOG
-from tuner.outputs import plot
+from tuner.outputs import plot, terminal
 from tuner.outputs.progress import shown_flags
 from tuner.outputs.results import BEST, summary
 from tuner.outputs.terminal import Screen, printable, wrapped
@@ -29,8 +32,23 @@ _OF_A_RUN = (MANIFEST, "hyperparameters.json", curves.FILE, "checkpoint")
 _DAMAGED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
-class NothingThere(Exception):
+class NothingThere(Error):
     """A folder with neither a study nor a run; the message is a sentence."""
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    command.description = "Shows what lies in the job dir of a study or of one run."
+    command.add_argument("job_dir", metavar="JOB_DIR", help="a folder")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints what lies there, in whatever state it is."""
+    try:
+        lines = job_dir(Path(options.job_dir), terminal.stdout())
+    except (OSError, ValueError) as error:
+        raise Error(f"{printable(options.job_dir)} could not be read: {why(error)}.") from error
+    print("\n".join(lines))
+    return SUCCESS
 
 
 class Row(NamedTuple):

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from trainer.contract.errors import Error
+
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes of an answer
 PATIENCE = 60.0  # seconds that a request is tried for
 _DOWNLOADS = 3  # times that an object may come down damaged
@@ -16,7 +18,7 @@ _ADDRESS = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/([^\x00-\x1f\x
 _RIGHT = re.compile(r"storage\.\w+\.\w+")
 
 
-class BucketError(Exception):
+class BucketError(Error):
     """A bucket that refuses, or does not answer; the message is a sentence for the user."""
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.contract.errors import Error
 from tuner.execution.process_lock import GRACE
 
 DEFAULT_ENGINE = "docker"
@@ -24,7 +25,7 @@ _CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 _STORAGE = ("GOOGLE_CLOUD_", "STORAGE_EMULATOR_HOST")
 
 
-class ContainerError(Exception):
+class ContainerError(Error):
     """A container that cannot be started or ended; the message is a sentence for the user."""
 
 

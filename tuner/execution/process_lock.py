@@ -12,6 +12,7 @@ import socket
 import time
 from pathlib import Path
 
+from trainer.contract.errors import Error
 from trainer.storage.file_lock import try_lock
 
 ELSEWHERE = 600.0  # seconds for a process on another machine, that only its own tuner can end
@@ -19,7 +20,7 @@ GRACE = 12.0  # seconds from SIGTERM to SIGKILL; the trainer saves and ends with
 _PAUSE = 0.05
 
 
-class StillRunning(Exception):
+class StillRunning(Error):
     """A process that cannot be ended holds the folder; the message is a sentence."""
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.spec.study_spec import DISCRETE, INTEGER, Parameter
-
+TRAINER = (sys.executable, "-m", "trainer.task")  # what starts a run
 _SERVICES = ("CLOUD_ML_", "AIP_", "TF_CONFIG", "CLUSTER_SPEC")
 
 
@@ -28,21 +28,10 @@ def words(
     job_dir: Path | str,
     fixed: Mapping[str, object],
     tuned: Mapping[str, str],
-    hostile: Sequence[Parameter] = (),
 ) -> tuple[str, ...]:
-    """The study's `args` first, tuned flags last: of two, the trainer takes the last.
-
-    Args:
-        hostile: parameters that are sent as the worst of services has: in two words, whole numbers
-            as `32.0`.
-    """
+    """The study's `args` first, tuned flags last: of two, the trainer takes the last."""
     ours = [f"--{name}={value}" for name, value in fixed.items()]
-    theirs: list[str] = []
-    as_floats = {parameter.name for parameter in hostile if parameter.type in (INTEGER, DISCRETE)}
-    for name, text in tuned.items():
-        if name in as_floats:
-            text = str(float(text))
-        theirs += [f"--{name}", text] if hostile else [f"--{name}={text}"]
+    theirs = [f"--{name}={text}" for name, text in tuned.items()]
     return (*args, *ours, "--job-dir", str(job_dir), *theirs)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.contract import flags as trainer_flags
+from trainer.contract.errors import Error
 from tuner.execution import trial_command
 from tuner.search import curves
 from tuner.spec.diagnostics import shown
@@ -18,7 +19,7 @@ SETTINGS, MANIFEST = "hyperparameters.json", "manifest.json"
 OURS = ("seed", "seeds")  # flags that stand for themselves
 
 
-class NotARecipe(ValueError):
+class NotARecipe(Error):
     """A file that is no best.json; the message is a sentence."""
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from trainer.contract.errors import Error
 from tuner.cloud.job_json import STUDY as STUDY_JSON
 from tuner.outputs.results import BEST
 from tuner.report import assemble, runs
@@ -19,7 +20,7 @@ CURVES = 6  # trials whose learning curves are drawn
 LARGEST_VIDEO = 20_000_000  # bytes
 
 
-class NothingThere(Exception):
+class NothingThere(Error):
     """A job dir without anything to report; the message is a sentence for the user."""
 
 

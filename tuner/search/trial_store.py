@@ -18,6 +18,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from trainer.contract.errors import Error
 from tuner.execution.trial import FAILED, INFEASIBLE, Outcome
 from tuner.search import journal, sampling, space
 from tuner.search.differences import differences
@@ -34,7 +35,7 @@ NAME = "study"
 OTHERS_CPU = "others_cpu_seconds"  # an attribute
 
 
-class StudyError(Exception):
+class StudyError(Error):
     """A study that cannot be gone on with; the message is a sentence for the user."""
 
 

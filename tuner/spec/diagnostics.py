@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from trainer.contract.errors import Error
+
 ERROR, WARNING = "error", "warning"
 
 
@@ -33,7 +35,7 @@ class Finding(NamedTuple):
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-class Refused(Exception):
+class Refused(Error):
     """A file that cannot be used; `findings` say why."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:

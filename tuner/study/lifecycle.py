@@ -9,12 +9,10 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from trainer.contract.errors import Error
 from trainer.storage import atomic
 from trainer.storage.file_lock import try_lock
 from tuner.cloud.study_sync import RemoteStudy
-from tuner.execution.bucket import BucketError
-from tuner.execution.containers import ContainerError
-from tuner.execution.process_lock import StillRunning
 from tuner.execution.scheduler import Engine, Interrupted, Interrupts
 from tuner.execution.trial import METRIC, Setting, Trial
 from tuner.execution.trial_command import Task
@@ -23,52 +21,48 @@ from tuner.outputs import results, tensorboard
 from tuner.outputs.live_display import Display
 from tuner.search import objective, warm_start
 from tuner.search.space import Value
-from tuner.search.trial_store import FILE, Known, Study, StudyError, spoken
+from tuner.search.trial_store import FILE, Known, Study, spoken
 from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import MEDIAN, STACKED
 from tuner.study import places
 from tuner.study.plan import Plan, identity
-from tuner.study.stages import Protocol, StudyFailed
+from tuner.study.stages import Protocol
 
 
-class Occupied(Exception):
+class Occupied(Error):
     """Another tuner works in the folder."""
-
-
-# Each is a sentence for the user.
-FAULTS = (BucketError, ContainerError, Occupied, StillRunning, StudyError, StudyFailed)
 
 
 def study(
     plan: Plan,
-    program: list[str],
     first: Mapping[str, Value],
+    environ: Mapping[str, str],
     display: Display,
 ) -> int:
     """Searches, confirms and tests; 0, or 128 + n where signal n ended it.
 
     Args:
-        program: the trainer's.
         first: what is tried before anything else.
+        environ: the tuner's environment variables.
 
     Raises:
-        OSError, or one of `FAULTS`: it came to no result.
+        OSError, Error: it came to no result.
     """
     with _claimed(plan.job_dir), places.remote(plan, display.line) as remote:
-        return _study(plan, program, first, display, remote)
+        return _study(plan, first, environ, display, remote)
 
 
 def _study(
     plan: Plan,
-    program: list[str],
     first: Mapping[str, Value],
+    environ: Mapping[str, str],
     display: Display,
     remote: RemoteStudy | None,
 ) -> int:
     spec, interrupts = plan.spec, Interrupts()
     setting = Setting(
-        *(program, os.environ, spec.metric, plan.name, _seconds(spec.job.timeout)),
-        containers=places.containers(plan),
+        *(plan.trainer, environ, spec.metric, plan.name, _seconds(spec.job.timeout)),
+        containers=places.containers(plan, environ),
     )
     read_scores = objective.read_scores if remote is None else remote.read_scores
 

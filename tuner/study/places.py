@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from tuner.cloud import job_json
 from tuner.cloud.study_sync import RemoteStudy
@@ -33,7 +32,7 @@ def remote(plan: Plan, say: Callable[[str], None]) -> Iterator[RemoteStudy | Non
             yield study
 
 
-def containers(plan: Plan) -> Containers | None:
+def containers(plan: Plan, environ: Mapping[str, str]) -> Containers | None:
     """What trials run in; None where they are plain processes.
 
     Raises:
@@ -41,7 +40,7 @@ def containers(plan: Plan) -> Containers | None:
     """
     if not plan.image:
         return None
-    engine = os.environ.get("CONTAINER_ENGINE") or DEFAULT_ENGINE
+    engine = environ.get("CONTAINER_ENGINE") or DEFAULT_ENGINE
     found = Containers(engine, plan.image, plan.spec.job.command, bool(plan.bucket))
     found.check(plan.job_dir)
     return found

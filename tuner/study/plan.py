@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.execution import trial_command
-from tuner.execution.trial_command import Task
+from tuner.execution.trial_command import TRAINER, Task
 from tuner.search import space
 from tuner.search.space import Value
 from tuner.spec.study_spec import StudySpec
@@ -32,7 +32,7 @@ class Plan:
     confirm_seeds: int
     test_seeds: int
     deadline: float = math.inf  # time.monotonic() after which no trial is begun
-    hostile: bool = False
+    trainer: tuple[str, ...] = TRAINER  # the command that starts a trial
     bucket: str = ""  # gs://..., where `job_dir` is only the folder that the study works in
     image: str = ""  # trials run in containers of it
     resume_from: str = ""  # the study whose trials are known to this one: a folder or gs://...
@@ -65,11 +65,10 @@ class Plan:
         video: bool = True,
     ) -> Task:
         fixed = {"seed": seeds[0], "seeds": seeds[1]} | ({} if video else {"video": "false"})
-        hostile = self.spec.parameters if self.hostile else ()
         theirs = str(job_dir)
         if self.bucket:
             theirs = f"{self.bucket}/{job_dir.relative_to(self.job_dir).as_posix()}"
-        words = trial_command.words(self.spec.job.args, theirs, fixed, tuned, hostile)
+        words = trial_command.words(self.spec.job.args, theirs, fixed, tuned)
         return Task(name, trial, job_dir, words, may_stop_early)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainer.contract.errors import Error
 from trainer.storage import atomic
 from tuner.cloud import job_json
 from tuner.execution import metric_file
@@ -28,7 +29,7 @@ from tuner.spec.diagnostics import several
 from tuner.study.plan import Plan, as_flags
 
 
-class StudyFailed(Exception):
+class StudyFailed(Error):
     """A study that came to no result; the message says why."""
 
 

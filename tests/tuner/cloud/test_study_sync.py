@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -16,14 +15,13 @@ from typing import Any, NamedTuple
 import optuna
 import pytest
 
-from tests.conftest import ROOT, SUPPORT, cloudless_environment
+from tests.conftest import ROOT, cloudless_environment
 from tests.support.storage_server import Fault, FaultyStorage
 from tests.support.waiting import wait_until
 from tuner.cloud import jobs
 from tuner.cloud.study_sync import as_reports
 from tuner.search import journal
 
-PROGRAM = shlex.join([sys.executable, str(SUPPORT / "fake_cloud_trainer.py")])
 STUDY = "rl/study"
 SPACE = (
     (ROOT / "templates" / "smoke.yaml")
@@ -36,7 +34,8 @@ import sys
 from tuner.cloud import claim
 claim.HEARTBEAT, claim.DEAD_AFTER = 0.3, 1.5
 from tuner.__main__ import main
-raise SystemExit(main(sys.argv[1:]))
+from tests.support.tuner_of_fakes import stand_in
+raise SystemExit(main(sys.argv[1:], stand_in("fake_cloud_trainer.py")))
 """
 
 
@@ -61,7 +60,7 @@ class Machine:
     def start(
         self, *flags: str, where: str = f"gs://bucket/{STUDY}", script: str = QUICK
     ) -> subprocess.Popen[str]:
-        words = ["run", "space.yaml", "--job-dir", where, "--program", PROGRAM, *flags]
+        words = ["run", "space.yaml", "--job-dir", where, *flags]
         return subprocess.Popen(
             [sys.executable, "-c", script, *words],
             cwd=self.path,

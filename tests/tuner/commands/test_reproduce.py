@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import SUPPORT, TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
+from tests.conftest import TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
+from tests.support.tuner_of_fakes import stand_in
 from tests.tuner.test_main import tuner
+from tuner.execution.trial_command import TRAINER
 from tuner.outputs import recipe, results
 from tuner.outputs.recipe import Recipe, judge
 from tuner.search import objective
 
-FAKE = shlex.join([sys.executable, str(SUPPORT / "fake_trainer.py")])
 HERE = {"trainer": "0.1.0", "processor": "A"}
 RECIPE = Recipe(
     metric="mean_score",
@@ -132,9 +132,11 @@ def best(tmp_path: Path, finished_run: FinishedRun) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def reproduce(tmp_path: Path, best: dict[str, Any], *more: str) -> Any:
+def reproduce(
+    tmp_path: Path, best: dict[str, Any], *more: str, trainer: Sequence[str] = TRAINER
+) -> Any:
     (tmp_path / "best.json").write_text(json.dumps(best))
-    return tuner("reproduce", str(tmp_path / "best.json"), *more)
+    return tuner("reproduce", str(tmp_path / "best.json"), *more, trainer=trainer)
 
 
 def test_the_real_trainer_reproduces_to_the_last_bit(tmp_path: Path, best: dict[str, Any]) -> None:
@@ -194,8 +196,8 @@ def test_another_trainers_version_is_refused_before_it_trains(
     ended = reproduce(tmp_path, best, "--job-dir", str(tmp_path / "again"))
     assert (ended.code, ended.out.count("\n")) == (1, 1)
     assert ended.err == (
-        "error: The trainer must be of version 0.0.9, which the study had, but is 0.1.0. Install"
-        " that one.\n"
+        "error: The trainer here is version 0.1.0, but the study had version 0.0.9. Install that"
+        " one.\n"
     )
 
 
@@ -204,9 +206,9 @@ def test_a_run_that_fails_is_told_with_its_log(
 ) -> None:
     monkeypatch.setenv("FAKE", str(tmp_path / "fake.json"))
     (tmp_path / "fake.json").write_text('{"all": "fail"}')
-    ended = reproduce(tmp_path, BEST, "--job-dir", str(tmp_path / "again"), "--program", FAKE)
+    ended = reproduce(tmp_path, BEST, "--job-dir", str(tmp_path / "again"), trainer=stand_in())
     assert ended.code == 1
     assert ended.err == (
-        "error: The run must succeed, but ended with exit code 1"
+        "error: The run failed with exit code 1"
         f" (log: {tmp_path}/again/trial.log). It said: went wrong\n"
     )

@@ -7,7 +7,6 @@ import contextlib
 import io
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,17 +17,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.conftest import ROOT, SUPPORT, cloudless_environment
+from tests.conftest import ROOT, cloudless_environment
+from tests.support import tuner_of_fakes
 from tests.support.waiting import wait_until
 from tuner.__main__ import main
 from tuner.cloud import jobs
 from tuner.commands import run
 from tuner.spec.loader import load
 from tuner.spec.study_spec import CATEGORICAL, DISCRETE, Parameter, StudySpec, TrialJob
+from tuner.study import plan_from_command
 
 TEMPLATES = ROOT / "templates"
-FAKE = SUPPORT / "fake_trainer.py"
-PROGRAM = shlex.join([sys.executable, str(FAKE)])
 PLAIN = (
     (TEMPLATES / "smoke.yaml")
     .read_text(encoding="utf-8")
@@ -57,26 +56,27 @@ class Place:
         (self.path / "fake.json").write_text(json.dumps(book), encoding="utf-8")
 
     def start(
-        self, *flags: str, program: str = PROGRAM, out: Any = subprocess.PIPE
+        self, *flags: str, fake: str = "fake_trainer.py", out: Any = subprocess.PIPE
     ) -> subprocess.Popen[str]:
+        """The tuner in a process of its own; with the real trainer where `fake` is empty."""
+        command = tuner_of_fakes.command(fake) if fake else [sys.executable, "-m", "tuner"]
         return subprocess.Popen(
-            [sys.executable, "-m", "tuner", "run", "space.yaml", "--job-dir", "study",
-             *(("--program", program) if program else ()), *flags],
+            [*command, "run", "space.yaml", "--job-dir", "study", *flags],
             cwd=self.path,
             env=cloudless_environment() | {"FAKE": str(self.path / "fake.json")},
             stdout=out,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
-        )  # fmt: skip
+        )
 
     def run(self, *flags: str) -> Ended:
         """The same in this process."""
         out, err = io.StringIO(), io.StringIO()
-        words = ["run", "space.yaml", "--job-dir", "study", "--program", PROGRAM, *flags]
+        words = ["run", "space.yaml", "--job-dir", "study", *flags]
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                code = main(words)
+                code = main(words, tuner_of_fakes.stand_in())
             except SystemExit as end:
                 code = int(str(end.code or 0))
         return Ended(code, out.getvalue(), err.getvalue())
@@ -115,7 +115,7 @@ def alive(process: int) -> bool:
 
 
 def test_a_study_from_search_to_test(place: Place) -> None:
-    ended = place.run("--max-trials", "3", "--candidates", "2", "--hostile")
+    ended = place.run("--max-trials", "3", "--candidates", "2")
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.splitlines()
     assert lines[0] == (
@@ -127,7 +127,7 @@ def test_a_study_from_search_to_test(place: Place) -> None:
     first = place.starts("1")[0]
     args = load((TEMPLATES / "smoke.yaml").read_bytes(), "f").job.args
     assert first == [
-        *args, "--seed=0", "--seeds=2", "--job-dir", "study/1", "--learning_rate", "0.01"
+        *args, "--seed=0", "--seeds=2", "--job-dir", "study/1", "--learning_rate=0.01"
     ]  # fmt: skip
     best = place.json("best.json")
     # Tuned, confirmed and tested on seeds that have nothing in common.
@@ -397,8 +397,8 @@ def test_a_folder_that_cannot_be_written_is_named(place: Place) -> None:
     ended = place.run()
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        "error: The study must be able to read and write its files, but: File exists (study). The"
-        " same command goes on.\n"
+        "error: The study's files could not be read or written: File exists (study). The same"
+        " command continues the study.\n"
     )
 
 
@@ -417,14 +417,14 @@ def spec(*parameters: Parameter, args: tuple[str, ...] = ()) -> StudySpec:
 
 
 def test_defaults_are_those_of_the_algorithm_and_as_near_as_the_range_comes() -> None:
-    found = run.defaults(load((TEMPLATES / "hyperparam.yaml").read_bytes(), "f"))
+    found = plan_from_command.defaults(load((TEMPLATES / "hyperparam.yaml").read_bytes(), "f"))
     assert found == {
         "gamma": 0.99, "learning_rate": 0.01, "hidden_neurons": 32, "critic_weight": 1.0,
         "entropy": 1e-5, "batch_size": 256,
     }  # fmt: skip
-    found = run.defaults(load((TEMPLATES / "hyperparam_pg.yaml").read_bytes(), "f"))
+    found = plan_from_command.defaults(load((TEMPLATES / "hyperparam_pg.yaml").read_bytes(), "f"))
     assert (found["learning_rate"], found["num_envs"]) == (0.007, 4)
-    found = run.defaults(
+    found = plan_from_command.defaults(
         spec(
             Parameter("batch_size", DISCRETE, values=(64.0, 512.0)),
             Parameter("learning_rate_decay", CATEGORICAL, words=("none",)),
@@ -449,13 +449,13 @@ def test_no_more_trials_than_cores_run_at_a_time_unless_one_asks(
 def plan(study: StudySpec, *flags: str) -> Any:
     parser = argparse.ArgumentParser()
     run.add_flags(parser)
-    return run.make_plan(study, parser.parse_args(["f", "--job-dir", "d", *flags]))
+    return plan_from_command.make_plan(study, parser.parse_args(["f", "--job-dir", "d", *flags]))
 
 
 @pytest.mark.faults
 def test_a_real_study_from_search_to_test(place: Place) -> None:
     place.write((TEMPLATES / "smoke.yaml").read_text(encoding="utf-8"))
-    process = place.start("--max-trials", "2", "--candidates", "1", program="")
+    process = place.start("--max-trials", "2", "--candidates", "1", fake="")
     out, err = process.communicate(timeout=400)
     assert (process.returncode, err) == (0, ""), out
     best = place.json("best.json")

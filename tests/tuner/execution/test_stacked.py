@@ -21,6 +21,7 @@ from tuner.execution.trial import FAILED, LOST, STOPPED, SUCCEEDED, Setting, Tri
 from tuner.execution.trial_command import Task
 from tuner.execution.worker_pool import Workers
 from tuner.spec.loader import load
+from tuner.study import plan_from_command
 
 ALONE = "import sys; print('alone', sys.argv[1]); raise SystemExit(3)"
 TEMPLATE = ROOT / "templates" / "hyperparam.yaml"
@@ -167,7 +168,7 @@ def plan(*flags: str) -> object:
     parser = argparse.ArgumentParser()
     run.add_flags(parser)
     spec = load(TEMPLATE.read_bytes(), str(TEMPLATE))
-    return run.make_plan(spec, parser.parse_args(["f", "--job-dir", "d", *flags]))
+    return plan_from_command.make_plan(spec, parser.parse_args(["f", "--job-dir", "d", *flags]))
 
 
 @pytest.mark.parametrize(

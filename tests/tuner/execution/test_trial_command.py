@@ -26,11 +26,6 @@ def test_args_come_first_and_tuned_flags_last() -> None:
     )
 
 
-def test_a_hostile_service_sends_two_words_and_whole_numbers_as_doubles() -> None:
-    words = trial_command.words((), Path("d"), {}, TUNED, PARAMETERS)
-    assert words[2:] == (*("--gamma", "0.95", "--hidden_neurons", "32.0", "--batch_size", "128.0"),)
-
-
 def test_the_environment_is_that_of_a_trial_and_nothing_else_of_a_service() -> None:
     base = {"PATH": "/bin", "AIP_MODEL_DIR": "gs://b/m", "CLOUD_ML_REGION": "x", "TF_CONFIG": "{}"}
     found = trial_command.environment(

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, SUPPORT, cloudless_environment
+from tests.conftest import ROOT, cloudless_environment
+from tests.support.tuner_of_fakes import command, stand_in
 from tuner.__main__ import main
 from tuner.search.trial_store import FILE
 
-PROGRAM = shlex.join([sys.executable, str(SUPPORT / "fake_trainer.py")])
 SPACE = (
     (ROOT / "templates" / "smoke.yaml")
     .read_text(encoding="utf-8")
@@ -37,9 +35,9 @@ class Runs:
         self, name: str, *flags: str, space: str = SPACE, trials: int = 1
     ) -> tuple[int, str, str]:
         Path("space.yaml").write_text(space, encoding="utf-8")
-        words = ["--max-trials", str(trials), "--candidates", "1", "--program", PROGRAM]
+        words = ["--max-trials", str(trials), "--candidates", "1"]
         try:
-            code = main(["run", "space.yaml", "--job-dir", name, *words, *flags])
+            code = main(["run", "space.yaml", "--job-dir", name, *words, *flags], stand_in())
         except SystemExit as end:
             code = int(str(end.code))
         return code, *self._capsys.readouterr()
@@ -62,8 +60,8 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "fake.json").write_text("{}")
     (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
     subprocess.run(
-        [sys.executable, "-m", "tuner", "run", "space.yaml", "--job-dir", "before",
-         "--max-trials", "1", "--candidates", "1", "--program", PROGRAM],
+        [*command(), "run", "space.yaml", "--job-dir", "before",
+         "--max-trials", "1", "--candidates", "1"],
         cwd=folder,
         env=cloudless_environment() | {"FAKE": str(folder / "fake.json")},
         check=True,

@@ -1,0 +1,48 @@
+"""Turns errors into exit codes, and reads and writes the files that a command names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from trainer.contract.errors import BadCommand, Error
+from tuner.spec.diagnostics import Refused, errors, shown
+
+INTERRUPTED = 130
+
+
+def exit_code(command: Callable[[], int]) -> int:
+    """Runs a command; prints its `Error` and returns the exit code that stands for it."""
+    try:
+        return command()
+    except Refused as refused:
+        for finding in errors(refused.findings):
+            print(finding, file=sys.stderr)
+        return refused.exit_code
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def read(file: str) -> bytes:
+    """The content of a file that the command names. Raises BadCommand."""
+    try:
+        return Path(file).read_bytes()
+    except (OSError, ValueError) as error:
+        raise BadCommand(f"{shown(file)} could not be read: {why(error)}.") from error
+
+
+def write(file: str, text: str) -> None:
+    """Writes a file that the command names. Raises BadCommand."""
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise BadCommand(f"{shown(file)} could not be written: {why(error)}.") from error
+
+
+def why(error: OSError | ValueError) -> str:
+    """The reason, without numbers and paths."""
+    return str(getattr(error, "strerror", None) or error)

@@ -1,0 +1,124 @@
+"""The plan of a study: what its file and the flags of `run` ask for together."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import math
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer.contract import flags
+from tuner.execution.bucket import parse
+from tuner.execution.trial_command import TRAINER
+from tuner.search import space, warm_start
+from tuner.search.space import Value
+from tuner.spec import trainer_rules
+from tuner.spec.study_spec import (
+    DISCRETE,
+    DOUBLE,
+    INTEGER,
+    POPULATION,
+    PROCESS,
+    STACKED,
+    StudySpec,
+)
+from tuner.study.plan import Plan
+
+SEEDS = 5  # agents of a trial, where neither the command nor the file says
+COMPILED = ("CartPole-v0", "CartPole-v1")  # environments that the trainer can compile
+
+
+def make_plan(
+    spec: StudySpec, options: argparse.Namespace, trainer: Sequence[str] = TRAINER
+) -> Plan:
+    """What the file and the command ask for together.
+
+    Args:
+        trainer: the command that starts a trial.
+
+    Raises:
+        ValueError: they cannot be carried out.
+    """
+    bucket, job_dir = "", Path(options.job_dir).expanduser()
+    if "://" in options.job_dir:
+        name, path = parse(options.job_dir)
+        bucket, job_dir = f"gs://{name}/{path}", Path("runs") / name / path
+    if options.image:  # a folder has the same path inside
+        job_dir = job_dir.absolute()
+    if spec.algorithm == POPULATION:
+        raise ValueError(
+            f"{POPULATION} runs on AI Platform only. Delete the file's algorithm, or write another."
+        )
+    spec = with_args(spec, options.trainer_args)
+    fixed = flags.given(spec.job.args)
+    max_trials, cores = options.max_trials or spec.max_trials, os.cpu_count() or 1
+    if options.engine == STACKED and options.image:
+        raise ValueError("--image runs each trial in a container of its own: --engine process.")
+    stackable = tuple(trainer) == TRAINER and not options.image and can_be_stacked(spec)
+    engine = options.engine or (STACKED if stackable else PROCESS)
+    return Plan(
+        spec=spec,
+        job_dir=job_dir,
+        objective=options.objective,
+        max_trials=max_trials,
+        max_failed=spec.max_failed_trials or math.ceil(max_trials / 3),
+        engine=engine,
+        parallel=options.parallel
+        or (
+            spec.max_parallel_trials if engine == STACKED else min(spec.max_parallel_trials, cores)
+        ),
+        seed=fixed.get("seed", 0),
+        seeds=options.seeds or fixed.get("seeds", SEEDS),
+        candidates=options.candidates,
+        confirm_seeds=options.confirm_seeds,
+        test_seeds=options.test_seeds,
+        deadline=time.monotonic() + options.timeout,
+        trainer=tuple(trainer),
+        bucket=bucket,
+        image=options.image,
+        resume_from=warm_start.place(spec, options.resume_from, bucket or str(job_dir)),
+    )
+
+
+def can_be_stacked(spec: StudySpec) -> bool:
+    """Whether a process that trains several trials at once gains anything."""
+    settings = flags.settings_of(spec.job.args)
+    return settings["environment"] in COMPILED and settings["collector"] != "gymnasium"
+
+
+def with_args(spec: StudySpec, more: str) -> StudySpec:
+    """The study with more args for its trainer. Raises ValueError for what that would refuse."""
+    try:
+        args = (*spec.job.args, *shlex.split(more))
+    except ValueError as error:
+        raise ValueError(f"--trainer-args must be words of a shell, but: {error}.") from None
+    longer = dataclasses.replace(spec, job=dataclasses.replace(spec.job, args=args))
+    before = {finding.message for finding in trainer_rules.check(spec)}
+    for finding in trainer_rules.check(longer):
+        if finding.message not in before:
+            raise ValueError(f"--trainer-args: {finding.message}")
+    return longer
+
+
+def defaults(spec: StudySpec) -> dict[str, Value]:
+    """The trainer's defaults as a trial, each as near as its parameter's range comes to it.
+
+    Words that the file does not offer are left out.
+    """
+    settings = flags.settings_of(spec.job.args)
+    found: dict[str, Value] = {}
+    for parameter in spec.parameters:
+        field = flags.find(parameter.name)
+        assert field is not None, "lint lets no other through"
+        wanted = settings[field.name]
+        if parameter.type in (DOUBLE, INTEGER, DISCRETE):
+            with contextlib.suppress(ValueError):
+                found[parameter.name] = space.nearest(parameter, float(wanted))
+        elif str(wanted) in parameter.words:
+            found[parameter.name] = str(wanted)
+    return found
