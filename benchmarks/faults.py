@@ -37,9 +37,9 @@ from tests.support.cloud_runs import (
     run,
     started,
     task,
-    wait_until,
 )
 from tests.support.storage_server import Answer, Fault, FaultyStorage, Upload, json_answer
+from tests.support.waiting import wait_until
 from trainer.contract.job_files import CHECKPOINT, MANIFEST, METRICS, MODEL
 from trainer.storage.gcs import checksum
 from trainer.storage.lease import OWNER

@@ -64,14 +64,14 @@ def main() -> None:
 
 def film_of_a_training(seed: int, start: int) -> list[Panel]:
     """Trains one agent; the panels of three of its policies."""
-    from trainer import task
     from trainer.contract.command_line import parse
     from trainer.environments import spec
+    from trainer.run import setup
     from trainer.run.state import Run
 
     command = parse(["--seed", str(seed), "--evaluation_every", "500"])
     environment = spec.find(command.options.environment)
-    run = Run(command, environment, task.solved_at_score(command, environment))
+    run = Run(command, environment, setup.solved_at_score(command, environment))
     panels = [Panel("before training", episodes(run, start))]
 
     def on_evaluation(evaluation: Any) -> None:

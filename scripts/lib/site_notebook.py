@@ -1,4 +1,4 @@
-"""The notebook as a page, with the outputs that are kept in it."""
+"""Converts the notebook, with the outputs stored in it, to a Markdown page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARTS = re.compile(r"```.*?```|`[^`\n]+`|\$\$(.+?)\$\$|\$([^$\n]+)\$", re.DOTALL
 
 
 def page(path: Path) -> tuple[str, dict[str, bytes]]:
-    """The page's text, and its pictures by name."""
+    """Returns the page's text, and its pictures by file name."""
     parts: list[str] = []
     pictures: dict[str, bytes] = {}
     for index, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
@@ -29,7 +29,7 @@ def page(path: Path) -> tuple[str, dict[str, bytes]]:
             if png := output.get("data", {}).get("image/png"):
                 name = f"notebook/cell-{index:02}-{number}.png"
                 pictures[name] = base64.b64decode("".join(png))
-                parts.append(f"![what the cell above drew]({name})")
+                parts.append(f"![figure drawn by the cell above]({name})")
             elif text := _text(output):
                 parts.append(f'<div class="output" markdown>\n\n```text\n{text}\n```\n\n</div>')
     return "\n\n".join(parts), pictures
@@ -40,7 +40,7 @@ def _text(output: dict[str, Any]) -> str:
 
 
 def with_formulas(markdown: str) -> str:
-    """LaTeX as MathML, which browsers draw by themselves."""
+    """Returns the text with LaTeX formulas as MathML, which browsers render without a script."""
 
     def drawn(part: re.Match[str]) -> str:
         block, inline = part.groups()

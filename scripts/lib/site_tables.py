@@ -1,20 +1,17 @@
-"""Tables made from the code: the flags, the fields of both dialects, the modules."""
+"""Markdown tables made from the code: flags, presets, and the fields of both YAML dialects."""
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-IGNORED = "filled in by the service, or without a meaning here"
+IGNORED = "anything; set by the service, or not used here"
 
 
 def filled(markdown: str) -> str:
-    """A page's text with `<!-- name -->` replaced by the table of that name."""
+    """Returns a page's text with each line `<!-- name -->` replaced by the table of that name."""
     tables = {
         "flags": flags,
         "presets": presets,
@@ -25,7 +22,7 @@ def filled(markdown: str) -> str:
 
 
 def flags() -> str:
-    """A heading and a table for each group, from the fields that the program makes its flags of."""
+    """Returns a heading and a table for each group of flags, from the settings' dataclasses."""
     from trainer.contract.presets import preset
     from trainer.contract.settings import UNUSED, Hyperparameters, RunOptions
 
@@ -45,13 +42,13 @@ def flags() -> str:
             rows.append([f"`--{field.name}`", default, theirs, takes, facts["help"]])
         summary = (kind.__doc__ or "").splitlines()[0]
         title = "Hyperparameters" if kind is Hyperparameters else "Run options"
-        head = ["flag", "default", "PG's", "takes", "what it is"]
+        head = ["flag", "default", "default for PG", "range or choices", "meaning"]
         parts.append(f"## {title}\n\n{summary}\n\n{table(head, rows)}")
     return "\n\n".join(parts)
 
 
 def presets() -> str:
-    """What stands in place of the defaults, and where."""
+    """Returns the table of presets: which defaults depend on algorithm and environment."""
     from trainer.contract.presets import PRESETS
 
     return table(
@@ -65,12 +62,11 @@ def presets() -> str:
 
 
 def fields(dialect: str) -> str:
-    """Every field that a dialect knows, and what it takes."""
-
+    """Returns the table of a dialect's fields and the values that each takes."""
     from tuner.spec import google_schemas
 
     rows = [[f"`{name}`", takes] for name, takes in _fields(getattr(google_schemas, dialect))]
-    return table(["field", "takes"], rows)
+    return table(["field", "value"], rows)
 
 
 def _fields(description: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -87,26 +83,7 @@ def _fields(description: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield here, items + (IGNORED if kind == "anything" else kind)
 
 
-def modules(package: str) -> list[str]:
-    """The modules of a package that have a page: dotted names below it."""
-    names = (
-        ".".join(path.relative_to(ROOT / package).with_suffix("").parts)
-        for path in sorted((ROOT / package).rglob("*.py"))
-    )
-    return [name for name in names if not name.endswith(("__init__", "__main__"))]
-
-
-def package_page(package: str) -> str:
-    """A package's modules, and the job of each in its own words."""
-    rows = []
-    for name in modules(package):
-        source = (ROOT / package / Path(*name.split("."))).with_suffix(".py")
-        job = (ast.get_docstring(ast.parse(source.read_bytes())) or "").split("\n\n")[0]
-        rows.append([f"[{name}]({package}/{name}.md)", job.replace("\n", " ").replace("|", "\\|")])
-    return f"# {package}\n\n{table(['module', 'job'], rows)}\n"
-
-
 def table(head: list[str], rows: list[list[Any]]) -> str:
-    """A Markdown table."""
+    """Returns a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

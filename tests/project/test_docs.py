@@ -1,4 +1,4 @@
-"""The site and the notebook say what is so."""
+"""The site has every page, flag and field; the notebook was run and its outputs are stored."""
 
 from __future__ import annotations
 
@@ -18,15 +18,12 @@ from tuner.spec import study_spec
 NOTEBOOK = ROOT / "notebooks" / "pg_and_a2c.ipynb"
 sys.path.append(str(ROOT / "scripts" / "lib"))
 
-import site_sources  # noqa: E402
 import site_tables  # noqa: E402
 
 PAGES = {
     page.name: page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md"))
 }
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-# They are told on pages of their own, from the same sources.
-ELSEWHERE = {"every-flag", "documentation", "more"}
+CONFIGURATION = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
 
 def cells(kind: str) -> list[dict[str, Any]]:
@@ -34,33 +31,9 @@ def cells(kind: str) -> list[dict[str, Any]]:
     return [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
 
 
-def test_every_section_of_the_readme_is_on_a_page() -> None:
-    included = {
-        link[2] for page in PAGES.values() for link in site_sources.WHOLE_LINE.finditer(page)
-    }
-    missing = site_sources.sections(README).keys() - included - ELSEWHERE
-    assert not missing, (
-        f"put a line such as [Name](../README.md#{sorted(missing)[0]}) into a page of docs/"
-    )
-
-
-def test_what_pages_include_is_there() -> None:
-    for page in PAGES.values():
-        assert "](../" not in site_sources.included(page, ROOT)
-
-
-def test_a_section_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(ValueError, match="three-commands"):
-        site_sources.section(README, "four-commands")
-
-
-def test_links_to_files_become_links_to_pages() -> None:
-    text = (
-        "[a](CONTRIBUTING.md) [b](trainer/presets.py) [c](LICENSE) ![d](x.png) [e](https://e.org)"
-    )
-    assert site_sources.for_the_site(text) == (
-        "[a](design.md) [b](api/trainer/presets.md) c ![d](x.png) [e](https://e.org)"
-    )
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = set(re.findall(r"^- .+: (\S+\.md)$", CONFIGURATION, re.MULTILINE))
+    assert navigation == PAGES.keys() | {"notebook.md", "contributing.md", "changelog.md"}
 
 
 def test_the_page_of_flags_has_every_flag_and_its_default() -> None:
