@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Remakes requirements/*.txt from requirements/*.in. Give --upgrade to move on to newer versions.
-# Needs uv (pip install uv); UV says where it is if it is not on the PATH.
+# scripts/lock.sh [--upgrade]: writes requirements/*.txt from requirements/*.in, with a hash for every
+# file. Versions stay as they are, unless a requirement has changed or --upgrade is given.
+#   UV    the uv to use (default: the one on the PATH; pip install uv)
 set -euo pipefail
 
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../requirements"
@@ -23,11 +24,6 @@ pin --generate-hashes --constraints base.txt --constraints ray.txt dev.in --outp
 { grep -v '^tensorflow' base.in; echo 'tensorflow[and-cuda]>=2.20,<2.22'; } \
     | pin --generate-hashes --constraints base.txt - --output-file cuda.txt "$@"
 
-# No hashes, because torch's CPU build has others than its default build, and no CUDA libraries,
-# because the CPU build wants none.
-{
-    echo "# Made by scripts/lock.sh. On top of dev.txt; install torch's CPU build first, or pip"
-    echo "# takes the default one, whose CUDA libraries are missing here."
-    pin --no-header --no-annotate benchmarks.in "$@" | grep -vE '^(cuda-|nvidia-|triton)'
-} >benchmarks.tmp
-mv benchmarks.tmp benchmarks.txt
+# On top of dev.txt. On Linux this is PyPI's torch with its CUDA libraries: the hashes of the CPU
+# build are in an index of PyTorch's own.
+pin --generate-hashes --constraints dev.txt benchmarks.in --output-file benchmarks.txt "$@"

@@ -1,4 +1,4 @@
-"""Facts that stand in two places must agree."""
+"""Files that state the same fact agree: versions, pins, executable scripts."""
 
 import os
 import re
@@ -9,6 +9,7 @@ import pytest
 import trainer
 from tests.conftest import ROOT
 
+LOCKS = (ROOT / "requirements").glob("*.txt")
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
 
 
@@ -30,7 +31,7 @@ def test_scripts_can_be_run(script: Path) -> None:
     assert os.access(script, os.X_OK)
 
 
-@pytest.mark.parametrize("name", ["base.txt", "cuda.txt", "dev.txt", "tuner.txt"])
+@pytest.mark.parametrize("name", sorted(path.name for path in LOCKS))
 def test_every_requirement_is_pinned_and_has_a_hash(name: str) -> None:
     assert len(pins(name)) > 10
     for pin, block in pins(name).items():
