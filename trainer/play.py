@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.contract import job_files
+from trainer.contract import job_files, streams
 from trainer.contract.command_line import Parser
 from trainer.contract.flags import whole_number
 from trainer.process.console import quiet_standard_error
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
+    streams.protect()
     parser = Parser(prog="python -m trainer.play", description=__doc__, allow_abbrev=False)
     parser.add_argument("job_dir", help="the folder of a finished run, or gs://bucket/path")
     parser.add_argument("--episodes", type=whole_number, default=1, help="default 1")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.contract import job_files
+from trainer.contract import job_files, streams
 from trainer.contract.command_line import Parser
 from trainer.contract.settings import Command, Hyperparameters, RunOptions
 from trainer.environments import spec
@@ -20,6 +20,7 @@ from trainer.storage.job_dir import JobDir
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
+    streams.protect()
     parser = Parser(prog="python -m trainer.recover", description=__doc__, allow_abbrev=False)
     parser.add_argument("job_dir", help="the folder of the run, or gs://bucket/path")
     parser.add_argument(

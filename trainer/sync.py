@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainer.contract import streams
 from trainer.contract.command_line import Parser
 from trainer.contract.job_files import MANIFEST, SETTINGS, json_object, listed
 from trainer.contract.settings import RunOptions
@@ -23,6 +24,7 @@ class Unfit(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
+    streams.protect()
     parser = Parser(prog="python -m trainer.sync", description=__doc__, allow_abbrev=False)
     parser.add_argument("folder", type=Path, help="where the run says that it kept everything")
     parser.add_argument("job_dir", help="gs://bucket/path, the job dir that the run was given")

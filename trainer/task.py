@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from trainer.contract import streams
 from trainer.contract.command_line import parse
 from trainer.contract.settings import Command
 from trainer.process import signals, tensorflow_env
@@ -21,6 +22,7 @@ log = logging.getLogger("trainer")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code: 128 + n where signal n ended it."""
+    streams.protect()
     arguments = sys.argv[1:] if arguments is None else arguments
     command = parse(arguments)
     log_to_console()

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from trainer.contract import streams
 from trainer.contract.errors import BAD_COMMAND
 from tuner.commands import errors
 from tuner.execution.trial_command import TRAINER
@@ -32,9 +33,7 @@ def main(arguments: Sequence[str] | None = None, trainer: Sequence[str] = TRAINE
     Args:
         trainer: the command that starts a run of the trainer.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a file may hold any character
+    streams.protect()
     words = _joined(sys.argv[1:] if arguments is None else arguments)
     given = argparse.Namespace(environ=os.environ, trainer=trainer)  # read here, handed down
     options = parser(words[:1]).parse_args(words, given)

@@ -24,6 +24,7 @@ from typing import IO
 from trainer.batch import log_routing
 from trainer.batch.batch_run import Member, Order
 from trainer.batch.scheduler import Lanes
+from trainer.contract import streams
 from trainer.contract.command_line import Parser
 from trainer.contract.flags import whole_number
 from trainer.process import signals, tensorflow_env
@@ -36,6 +37,7 @@ log = logging.getLogger("trainer")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until the input ends; 128 + n where signal n ended it, 1 after a fault of ours."""
+    streams.protect()
     parser = Parser(
         prog="python -m trainer.batch", description=__doc__, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -38,3 +38,16 @@ def nearest(word: str, words: Iterable[str], cutoff: float = 0.8) -> str:
 def did_you_mean(word: str) -> str:
     """A question after a sentence; nothing where there is no word to ask for."""
     return f" Did you mean {word}?" if word else ""
+
+
+def decimals(*values: float) -> int:
+    """How many decimals a line shows of scores: one of large ones, more where all are small."""
+    largest = max(map(abs, values), default=0.0)
+    return 1 if largest >= 10 else 2 if largest > 1 else 4
+
+
+def score(value: float, *others: float) -> str:
+    """A score, with as many decimals as suit it and the `others` on its line; zero has no sign."""
+    if abs(value) >= 1e9:
+        return f"{value:.5g}"
+    return f"{value:z.{decimals(value, *others)}f}"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trainer.contract.text import score
 from trainer.outputs.metrics import MetricReporter, Report
 
 log = logging.getLogger("trainer")
@@ -39,7 +40,7 @@ class ConsoleReporter:
             )
 
     def report(self, step: int, metrics: Mapping[str, Any], *, final: bool = False) -> None:
-        self._score = f"{metrics['mean_score']:.1f}"
+        self._score = score(metrics["mean_score"])
         self.steps(step)
 
     def resume(self, reports: Sequence[Report]) -> None:
@@ -60,7 +61,7 @@ class ConsoleReporter:
             return
         self._printed = now
         rate = (steps - self._before) / (now - self._started)
-        left = (self._total - steps) / rate if rate > 0 else math.inf
+        left = max(self._total - steps, 0) / rate if rate > 0 else math.inf
         log.info(
             "%s of %s steps, %.0f steps/s, score %s, at most %.0f s left",
             f"{steps:,}", f"{self._total:,}", rate, self._score, left,

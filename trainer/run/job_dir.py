@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -112,7 +113,8 @@ class Job:
 
     def _kept(self) -> str:
         kept = self.job_dir.path
-        return f"All is kept in {kept}; `python -m trainer.sync {kept} {self.where}` uploads it."
+        words = shlex.join([str(kept), self.where])
+        return f"All is kept in {kept}; `python -m trainer.sync {words}` uploads it."
 
 
 def open_job(command: Command, service: Service) -> Job:

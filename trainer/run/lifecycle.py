@@ -7,6 +7,7 @@ Whatever is slow to import waits until the command is known to be good.
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.contract import job_files, provenance
 from trainer.contract.settings import Command, RunOptions
+from trainer.contract.text import score
 from trainer.outputs.metrics import JsonLinesReporter, Reporters, TensorBoardReporter
 from trainer.outputs.progress_bar import ConsoleReporter
 from trainer.process.console import python_command, quiet_standard_error
@@ -257,12 +259,13 @@ def record(
 def say_goodbye(job: Job, scores: dict[str, Any], options: RunOptions, seconds: float) -> None:
     low, high = scores["interval"]
     log.info(
-        "mean_score %.1f (greedy, %d fresh episodes an agent; sampled %.1f; interquartile mean"
-        " %.1f, 95%% interval over %s %.1f to %.1f) after %.1f s",
-        scores["mean_score"], options.evaluation_episodes, scores["sampled_mean_score"],
-        scores["interquartile_mean"], scores["interval_over"], low, high, seconds,
+        "mean_score %s (greedy, %d fresh episodes an agent; sampled %s; interquartile mean"
+        " %s, 95%% interval over %s %s to %s) after %.1f s",
+        score(scores["mean_score"]), options.evaluation_episodes,
+        score(scores["sampled_mean_score"]), score(scores["interquartile_mean"]),
+        scores["interval_over"], score(low, high), score(high, low), seconds,
     )  # fmt: skip
     if options.video:
         log.info("watch   %s/%s", job.where, job_files.RECORDING)
-    log.info("play    %s -m trainer.play %s", python_command(), job.where)
-    log.info("curves  %s -m tensorboard.main --logdir %s", python_command(), job.where)
+    log.info("play    %s -m trainer.play %s", python_command(), shlex.quote(job.where))
+    log.info("curves  %s -m tensorboard.main --logdir %s", python_command(), shlex.quote(job.where))

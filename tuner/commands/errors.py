@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer.contract.errors import BadCommand, Error
+from trainer.contract import streams
+from trainer.contract.errors import FAILED, SUCCESS, BadCommand, Error
 from tuner.spec.diagnostics import Refused, errors, shown
 
 INTERRUPTED = 130
@@ -25,6 +26,12 @@ def exit_code(command: Callable[[], int]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def printed(text: str) -> int:
+    """Prints what a command was asked for; the exit code says whether all of it was written."""
+    print(text, flush=True)
+    return FAILED if streams.refused() else SUCCESS
 
 
 def read(file: str) -> bytes:

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trainer.contract.errors import SUCCESS, Error
+from trainer.contract.errors import Error
 from trainer.contract.statistics import interval
 from trainer.storage.file_lock import is_locked
 from tuner.cloud import jobs
 from tuner.cloud.job_json import STUDY
-from tuner.commands.errors import why
+from tuner.commands.errors import printed, why
 from tuner.execution.trial import LOG
 from tuner.outputs import plot, terminal
 from tuner.outputs.progress import shown_flags
@@ -47,8 +47,7 @@ def run(options: argparse.Namespace) -> int:
         lines = job_dir(Path(options.job_dir), terminal.stdout())
     except (OSError, ValueError) as error:
         raise Error(f"{printable(options.job_dir)} could not be read: {why(error)}.") from error
-    print("\n".join(lines))
-    return SUCCESS
+    return printed("\n".join(lines))
 
 
 class Row(NamedTuple):

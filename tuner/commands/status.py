@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from trainer.contract.errors import SUCCESS
 from tuner.cloud import jobs
+from tuner.commands.errors import printed
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
@@ -22,5 +22,5 @@ def add_job(command: argparse.ArgumentParser, name: str, help: str) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints a table."""
-    print(jobs.table(jobs.describe(options.job, region=options.region, project=options.project)))
-    return SUCCESS
+    job = jobs.describe(options.job, region=options.region, project=options.project)
+    return printed(jobs.table(job))

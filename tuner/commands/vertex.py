@@ -6,7 +6,7 @@ import argparse
 
 from trainer.contract.errors import SUCCESS, BadCommand
 from tuner.cloud import vertex_job
-from tuner.commands.errors import read, write
+from tuner.commands.errors import printed, read, write
 from tuner.spec import loader
 from tuner.spec.diagnostics import shown
 
@@ -46,6 +46,5 @@ def run(options: argparse.Namespace) -> int:
     text = vertex_job.as_yaml(job)
     if options.output:
         write(options.output, text)
-    else:
-        print(text, end="")
-    return SUCCESS
+        return SUCCESS
+    return printed(text.rstrip("\n"))
