@@ -16,8 +16,8 @@ WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
 def program() -> str | None:
-    """Where Chromium is; None where it is not."""
-    return shutil.which("chromium")
+    """The path of Chromium or Google Chrome; None where neither is installed."""
+    return shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @contextlib.contextmanager
