@@ -29,13 +29,17 @@ setup(
     description="A trainer of policy-gradient and actor-critic agents, made to be tuned",
     license="Apache-2.0",
     packages=find_packages(include=["trainer", "trainer.*", "tuner", "tuner.*"]),
-    package_data={"tuner": ["report/assets/*"]},
+    package_data={
+        "trainer": ["contract/policy.js", "exports/templates/*"],
+        "tuner": ["report/assets/*"],
+    },
     python_requires=">=3.11",
     install_requires=requirements("base.in"),
     extras_require={
         "box2d": ["gymnasium[box2d]"],
         "tuner": requirements("tuner.in"),
         "ray": [*requirements("tuner.in"), *requirements("ray.in")],
+        "export": requirements("export.in"),
         "dev": requirements("dev.in"),
     },
 )

@@ -18,6 +18,7 @@ pin --generate-hashes --constraints base.txt --constraints tuner.txt ray.in \
     --output-file ray.txt "$@"
 pin --generate-hashes --constraints base.txt --constraints ray.txt ray_worker.in \
     --output-file ray_worker.txt "$@"
+pin --generate-hashes --constraints base.txt export.in --output-file export.txt "$@"
 pin --generate-hashes --constraints base.txt --constraints ray.txt dev.in --output-file dev.txt "$@"
 
 # The same for NVIDIA GPUs: one list of requirements, another TensorFlow.
