@@ -12,9 +12,10 @@ from tests.conftest import ROOT
 # "" is the package's own modules: its commands.
 LAYERS = {
     "trainer": {
-        "": "batch run training outputs rollouts environments agents contract storage process",
+        "": "exports batch run training outputs rollouts environments agents contract storage process",
+        "exports": "outputs environments agents contract storage process",
         "batch": "run training outputs rollouts environments agents contract storage process",
-        "run": "training outputs rollouts environments agents contract storage process",
+        "run": "exports training outputs rollouts environments agents contract storage process",
         "training": "rollouts environments agents contract storage process",
         "outputs": "environments agents contract storage process",
         "rollouts": "environments agents contract storage",
