@@ -127,7 +127,7 @@ def c(folder: Path) -> Runtime:
 
 
 def javascript(folder: Path) -> Runtime:
-    """By Node, which stays until this process ends: a line of observations in, one of answers out."""
+    """By a Node process: a line of observations in, a line of answers out."""
     (folder / "main.mjs").write_text(NODE_MAIN, encoding="utf-8")
     (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
     node = subprocess.Popen(
