@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 
 from trainer.contract.statistics import interquartile_mean, interval
+from trainer.contract.text import several, shown
 from tuner.execution.trial import FAILED, INFEASIBLE, LOG, SUCCEEDED, Outcome, Trial
 from tuner.execution.trial_command import Task
 from tuner.search.objective import Scores
 from tuner.search.trial_record import Record
-from tuner.spec.diagnostics import several, shown
 
 _WIDTH = 9  # of the words that lines begin with
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trainer.contract.text import several
 from tuner.search import objective, selection
 from tuner.search.objective import Scores
 from tuner.search.trial_store import Record
-from tuner.spec.diagnostics import several
 from tuner.study.study_run import StudyFailed, StudyRun
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
+from trainer.contract.text import several
 from trainer.storage import atomic
 from tuner.cloud.study_sync import RemoteStudy
 from tuner.execution.scheduler import Interrupted, Interrupts, Scheduler
@@ -14,7 +15,6 @@ from tuner.outputs import results, tensorboard
 from tuner.outputs.live_display import Display
 from tuner.search import objective
 from tuner.search.space import Value
-from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import MEDIAN
 from tuner.study import open, stages
 from tuner.study.executors import executor

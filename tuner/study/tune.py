@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from trainer.contract.errors import BAD_COMMAND
+from trainer.contract.text import several
 from tuner.execution.scheduler import Interrupted
 from tuner.execution.trial import STOPPED_EARLY, SUCCEEDED, Outcome, Trial
 from tuner.execution.trial_command import Task
 from tuner.outputs import gallery, progress
 from tuner.search import early_stopping, objective
-from tuner.spec.diagnostics import several
 from tuner.study.plan import as_flags
 from tuner.study.study_run import StudyFailed, StudyRun
 

@@ -379,7 +379,7 @@ def test_an_error_of_lint_ends_it_before_trial_1(place: Place) -> None:
         (("--job-dir", "gs://b/s"), "must be a folder or gs://BUCKET/PATH, but is gs://b/s."),
         (("--job-dir", "gs://bucket"), "must be a folder or gs://BUCKET/PATH, but is gs://bucket."),
         (("--seeds", "0"), "must be a whole number, 1 or more, but is 0"),
-        (("--objective", "best"), "argument --objective: invalid choice: 'best'"),
+        (("--objective", "best"), "--objective: 'best' is not one of iqm, mean, "),
     ],
 )
 def test_a_bad_command_ends_with_2_and_one_sentence(
