@@ -72,7 +72,8 @@ import sys, time
 from pathlib import Path
 from google.cloud import storage
 from trainer.run.upload import Mirror, files
-from trainer.storage.gcs import RemoteFolder, parse
+from trainer.storage.address import parse
+    from trainer.storage.gcs import RemoteFolder
 folder, repeats = Path(sys.argv[1]), int(sys.argv[2])
 client = storage.Client(project=None)
 for i in range(repeats):

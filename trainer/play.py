@@ -12,8 +12,10 @@ from trainer.contract import job_files, streams
 from trainer.contract.command_line import Parser
 from trainer.contract.flags import whole_number
 from trainer.process.console import quiet_standard_error
-from trainer.run.job_dir import BadCommand, JobError, artefacts
 from trainer.storage import atomic
+from trainer.storage.address import BadAddress
+from trainer.storage.gcs import StorageError
+from trainer.storage.job_dir import read_artefacts
 
 if TYPE_CHECKING:
     from trainer.environments.spec import Environment
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
     streams.protect()
-    parser = Parser(prog="python -m trainer.play", description=__doc__)
+    parser = Parser(prog="python -m trainer.play", description=__doc__, allow_abbrev=False)
     parser.add_argument("job_dir", help="the folder of a finished run, or gs://bucket/path")
     parser.add_argument("--episodes", type=whole_number, default=1, help="default 1")
     parser.add_argument("--seed", type=whole_number, default=0, help="default 0")
@@ -35,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.seed < 0:
         parser.error(f"`seed >= 0` must hold, but got seed={chosen.seed}.")
     try:
-        saved_model, settings = artefacts(chosen.job_dir, job_files.MODEL, job_files.SETTINGS)
-    except BadCommand as error:
+        saved_model, settings = read_artefacts(chosen.job_dir, job_files.MODEL, job_files.SETTINGS)
+    except BadAddress as error:
         parser.error(str(error))
-    except JobError as error:
+    except StorageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if saved_model is None:

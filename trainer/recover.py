@@ -13,15 +13,16 @@ from trainer.contract.command_line import Parser
 from trainer.contract.settings import Command, Hyperparameters, RunOptions
 from trainer.environments import spec
 from trainer.process.console import log_to_console, quiet_standard_error
-from trainer.run.job_dir import BadCommand, JobError, artefacts
+from trainer.storage.address import BadAddress
 from trainer.storage.checkpoint import Checkpoint, CheckpointError, read
-from trainer.storage.job_dir import JobDir
+from trainer.storage.gcs import StorageError
+from trainer.storage.job_dir import JobDir, read_artefacts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
     streams.protect()
-    parser = Parser(prog="python -m trainer.recover", description=__doc__)
+    parser = Parser(prog="python -m trainer.recover", description=__doc__, allow_abbrev=False)
     parser.add_argument("job_dir", help="the folder of the run, or gs://bucket/path")
     parser.add_argument(
         "--output", type=Path, help="where the models go; needed for a bucket, else JOB_DIR"
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.output is None and "://" in chosen.job_dir:
         parser.error("`output` must be a folder where the job dir is in a bucket; give --output.")
     try:
-        (saved,) = artefacts(chosen.job_dir, job_files.CHECKPOINT)
+        (saved,) = read_artefacts(chosen.job_dir, job_files.CHECKPOINT)
         if saved is None:
             parser.error(
                 f"`job_dir` must hold a {job_files.CHECKPOINT}, but got job_dir={chosen.job_dir}."
@@ -40,13 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output = JobDir(chosen.output or chosen.job_dir)
         log_to_console()
         steps = save(checkpoint, command, output)
-    except BadCommand as error:
+    except BadAddress as error:
         parser.error(str(error))
     except CheckpointError as error:
         message = f"{chosen.job_dir}/{job_files.CHECKPOINT} must be a checkpoint, but {error}."
         print(f"error: {message}", file=sys.stderr)
         return 1
-    except JobError as error:
+    except StorageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:

@@ -14,8 +14,9 @@ from trainer.contract.job_files import MANIFEST, SETTINGS, json_object, listed
 from trainer.contract.settings import RunOptions
 from trainer.process.console import log_to_console
 from trainer.run.upload import Mirror
+from trainer.storage.address import parse
 from trainer.storage.file_lock import Taken
-from trainer.storage.gcs import RemoteFolder, StorageError, parse
+from trainer.storage.gcs import RemoteFolder, StorageError
 
 
 class Unfit(Exception):
@@ -25,7 +26,7 @@ class Unfit(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
     streams.protect()
-    parser = Parser(prog="python -m trainer.sync", description=__doc__)
+    parser = Parser(prog="python -m trainer.sync", description=__doc__, allow_abbrev=False)
     parser.add_argument("folder", type=Path, help="where the run says that it kept everything")
     parser.add_argument("job_dir", help="gs://bucket/path, the job dir that the run was given")
     parser.add_argument(

@@ -1,8 +1,8 @@
-"""Checks the files of a trial, and names what is missing or broken.
+"""Looks whether a trial left what it must leave; names what is missing or broken.
 
     python - JOB_DIR METRIC_FILE < missing_artefacts.py
 
-It runs inside the image, so it uses only the standard library.
+It runs inside the image, so it knows the standard library only.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def metric(file: Path) -> bool:
 
 
 def policy(file: Path) -> bool:
-    """Whether it has a policy from the start and one from the end of training."""
+    """Whether it has a policy at the start and one at the end."""
     snapshots = json.loads(file.read_text(encoding="utf-8"))["snapshots"]
     return snapshots[0]["label"] == "start" and snapshots[-1]["label"] == "end"
 
 
 def manifest(job: Path) -> bool:
-    """Whether the run succeeded, and every file has the manifest's checksum."""
+    """Whether the run ended well, and every file is as the manifest says."""
     content = json.loads((job / "manifest.json").read_text(encoding="utf-8"))
     return (
         content["state"] == "succeeded"
@@ -41,7 +41,7 @@ def manifest(job: Path) -> bool:
 
 
 def missing(job: Path, metric_file: Path) -> list[str]:
-    """The names of the checks that fail."""
+    """The names of what does not hold."""
     checks: dict[str, Callable[[], bool]] = {
         "the metric, mean_score in CLOUD_ML_HP_METRIC_FILE": lambda: metric(metric_file),
         "the model, model.keras": lambda: (job / "model.keras").read_bytes()[:2] == b"PK",
@@ -50,13 +50,13 @@ def missing(job: Path, metric_file: Path) -> list[str]:
         ),
         "the policy, policy.json": lambda: policy(job / "policy.json"),
         "the video, recording.mp4": lambda: (job / "recording.mp4").read_bytes()[4:8] == b"ftyp",
-        "the manifest, manifest.json: state, files and checksums": lambda: manifest(job),
+        "the manifest, manifest.json: state, files and their sums": lambda: manifest(job),
     }
     return [name for name, check in checks.items() if not holds(check)]
 
 
 def holds(check: Callable[[], bool]) -> bool:
-    """The result of `check`; false if its file is missing or unreadable."""
+    """What `check` says; no, where the file that it looks at is not there or says nothing."""
     try:
         return check()
     except (OSError, ValueError, KeyError, IndexError):

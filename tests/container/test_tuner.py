@@ -12,9 +12,7 @@ from tests.support.container_engine import TIMEOUT, TINY_RUN, ask, engine, image
 from tests.support.waiting import ended, wait_until
 from trainer.contract.job_files import ARTEFACTS, CHECKPOINT
 from tuner.execution.containers import Containers, name_of
-from tuner.execution.local_trial import LocalTrial, TrialSettings
-from tuner.execution.processes import ProcessExecutor
-from tuner.execution.trial import METRIC, STOPPED, STOPPED_EARLY, SUCCEEDED
+from tuner.execution.trial import LOST, METRIC, STOPPED, SUCCEEDED, Setting, Trial
 from tuner.execution.trial_command import Task
 
 pytestmark = pytest.mark.container
@@ -24,12 +22,11 @@ LONG_RUN = ("--collector=gymnasium", "--total_steps=500000", "--evaluation_every
             "--stop_at_score=none", "--evaluation_episodes=5")  # fmt: skip
 
 
-def start(folder: Path, *flags: str) -> LocalTrial:
+def start(folder: Path, *flags: str) -> Trial:
     containers = Containers(engine(), image())
     containers.check(folder)
-    setting = TrialSettings((), os.environ, "mean_score", "study", TIMEOUT, containers)
-    task = Task("trial 1", 1, folder, (*flags, "--job-dir", str(folder)))
-    return ProcessExecutor(setting).submit(task)
+    setting = Setting((), os.environ, "mean_score", "study", TIMEOUT, containers)
+    return Trial(Task("trial 1", 1, folder, (*flags, "--job-dir", str(folder))), setting)
 
 
 def test_a_trial_trains_and_reports(tmp_path: Path) -> None:
@@ -50,7 +47,7 @@ def test_sigterm_reaches_the_trainer_and_what_is_left_behind_is_ended_first(
     reports = folder / METRIC
     trial = start(folder, *LONG_RUN)
     wait_until(lambda: reports.exists() and b"mean_score" in reports.read_bytes())
-    trial.stop(STOPPED_EARLY)
+    trial.stop(LOST)
     assert ended(trial).state == STOPPED
     assert (folder / CHECKPOINT).exists(), "it had time to save"
 

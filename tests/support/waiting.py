@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tests.conftest import TIMEOUT
 
 if TYPE_CHECKING:
-    from tuner.execution.local_trial import LocalTrial
-    from tuner.execution.trial import Outcome
+    from tuner.execution.trial import Outcome, Trial
 
 T = TypeVar("T")
 
@@ -30,14 +29,14 @@ def reached(path: Path) -> None:
     wait_until(path.exists)
 
 
-def ended(trial: LocalTrial) -> Outcome:
+def ended(trial: Trial) -> Outcome:
     """How a trial ends."""
     outcome = wait_until(trial.poll)
     assert outcome is not None
     return outcome
 
 
-def wait_for_report(trial: LocalTrial) -> None:
+def wait_for_report(trial: Trial) -> None:
     """Waits for a trial's first report."""
 
     def reports() -> object:

@@ -219,7 +219,7 @@ def test_a_run_that_is_under_way_is_not_disturbed(
     from trainer.storage import lease
 
     monkeypatch.setattr(lease, "HEARTBEAT", 0.0)
-    owner = lease.Claim(remote)
+    owner = lease.Lease(remote)
     owner.take()
 
     def beat(_: float) -> None:
@@ -227,7 +227,7 @@ def test_a_run_that_is_under_way_is_not_disturbed(
 
     monkeypatch.setattr(lease, "time", Clock(beat))
     assert sync.main([str(kept), WHERE]) == 1
-    assert "Another run writes to" in said(capsys)
+    assert "Another run works in" in said(capsys)
     assert objects_in(service).keys() == {OWNER}
 
 
@@ -311,7 +311,7 @@ def test_what_cannot_be_uploaded_in_time_is_named(
     assert objects_in(service) == contents(kept)
 
 
-@pytest.mark.parametrize("status, sentence", [(403, "must grant"), (404, "must be a bucket")])
+@pytest.mark.parametrize("status, sentence", [(403, "refuses"), (404, "does not exist")])
 def test_a_bucket_that_says_no_is_believed(
     status: int,
     sentence: str,

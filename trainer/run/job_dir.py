@@ -18,16 +18,16 @@ from trainer.contract.job_files import (
     CHECKPOINT,
     MANIFEST,
     SETTINGS,
-    is_inside,
     json_object,
 )
 from trainer.contract.service import Service
 from trainer.contract.settings import Command
 from trainer.run.upload import Mirror
-from trainer.storage import gcs
+from trainer.storage import files
+from trainer.storage.address import Address, BadAddress, locate
 from trainer.storage.atomic import remove
 from trainer.storage.file_lock import Taken, lock_folder
-from trainer.storage.gcs import Address, RemoteFolder, StorageError, Unreachable
+from trainer.storage.gcs import RemoteFolder, StorageError, Unreachable
 from trainer.storage.job_dir import JobDir
 
 if TYPE_CHECKING:
@@ -129,13 +129,13 @@ def open_job(command: Command, service: Service) -> Job:
     fallback = f"runs/{options.algorithm}-{options.environment}-{now}"
     where = options.job_dir or service.job_dir or fallback
     places = {} if options.job_dir else service.places
-    if "://" not in where:
-        return _open_folder(command, where, places)
     try:
-        address = gcs.parse(where)
-    except ValueError as error:
+        place = locate(where)
+    except BadAddress as error:
         raise BadCommand(f"`job_dir` must be a folder, or in a bucket. {error}") from error
-    return _open_bucket(command, address, places)
+    if isinstance(place, Address):
+        return _open_bucket(command, place, places)
+    return _open_folder(command, where, places)
 
 
 def _open_folder(command: Command, where: str, places: Mapping[str, str]) -> Job:
@@ -232,44 +232,10 @@ def unusable(where: str, error: CheckpointError) -> str:
     )
 
 
-def artefacts(where: str, *names: str) -> list[bytes | None]:
-    """Artefacts of the run in a job dir, a folder or in a bucket; None for those it has not.
-
-    Raises:
-        BadCommand: `where` is no address.
-        JobError: the bucket cannot be read.
-    """
-    if "://" in where:
-        try:
-            remote = RemoteFolder(gcs.parse(where))
-            remote.list()
-        except ValueError as error:
-            raise BadCommand(f"`job_dir` must be a folder, or in a bucket. {error}") from error
-        except StorageError as error:
-            raise JobError(str(error)) from error
-
-        def content(path: str) -> bytes | None:
-            return remote.read(path) if path in remote.objects else None
-    else:
-
-        def content(path: str) -> bytes | None:
-            return _content(Path(where) / path)
-
-    try:
-        places = (json_object(content(SETTINGS)) or {}).get("places")
-        paths = [places.get(name) if isinstance(places, dict) else None for name in names]
-        return [
-            content(path if isinstance(path, str) and is_inside(path) else name)
-            for name, path in zip(names, paths, strict=True)
-        ]
-    except StorageError as error:
-        raise JobError(str(error)) from error
-
-
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
-    except (OSError, ValueError):  # a name that no file can have is a ValueError
+        return files.read(path, files.LARGE)
+    except OSError:
         return None
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from trainer.contract.job_files import MANIFEST
 from trainer.storage.gcs import Conflict, Refused, RemoteFolder, StorageError
-from trainer.storage.lease import HEARTBEAT, Claim
+from trainer.storage.lease import HEARTBEAT, Lease
 
 log = logging.getLogger("trainer")
 
@@ -44,7 +44,7 @@ class Mirror:
         it; it says which objects there must go.
         """
         self._folder, self.remote, self._every, self._prepare = folder, remote, every, prepare
-        self._claim = Claim(remote)
+        self._lease = Lease(remote)
         self._connected = False
         self._sent: dict[str, Signature] = {}
         self._written: dict[str, float] = {}  # when an object was last written to, or tried to
@@ -64,7 +64,7 @@ class Mirror:
         """
         self.remote.list()
         obsolete = list(self._prepare(self.remote))
-        self._claim.take()
+        self._lease.take()
         self.remote.check_rights()
         for path in sorted(obsolete, key=lambda path: path != MANIFEST):  # complete no more
             self.remote.delete(path)
@@ -91,8 +91,7 @@ class Mirror:
         self._stop.set()
         works = self._connected and self.fault is None and self.error is None
         if works and self._round.acquire(timeout=1):
-            with contextlib.suppress(StorageError):
-                self._claim.release()
+            self._lease.release()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _work(self) -> None:
@@ -135,7 +134,7 @@ class Mirror:
         try:
             if not self._connected:
                 self.connect()
-            self._claim.renew()
+            self._lease.renew()
             if upload:
                 error = self._upload(manifest)
         except StorageError as caught:
@@ -171,7 +170,7 @@ class Mirror:
                 except StorageError as caught:
                     error = error if isinstance(error, Conflict) else caught
             with contextlib.suppress(StorageError):  # the next round tells
-                self._claim.renew()
+                self._lease.renew()
         return error
 
     def _send(self, path: str, signature: Signature) -> None:

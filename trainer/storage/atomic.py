@@ -21,7 +21,7 @@ def write(target: Path, save: Callable[[Path], Any]) -> None:
     temporary, old = (target.with_name(f".{uuid.uuid4().hex}-{target.name}") for _ in range(2))
     try:
         save(temporary)
-        if target.is_dir():  # a folder cannot be replaced, only moved out of the way
+        if temporary.is_dir() and target.is_dir():  # a folder cannot be replaced, only moved
             target.rename(old)
         temporary.replace(target)
     except BaseException:

@@ -56,7 +56,7 @@ def lock_folder(folder: Path) -> int | None:
         os.close(descriptor)
         raise
     os.close(descriptor)
-    raise Taken(f"Another run writes to {folder}. Wait for it, or take another job dir.")
+    raise Taken(f"Another run works in {folder}. Wait for it, or take another job dir.")
 
 
 def is_locked(file: Path) -> bool:

@@ -1,101 +1,56 @@
-"""A folder in Google Cloud Storage: its address, and objects that are whole and whose they are."""
+"""A folder in Google Cloud Storage: objects are read whole, and replaced only by their owner."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import io
-import ipaddress
 import mimetypes
 import os
 import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
+
+from trainer.contract.errors import BadCommand, Error
+from trainer.storage.address import Address
 
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes of an answer
 READING = 20.0  # seconds that a listing or a download is tried for
 DOWNLOADS = 3  # times that a download may come down damaged
 RESUMABLE = 8 * 2**20  # bytes above which the client uploads in pieces
-LONGEST_NAME = 1024  # bytes
-_ROOM = 100  # of these bytes, for what a run adds to its prefix
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _RIGHT = re.compile(r"storage\.\w+\.\w+")
 
 
-class StorageError(Exception):
-    """A request that failed; the message is a sentence for the user."""
+class StorageError(Error):
+    """A request to a bucket that failed."""
 
 
 class Unreachable(StorageError):
-    """The service did not answer, or not well; it may later."""
+    """The service did not answer, or answered with a fault of its own; it may work later."""
 
 
 class Refused(StorageError):
-    """The service answered no; asking again does not help."""
+    """The service refused; asking again does not help."""
 
 
 class Conflict(StorageError):
     """Somebody else wrote, or deleted, the object meanwhile."""
 
 
-@dataclass(frozen=True)
-class Address:
-    """`gs://bucket/prefix`."""
+class NoClient(BadCommand):
+    """The client library is not installed."""
 
-    bucket: str
-    prefix: str  # without slashes around it
-
-    def __str__(self) -> str:
-        return f"gs://{self.bucket}/{self.prefix}"
-
-    def name(self, path: str) -> str:
-        """The full name of the object at `path` under the prefix."""
-        return f"{self.prefix}/{path}"
-
-
-def parse(text: str) -> Address:
-    """The address of a job dir. Raises ValueError with what must hold."""
-    bucket, _, path = text.removeprefix("gs://").partition("/")
-    prefix = path.rstrip("/")
-    parts = prefix.split("/")
-    must = None
-    if not text.startswith("gs://"):
-        must = "start with gs://"
-    elif not _is_bucket(bucket):
-        must = (
-            "name a bucket: 3 to 63 of a-z, 0-9, '-', '_' and '.', a letter or digit at both ends"
+    def __init__(self) -> None:
+        super().__init__(
+            "google-cloud-storage is not installed, but a job dir in a bucket needs it. Run:"
+            " pip install '.[tuner]'"
         )
-    elif not prefix:
-        must = f"name a folder in the bucket, as in gs://{bucket}/my-run"
-    elif "" in parts or "." in parts or ".." in parts:
-        must = "have no empty part, '.' or '..' between slashes"
-    elif any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" for c in prefix):
-        must = "have no control characters"
-    elif any(0xD800 <= ord(c) < 0xE000 for c in prefix):
-        must = "be UTF-8"
-    elif len(prefix.encode()) > LONGEST_NAME - _ROOM:
-        must = f"be at most {LONGEST_NAME - _ROOM} bytes long"
-    elif prefix.startswith(".well-known/acme-challenge"):
-        must = "not start with .well-known/acme-challenge"
-    if must:
-        raise ValueError(f"A gs:// address must {must}, but got {text!r}.")
-    return Address(bucket, prefix)
-
-
-def _is_bucket(name: str) -> bool:
-    if not _BUCKET.fullmatch(name) or any(not 0 < len(x) < 64 for x in name.split(".")):
-        return False
-    with contextlib.suppress(ValueError):
-        ipaddress.ip_address(name)
-        return False
-    return not name.startswith("goog") and "google" not in name
 
 
 class Sum(NamedTuple):
-    """What tells a content from another."""
+    """Size and checksum of a content."""
 
     size: int
     crc32c: str  # as the service writes it: base64
@@ -109,75 +64,122 @@ class Stored(NamedTuple):
 
 
 class RemoteFolder:
-    """Objects under one address, none of which is replaced unless it is the one last seen.
+    """Objects under one address; none is replaced or deleted unless it is the one last seen.
 
-    Needs the rights to create, get, list and delete objects, and none on the bucket. May be used
-    from several threads.
+    A request whose answer was lost may have been carried out: what it wrote or deleted is known as
+    ours. Needs the rights to create, get, list and delete objects, and none on the bucket. May be
+    used from several threads.
     """
 
-    def __init__(self, address: Address, client: Any = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        client: Any = None,
+        *,
+        reading: float | None = None,
+        below: bool = True,
+    ) -> None:
+        """
+        Args:
+            reading: seconds that a listing, a download or a deletion is tried for.
+            below: whether `list` goes into the folders inside this one.
+        """
         self.address = address
         self.objects: dict[str, Stored] = {}  # by path under the address, as last seen
-        self._tried: dict[str, set[Sum]] = {}  # contents whose arrival was not confirmed
+        # What an unanswered request has written; None stands for a deletion.
+        self._unanswered: dict[str, set[Sum | None]] = {}
         self._client = client
+        self._reading, self._below = reading, below
 
     def list(self) -> None:
-        """Looks anew at what is there."""
-        with self._told("list"):
+        """Lists the objects."""
+        with self._translated("list"):
             blobs = list(
                 self._connect().list_blobs(
                     self.address.bucket,
                     prefix=self.address.name(""),
+                    delimiter=None if self._below else "/",
                     timeout=TIMEOUT,
-                    retry=_retry(READING),
+                    retry=self._retry(),
                 )
             )
         skip = len(self.address.name(""))
         self.objects = {blob.name[skip:]: _stored(blob) for blob in blobs}
 
     def read(self, path: str) -> bytes:
-        """The content of an object that `list` saw, verified; tried again where it is damaged."""
-        seen = self.objects[path]
-        for _ in range(DOWNLOADS):
-            with self._told("get"), contextlib.suppress(_damaged()):
-                content: bytes = self._blob(path).download_as_bytes(
-                    if_generation_match=seen.generation, timeout=TIMEOUT, retry=_retry(READING)
-                )
-                if Sum(len(content), checksum(io.BytesIO(content))) == seen.sum:
-                    return content
-        raise Unreachable(f"{self.address}/{path} came down damaged.")
+        """The content of an object as it was last seen, verified.
 
-    def write(self, path: str, content: BinaryIO, size: int) -> None:
+        Raises:
+            Conflict: it was replaced or deleted meanwhile.
+        """
+        content = self._download(path, self.objects[path])
+        if content is None:
+            raise Conflict(f"{self.address}/{path} was deleted meanwhile.")
+        return content
+
+    def read_latest(self, path: str) -> bytes | None:
+        """The content of an object as it is now, seen or not; None where there is none."""
+        return self._download(path, None)
+
+    def _download(self, path: str, seen: Stored | None) -> bytes | None:
+        for _ in range(DOWNLOADS):
+            with self._translated("get"), contextlib.suppress(_damaged()):
+                try:
+                    content: bytes = self._blob(path).download_as_bytes(
+                        if_generation_match=seen.generation if seen else None,
+                        timeout=TIMEOUT,
+                        retry=self._retry(),
+                    )
+                except _api().NotFound:
+                    return None
+                if not seen or Sum(len(content), checksum(io.BytesIO(content))) == seen.sum:
+                    return content
+        raise Unreachable(f"{self.address}/{path} arrived damaged.")
+
+    def write(
+        self, path: str, content: BinaryIO, size: int, *, patience: float | None = None
+    ) -> None:
         """Writes the first `size` bytes of a file as an object, if nobody else has meanwhile.
+
+        Args:
+            patience: seconds that it is tried for; by default once, and a large file for a minute.
 
         Raises:
             Conflict: somebody has.
         """
         sum_, seen = Sum(size, checksum(content, size)), self.objects.get(path)
-        tried = self._tried.setdefault(path, set())
-        if seen is not None and seen.sum == sum_ and not tried:
+        ours = self._unanswered.setdefault(path, set())
+        if seen is not None and seen.sum == sum_ and not ours:
             return
-        tried.add(sum_)
-        with self._told("create"):
-            try:
-                written = self._upload(path, content, sum_, seen.generation if seen else 0)
-            except _api().PreconditionFailed:
-                # Ours, if what had been lost of an earlier try was only the answer.
-                blob = self._blob(path)
-                blob.reload(timeout=TIMEOUT, retry=_retry(READING))
-                written = _stored(blob)
-                if written.sum not in tried:
-                    raise
-                if written.sum != sum_:
-                    written = self._upload(path, content, sum_, written.generation)
+        ours.add(sum_)
+        with self._translated("create"):
+            written, generation = None, seen.generation if seen else 0
+            while written is None:
+                try:
+                    written = self._upload(path, content, sum_, generation, patience)
+                except _api().PreconditionFailed:
+                    found = self._look(path)
+                    now = found.generation if found else 0
+                    if now == generation or (found.sum if found else None) not in ours:
+                        raise
+                    written = found if found and found.sum == sum_ else None
+                    generation = now
         if written.sum != sum_:
-            raise Unreachable(f"{self.address}/{path} was damaged on its way.")
+            raise Unreachable(f"{self.address}/{path} arrived damaged.")
         self.objects[path] = written
-        tried.clear()
+        ours.clear()
 
-    def _upload(self, path: str, content: BinaryIO, sum_: Sum, generation: int) -> Stored:
+    def write_bytes(self, path: str, content: bytes, *, patience: float | None = None) -> None:
+        self.write(path, io.BytesIO(content), len(content), patience=patience)
+
+    def _upload(
+        self, path: str, content: BinaryIO, sum_: Sum, generation: int, patience: float | None
+    ) -> Stored:
         content.seek(0)
         blob = self._blob(path)
+        # What goes in one request is by default tried again by the caller: the service takes one
+        # write a second of an object, and the client would wait for less.
+        tried = patience or (60 if sum_.size > RESUMABLE else None)
         blob.upload_from_file(
             content,
             size=sum_.size,
@@ -185,33 +187,72 @@ class RemoteFolder:
             if_generation_match=generation,
             checksum="crc32c",
             timeout=TIMEOUT,
-            # What goes in one request is tried again by whoever calls this: the service takes one
-            # write a second of an object, and the client would wait for less.
-            retry=_retry(60) if sum_.size > RESUMABLE else None,
+            retry=_retry(tried) if tried else None,
         )
         return _stored(blob)
 
     def delete(self, path: str) -> None:
-        """Deletes an object that was seen, if it is still the one."""
-        with self._told("delete"), contextlib.suppress(_api().NotFound):
-            self._blob(path).delete(
-                if_generation_match=self.objects[path].generation,
-                timeout=TIMEOUT,
-                retry=_retry(READING),
-            )
-        del self.objects[path]
+        """Deletes an object, if it is the one last seen, or one that we wrote.
+
+        Raises:
+            Conflict: somebody else has replaced it.
+        """
+        ours = self._unanswered.setdefault(path, set())
+        ours.add(None)
+        with self._translated("delete"):
+            found = self.objects.get(path) or self._look(path)
+            if path not in self.objects and found and found.sum not in ours:
+                raise Conflict(f"Another process writes to {self.address}.")
+            while found is not None:
+                try:
+                    self._blob(path).delete(
+                        if_generation_match=found.generation,
+                        timeout=TIMEOUT,
+                        retry=self._retry(),
+                    )
+                except _api().NotFound:
+                    break
+                except _api().PreconditionFailed:
+                    before, found = found, self._look(path)
+                    if found and (found == before or found.sum not in ours):
+                        raise
+                else:
+                    break
+        self.objects.pop(path, None)
+        ours.clear()
 
     def check_rights(self) -> None:
-        """Creates, gets and deletes an object, so that a right that is missing shows at once."""
-        path = f"rights-{uuid.uuid4().hex}"
-        self.write(path, io.BytesIO(b"?"), 1)
-        self.read(path)
-        self.delete(path)
+        """Reads and deletes an object that does not exist, so that a missing right shows at once.
+
+        The right to create objects is not tried: it would leave an object behind where the right
+        to delete is missing.
+        """
+        blob = self._blob(f"rights-{uuid.uuid4().hex}")
+        for verb, request in (("get", blob.download_as_bytes), ("delete", blob.delete)):
+            with self._translated(verb), contextlib.suppress(_api().NotFound):
+                request(timeout=TIMEOUT, retry=self._retry())
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def _retry(self) -> Any:
+        return _retry(self._reading or READING)
+
+    def _look(self, path: str) -> Stored | None:
+        blob = self._blob(path)
+        try:
+            blob.reload(timeout=TIMEOUT, retry=self._retry())
+        except _api().NotFound:
+            return None
+        return _stored(blob)
 
     def _connect(self) -> Any:
         if self._client is None:
-            from google.cloud import storage
-
+            try:
+                from google.cloud import storage
+            except ImportError as error:
+                raise NoClient() from error
             # Else the client asks for the bucket itself, for traces, which takes a right more.
             os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
             # Objects belong to a bucket, not to a project, and credentials may have none.
@@ -219,47 +260,48 @@ class RemoteFolder:
         return self._client
 
     def _blob(self, path: str) -> Any:
-        with self._told("get"):
+        with self._translated("get"):
             return self._connect().bucket(self.address.bucket).blob(self.address.name(path))
 
     @contextlib.contextmanager
-    def _told(self, verb: str) -> Iterator[None]:
-        """Raises what goes wrong as a StorageError with a sentence."""
-        import requests
-        from google.auth import exceptions as auth
-
-        api, bucket = _api(), self.address.bucket
+    def _translated(self, verb: str) -> Iterator[None]:
+        """Raises the client's errors as a StorageError with a sentence."""
+        try:
+            import requests
+            from google.api_core import exceptions as api
+            from google.auth import exceptions as auth
+        except ImportError as error:
+            raise NoClient() from error
+        bucket = self.address.bucket
         try:
             yield
+        except Error:
+            raise
         except (api.Unauthorized, auth.RefreshError, auth.DefaultCredentialsError) as error:
             raise Refused(
-                f"Google Cloud Storage must know who asks for bucket {bucket}, but does not accept"
-                f" the credentials here ({_short(error)}). `gcloud auth application-default login`"
-                " makes some; a service has those of its service account."
+                f"Google Cloud Storage does not accept the credentials here for {self.address}"
+                f" ({_gist(error)}). Run `gcloud auth application-default login`; a service has"
+                " those of its service account."
             ) from error
         except api.Forbidden as error:
             right = _RIGHT.search(str(error))
             raise Refused(
-                f"Bucket {bucket} must grant {right[0] if right else f'storage.objects.{verb}'},"
-                f" but refuses it under {self.address}. The role Storage Object User has all that a"
-                " run needs."
+                f"Bucket {bucket} refuses {right[0] if right else f'storage.objects.{verb}'} under"
+                f" {self.address}. Grant the role Storage Object User, which has all rights that"
+                " are needed."
             ) from error
         except api.NotFound as error:
-            raise Refused(
-                f"There must be a bucket {bucket}, but there is none, or {self.address} has gone."
-            ) from error
+            raise Refused(f"Bucket {bucket} does not exist, or was deleted.") from error
         except api.PreconditionFailed as error:
-            raise Conflict(
-                f"Another run must not write to {self.address}, but one does."
-            ) from error
+            raise Conflict(f"Another process writes to {self.address}.") from error
         except api.ClientError as error:
             kind = Unreachable if error.code in (408, 429) else Refused
-            raise kind(f"Bucket {bucket} answers: {_short(error)}.") from error
+            raise kind(f"Bucket {bucket} answers: {_gist(error)}.") from error
         except (
             *(api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException),
             *(ConnectionError, TimeoutError, _damaged()),
         ) as error:
-            raise Unreachable(f"Bucket {bucket} cannot be reached ({_short(error)}).") from error
+            raise Unreachable(f"Bucket {bucket} cannot be reached ({_gist(error)}).") from error
 
 
 def checksum(content: BinaryIO, size: int | None = None) -> str:
@@ -275,13 +317,14 @@ def checksum(content: BinaryIO, size: int | None = None) -> str:
 
 
 def _stored(blob: Any) -> Stored:
-    return Stored(int(blob.generation), Sum(int(blob.size), str(blob.crc32c)))
+    """Some servers leave out the size of an empty object."""
+    return Stored(int(blob.generation), Sum(int(blob.size or 0), str(blob.crc32c)))
 
 
 def _retry(seconds: float) -> Any:
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_timeout(seconds)
+    return DEFAULT_RETRY.with_delay(initial=0.5, maximum=8.0).with_timeout(seconds)
 
 
 def _api() -> Any:
@@ -296,8 +339,10 @@ def _damaged() -> type[Exception]:
     return DataCorruption
 
 
-def _short(error: BaseException) -> str:
-    """The gist of an error of the client: the cause of a retry that gave up, one line of it."""
+def _gist(error: BaseException) -> str:
+    """The first line of an error of the client; of a retry that gave up, of its cause."""
     cause = getattr(error, "cause", None) or error
+    if (status := getattr(getattr(cause, "response", None), "status_code", None)) is not None:
+        return f"status {status}"
     lines = str(cause).splitlines() or [type(cause).__name__]
     return lines[0][:200].rstrip(".")

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.contract.job_files import ARTEFACTS, MANIFEST
-from trainer.storage import atomic
+from trainer.contract.job_files import ARTEFACTS, MANIFEST, SETTINGS, is_inside, json_object
+from trainer.storage import atomic, files
+from trainer.storage.address import Address, locate
+from trainer.storage.gcs import RemoteFolder
 
 
 class JobDir:
@@ -72,3 +74,41 @@ class JobDir:
                         }
                     )
         return found
+
+
+def read_artefacts(where: str, *names: str) -> list[bytes | None]:
+    """Artefacts of the run in a folder or a bucket; None for those that are missing or no files.
+
+    Raises:
+        BadAddress: `where` is neither.
+        StorageError: the bucket cannot be read.
+    """
+    place = locate(where)
+    read = _in_bucket(place) if isinstance(place, Address) else _in_folder(place)
+    places = (json_object(read(SETTINGS, files.SMALL)) or {}).get("places")
+    paths = [places.get(name) if isinstance(places, dict) else None for name in names]
+    return [
+        read(path if isinstance(path, str) and is_inside(path) else name, files.LARGE)
+        for name, path in zip(names, paths, strict=True)
+    ]
+
+
+def _in_bucket(address: Address) -> Callable[[str, int], bytes | None]:
+    remote = RemoteFolder(address)
+    remote.list()
+
+    def read(path: str, limit: int) -> bytes | None:
+        found = remote.objects.get(path)
+        return remote.read(path) if found and found.sum.size <= limit else None
+
+    return read
+
+
+def _in_folder(folder: Path) -> Callable[[str, int], bytes | None]:
+    def read(path: str, limit: int) -> bytes | None:
+        try:
+            return files.read(folder / path, limit)
+        except OSError:
+            return None
+
+    return read

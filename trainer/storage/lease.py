@@ -1,9 +1,8 @@
-"""One run at a time on a job dir: a lock on a folder, an owner's object in a bucket."""
+"""One process at a time on a folder in a bucket: an object that only its owner keeps rewriting."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import socket
@@ -13,95 +12,116 @@ from pathlib import Path
 from typing import Any
 
 from trainer.storage.file_lock import Taken
-from trainer.storage.gcs import Conflict, RemoteFolder
+from trainer.storage.gcs import Conflict, RemoteFolder, StorageError
 
 OWNER = "owner.json"
-HEARTBEAT = 5.0  # seconds between two signs of life
-PATIENCE = 2.5 * HEARTBEAT  # without a sign of life for as long an owner is dead
+HEARTBEAT = 5.0  # seconds between two renewals
+DEAD_AFTER = 2.5 * HEARTBEAT  # seconds without a renewal after which an owner is taken for dead
+
+_DAMAGED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
-class Claim:
-    """A run's claim to a folder in a bucket: an object that only its owner keeps rewriting.
+class Lease:
+    """A process' claim to a folder in a bucket.
 
-    Whether an owner is alive shows in the object's generation, which moves with every sign of
-    life: no clock but our own monotonic one is asked.
+    Whether an owner is alive shows in the object's generation, which every renewal moves: no clock
+    is asked but our own monotonic one.
     """
 
-    def __init__(self, remote: RemoteFolder) -> None:
-        self._remote = remote
+    def __init__(
+        self,
+        remote: RemoteFolder,
+        name: str = OWNER,
+        *,
+        who: str = "run",
+        folder: Path | None = None,
+        patience: float | None = None,
+    ) -> None:
+        """
+        Args:
+            name: of the object.
+            who: what the process is, for messages.
+            folder: the local folder that the process works in, if it holds that folder's lock.
+            patience: seconds that a renewal is tried for; the first one for ten times as long.
+        """
+        self._remote, self._name, self._who, self._patience = remote, name, who, patience
         self._record = {"run": uuid.uuid4().hex, **_process(os.getpid())}
-        self._beats = 0
-        self._last_beat = 0.0
+        self._folder = None if folder is None else _identity(folder)
+        if self._folder:
+            self._record["folder"] = self._folder
+        self._held = False
+        self._renewals = 0
+        self._renewed = 0.0
 
-    def take(self, patience: float = PATIENCE) -> None:
-        """Claims the folder, from a dead owner too; `remote` must have been listed.
+    def take(self, dead_after: float | None = None) -> None:
+        """Claims the folder, also from a dead owner; `remote` must have been listed.
 
         Raises:
             Taken: its owner is alive, or somebody else was quicker.
             StorageError: see RemoteFolder.
         """
-        before = self._remote.objects.get(OWNER)
-        if before is not None and not self._owner_has_died():
-            until = time.monotonic() + patience
+        wait = DEAD_AFTER if dead_after is None else dead_after
+        before = self._remote.objects.get(self._name)
+        if before is not None and not self._is_free():
+            until = time.monotonic() + wait
             while time.monotonic() < until:
-                time.sleep(min(0.5, patience / 10))
+                time.sleep(min(0.5, wait / 10))
                 self._remote.list()
-                now = self._remote.objects.get(OWNER)
+                now = self._remote.objects.get(self._name)
                 if now is None:
                     break
                 if now != before:
-                    raise Taken(self._taken())
-        try:
-            self._beat()
-        except Conflict as error:
-            raise Taken(self._taken()) from error
+                    raise self._taken()
+        self._renew(self._patience and 10 * self._patience)
 
     def renew(self) -> None:
         """A sign of life, where the last is old enough.
 
         Raises:
-            Taken: somebody thought that this run was dead, and has taken over.
+            Taken: somebody took this process for dead, and has taken over.
             StorageError: see RemoteFolder.
         """
-        if time.monotonic() - self._last_beat < HEARTBEAT:
-            return
-        try:
-            self._beat()
-        except Conflict as error:
-            raise Taken(self._taken()) from error
+        if time.monotonic() - self._renewed >= HEARTBEAT:
+            self._renew(self._patience)
 
     def release(self) -> None:
-        """Gives the folder back; whoever comes next need not wait."""
-        with contextlib.suppress(Conflict):
-            if OWNER in self._remote.objects:
-                self._remote.delete(OWNER)
+        """Gives the folder back; where that fails, the next process waits for a while."""
+        if self._held:
+            with contextlib.suppress(StorageError):
+                self._remote.delete(self._name)
 
-    def _beat(self) -> None:
-        self._beats += 1
-        content = json.dumps({**self._record, "beat": self._beats}, indent=2).encode()
-        self._remote.write(OWNER, io.BytesIO(content), len(content))
-        self._last_beat = time.monotonic()
-
-    def _owner_has_died(self) -> bool:
-        """Whether the owner was a process of this very system, and is no more."""
+    def _renew(self, patience: float | None) -> None:
+        self._held = True  # also where no answer comes
+        self._renewals += 1
+        content = json.dumps({**self._record, "beat": self._renewals}, indent=2).encode()
         try:
-            owner = json.loads(self._remote.read(OWNER))
-            pid, system = int(owner["pid"]), owner["system"]
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            return False
-        except Conflict:  # it has given a sign of life just now
-            return False
-        ours = self._record
-        return (
-            ours["system"] is not None
-            and system == ours["system"]
-            and _process(pid)
-            != {name: owner.get(name) for name in ("host", "system", "pid", "born")}
-        )
+            self._remote.write_bytes(self._name, content, patience=patience)
+        except Conflict as error:
+            self._held = False
+            raise self._taken() from error
+        self._renewed = time.monotonic()
 
-    def _taken(self) -> str:
-        return (
-            f"Another run writes to {self._remote.address}. Wait for it, or take another job dir."
+    def _is_free(self) -> bool:
+        """Whether the owner is this very process, or one that is known to be dead."""
+        try:
+            owner = json.loads(self._remote.read(self._name))
+            if owner.get("run") == self._record["run"]:  # the answer to our first claim was lost
+                return True
+            if self._folder and owner.get("folder") == self._folder:  # whose lock is ours now
+                return True
+            process = {name: owner[name] for name in ("host", "system", "pid", "born")}
+            alive = _process(int(owner["pid"]))
+        except (*_DAMAGED, AttributeError):
+            return False
+        except Conflict:  # it was renewed just now
+            return False
+        system = self._record["system"]
+        return system is not None and process["system"] == system and process != alive
+
+    def _taken(self) -> Taken:
+        return Taken(
+            f"Another {self._who} works in {self._remote.address}. Wait for it, or take another job"
+            " dir."
         )
 
 
@@ -109,8 +129,20 @@ def _process(pid: int) -> dict[str, Any]:
     """What tells a process from all others: on Linux its system, number and time of birth."""
     system = born = None
     with contextlib.suppress(OSError, IndexError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        system = f"{boot} {os.readlink('/proc/self/ns/pid')}"
+        system = f"{_boot()} {os.readlink('/proc/self/ns/pid')}"
         # The 22nd field; the second, a name in brackets, may hold spaces.
         born = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     return {"host": socket.gethostname(), "system": system, "pid": pid, "born": born}
+
+
+def _identity(folder: Path) -> dict[str, Any] | None:
+    """What tells a folder from those of other machines, and of other containers of this one."""
+    try:
+        boot, facts = _boot(), folder.stat()
+    except OSError:
+        return None
+    return {"boot": boot, "device": facts.st_dev, "inode": facts.st_ino}
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

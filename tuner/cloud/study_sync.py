@@ -1,4 +1,4 @@
-"""A study in a bucket: it works in a folder whose files follow, and looks for its trials there."""
+"""Keeps a study in a bucket: uploads the files of its local folder, and downloads its trials'."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
 
-from trainer.storage import atomic
-from tuner.cloud.claim import HEARTBEAT, Claim
-from tuner.execution.bucket import BucketError, Folder, Unreachable
+from trainer.contract.errors import Error
+from trainer.storage import atomic, lease
+from trainer.storage.gcs import RemoteFolder, Unreachable
 from tuner.execution.trial_command import Task
 from tuner.search import journal, objective
 from tuner.search.objective import Scores
@@ -20,33 +20,41 @@ from tuner.search.objective import Scores
 SCORE = "mean_score"  # what the trainer's own records call its metric
 _METRICS, _MANIFEST, _SETTINGS = "metrics.jsonl", "manifest.json", "hyperparameters.json"
 _SEEN = ".bucket.json"  # which objects the local files are copies of
+OWNER = "tuner.json"
 _LAST_WORDS = 120.0  # seconds that an upload is tried for where nothing can go on without it
+
+
+class SyncError(Error):
+    """The study in the bucket and the one in the local folder do not fit together."""
 
 
 class RemoteStudy:
     """A folder whose files are kept in a bucket too. Whoever uses it holds the folder's lock."""
 
     def __init__(
-        self, remote: Folder, local: Path, files: tuple[str, ...], say: Callable[[str], None]
+        self, remote: RemoteFolder, local: Path, files: tuple[str, ...], say: Callable[[str], None]
     ) -> None:
         self._remote, self._local, self._files, self._say = remote, local, files, say
-        self._claim = Claim(remote, local)
+        self._lease = lease.Lease(
+            remote, OWNER, who="tuner", folder=local, patience=lease.HEARTBEAT
+        )
         self._there: dict[str, bytes] = {}  # what lies in the bucket, as far as it is known
         self._turn = threading.Lock()
         self._over = threading.Event()
-        self._fatal: BucketError | None = None
+        self._fatal: Error | None = None
         self._notes: list[str] = []  # what the thread has to say
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Claims the study, brings its files, and lets changes follow into the bucket.
+        """Claims the study, downloads its files, and uploads whatever changes from then on.
 
         Raises:
-            BucketError: another tuner has it, or the bucket refuses or does not answer.
+            Error: another tuner has it, or the bucket refuses or does not answer.
         """
         self._remote.list()
-        self._claim.take()
+        self._lease.take()
+        self._remote.check_rights()
         self._bring()
         self._thread.start()
         try:
@@ -57,24 +65,24 @@ class RemoteStudy:
         except BaseException as ended:
             try:
                 self._end()
-            except BucketError as error:
+            except Error as error:
                 if error is not ended:
                     self._say(f"{error} All is kept in {self._local}.")
             raise
         try:
             self._end()
-        except BucketError as error:
+        except Error as error:
             raise self._kept(error) from error
 
     def check(self) -> None:
-        """Hands over what the thread has to say. Raises BucketError where the study is lost."""
+        """Hands over what the thread has to say. Raises Error where the study is lost."""
         while self._notes:
             self._say(self._notes.pop(0))
         if self._fatal is not None:
             raise self._fatal
 
     def push(self) -> None:
-        """Uploads every file that has changed. Raises BucketError."""
+        """Uploads every file that has changed. Raises Error."""
         with self._turn:
             self._push(_LAST_WORDS)
 
@@ -106,11 +114,11 @@ class RemoteStudy:
             if self._there.get(name) == content:
                 continue
             if _is_journal(name) and not self._goes_on(name, content):
-                raise BucketError(
-                    f"{self._local / name} must go on from what {self._remote.address} has, but"
-                    f" does not. Remove {self._local} to go on from there."
+                raise SyncError(
+                    f"{self._local / name} does not continue what {self._remote.address} has."
+                    f" Remove {self._local} to go on from there."
                 )
-            self._remote.write(name, content, patience)
+            self._remote.write_bytes(name, content, patience=patience)
             self._there[name] = content
             self._remember()
 
@@ -125,23 +133,22 @@ class RemoteStudy:
         return True
 
     def _read(self, job_dir: Path, name: str) -> bytes | None:
-        return self._remote.read(f"{job_dir.relative_to(self._local).as_posix()}/{name}")
+        return self._remote.read_latest(f"{job_dir.relative_to(self._local).as_posix()}/{name}")
 
     def _bring(self) -> None:
         """Downloads what others have written since this folder was last in step with the bucket."""
         seen = self._seen()
         for name in self._files:
-            there = self._remote.generations.get(name)
+            found = self._remote.objects.get(name)
+            there = found and found.generation
             if there is None:
                 if name in seen:
-                    raise BucketError(
-                        f"{self._remote.address} must hold {name} as it did, but does not. Remove"
+                    raise SyncError(
+                        f"{self._remote.address} held {name}, but holds it no longer. Remove"
                         f" {self._local} to begin anew."
                     )
             elif seen.get(name) != there or _is_journal(name):
                 content = self._remote.read(name)
-                if content is None:
-                    continue
                 self._there[name] = content
                 if seen.get(name) != there:
                     atomic.write_bytes(self._local / name, content)
@@ -154,35 +161,39 @@ class RemoteStudy:
             return {}
 
     def _remember(self) -> None:
-        known = {n: g for n, g in self._remote.generations.items() if n in self._files}
+        known = {
+            name: found.generation
+            for name, found in self._remote.objects.items()
+            if name in self._files
+        }
         atomic.write_bytes(self._local / _SEEN, json.dumps(known).encode())
 
     def _keep(self) -> None:
         """The thread: signs of life, and whatever has changed."""
         silent = False
-        while not self._over.wait(HEARTBEAT):
+        while not self._over.wait(lease.HEARTBEAT):
             try:
                 # Never behind an upload, which may be tried for longer than a claim bears.
-                self._claim.renew()
+                self._lease.renew()
                 if self._turn.acquire(blocking=False):
                     try:
-                        self._push(HEARTBEAT)
+                        self._push(lease.HEARTBEAT)
                     finally:
                         self._turn.release()
             except Unreachable as error:
                 if not silent:
                     self._notes.append(f"{error} The study goes on; its files follow later.")
                 silent = True
-            except (BucketError, OSError) as error:
-                self._fatal = error if isinstance(error, BucketError) else BucketError(str(error))
+            except (Error, OSError) as error:
+                self._fatal = error if isinstance(error, Error) else SyncError(str(error))
                 return
             else:
                 if silent:
                     self._notes.append(f"{self._remote.address} has the study's files again.")
                 silent = False
 
-    def _kept(self, error: BucketError) -> BucketError:
-        return BucketError(f"{error} All is kept in {self._local}; the same command goes on.")
+    def _kept(self, error: Error) -> SyncError:
+        return SyncError(f"{error} All is kept in {self._local}; the same command goes on.")
 
     def _stop(self) -> None:
         self._over.set()
@@ -193,7 +204,7 @@ class RemoteStudy:
         self._stop()
         self.check()
         self.push()
-        self._claim.release()
+        self._lease.release()
 
 
 def as_reports(metrics: bytes, tag: str, trial: int) -> bytes:

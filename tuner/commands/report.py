@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trainer.contract.errors import SUCCESS, BadCommand
 from trainer.storage import atomic
+from trainer.storage.address import locate
 from tuner.commands.errors import why
 
 NAME = "report.html"
@@ -43,16 +44,17 @@ def run(options: argparse.Namespace) -> int:
         files = open_files(options.job_dir)
     except OSError as error:
         raise BadCommand(f"{options.job_dir} could not be read: {why(error)}.") from error
-    except ValueError as error:
-        raise BadCommand(str(error)) from error
     report = gather(files)
     play = playground.section(report.policy) if report.policy else None
     text = html.render(report, play)
-    in_bucket = options.job_dir.startswith("gs://")
-    folder = Path() if in_bucket else Path(options.job_dir).expanduser()
-    output = Path(options.output) if options.output else folder / NAME
+    place = locate(options.job_dir)
+    output = (place if isinstance(place, Path) else Path()) / NAME
     try:
-        _write(output, text.encode())
+        if options.output:
+            output = Path(options.output)
+            _write(output, text.encode())
+        else:  # a link there is replaced: the job dir may be a stranger's
+            atomic.write_bytes(output, text.encode())
     except (OSError, ValueError) as error:
         raise BadCommand(f"{output} could not be written: {why(error)}.") from error
     print(output)

@@ -14,12 +14,10 @@ from pathlib import Path
 
 from trainer.contract.errors import FAILED, SUCCESS, BadCommand, Error
 from tuner.commands.errors import read, why
-from tuner.execution.local_trial import TrialSettings
-from tuner.execution.processes import ProcessExecutor
-from tuner.execution.scheduler import Executor, Interrupted, Interrupts, Scheduler
-from tuner.execution.trial import LOG, SUCCEEDED, Outcome, Trial
+from tuner.execution.scheduler import Engine, Interrupted, Interrupts
+from tuner.execution.trial import LOG, SUCCEEDED, Outcome, Setting, Trial
 from tuner.execution.trial_command import Task
-from tuner.execution.worker_pool import StackExecutor
+from tuner.execution.worker_pool import Workers
 from tuner.outputs import recipe, results
 from tuner.outputs.recipe import Recipe
 from tuner.search import curves, objective
@@ -66,12 +64,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
     """How the run ended. Raises Error where it did not succeed."""
-    settings = TrialSettings(options.trainer, options.environ, found.metric, folder.name, math.inf)
+    setting = Setting(options.trainer, options.environ, found.metric, folder.name, math.inf)
     left = [Task("winner", 1, folder, found.words(folder))]
     ended: list[Outcome] = []
     wrong = ""
 
-    def why_stop(trial: Trial) -> str:
+    def watch(trial: Trial) -> None:
         """Stops a trainer of another version, which says so before it trains."""
         nonlocal wrong
         versions = recipe.settings(folder).get("versions")
@@ -82,22 +80,22 @@ def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
                 f"The trainer here is version {here}, but the study had version"
                 f" {there or 'unknown'}. Install that one."
             )
-        return wrong
+            trial.stop("the trainer has another version")
 
     def done(task: Task, outcome: Outcome) -> None:
         ended.append(outcome)
 
-    # In a stack if it ran in one: sums are rounded otherwise there.
-    executor: Executor = (
-        StackExecutor(settings, 1, folder) if found.stacked else ProcessExecutor(settings)
-    )
+    def launch(task: Task) -> Trial:
+        """In a stack where it ran in one: sums are rounded otherwise there."""
+        return workers.launch(task) if found.stacked else Trial(task, setting)
+
     interrupts = Interrupts()
     with (
         interrupts.heard(lambda: print("Ctrl-C: the run ends first. Again: at once.")),
-        contextlib.closing(executor),
+        contextlib.closing(Workers(1, setting, folder)) as workers,
     ):
-        scheduler = Scheduler(executor, 1, interrupts)
-        scheduler.run(lambda: left.pop() if left else None, done, why_stop)
+        engine = Engine(launch, 1, interrupts)
+        engine.run(lambda: left.pop() if left else None, done, watch)
     if wrong:
         raise Error(wrong)
     [outcome] = ended

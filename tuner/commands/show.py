@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from trainer.contract.errors import Error
 from trainer.contract.statistics import interval
-from trainer.contract.text import several
 from trainer.storage.file_lock import is_locked
 from tuner.cloud import jobs
 from tuner.cloud.job_json import STUDY
@@ -25,6 +24,7 @@ from tuner.outputs.results import BEST, summary
 from tuner.outputs.terminal import Screen, printable, wrapped
 from tuner.search import curves, objective
 from tuner.search.objective import Scores
+from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import IQM, MINIMIZE, OBJECTIVES
 
 STUDY_FILE, LOCK, MANIFEST = "study.journal", "study.lock", "manifest.json"

@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 
 from trainer.contract.statistics import interquartile_mean, interval
-from trainer.contract.text import several, shown
 from tuner.execution.trial import FAILED, INFEASIBLE, LOG, SUCCEEDED, Outcome, Trial
 from tuner.execution.trial_command import Task
 from tuner.search.objective import Scores
 from tuner.search.trial_record import Record
+from tuner.spec.diagnostics import several, shown
 
 _WIDTH = 9  # of the words that lines begin with
 
@@ -84,9 +84,8 @@ def table(
     for trial in running:
         last = trial.measurements[-1:]
         news = "".join(f"  {value:.5g} at {step:,} steps" for step, value in last)
-        waits = "waits for a machine"
-        time_ = waits if trial.started is None else f"{time.monotonic() - trial.started:.0f} s"
-        lines.append(f"{trial.task.name}  {time_}{news}")
+        seconds = time.monotonic() - trial.started
+        lines.append(f"{trial.task.name}  {seconds:.0f} s{news}")
     if best is not None:
         lines.append(begun("best", f"trial {best.number}: {best.value:.5g}"))
     seconds_each = [record.seconds for record in records if record.over]

@@ -11,9 +11,9 @@ from typing import Any
 
 from trainer.contract import flags as trainer_flags
 from trainer.contract.errors import Error
-from trainer.contract.text import shown
 from tuner.execution import trial_command
 from tuner.search import curves
+from tuner.spec.diagnostics import shown
 
 SETTINGS, MANIFEST = "hyperparameters.json", "manifest.json"
 OURS = ("seed", "seeds")  # flags that stand for themselves

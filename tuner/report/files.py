@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tuner.cloud import fetch
+from trainer.storage import files
+from trainer.storage.address import Address, locate
+from trainer.storage.gcs import RemoteFolder
 
 _DEPTH = 3  # test-2/winner/metrics.jsonl
 _TRANSFERS = 8  # at a time
@@ -18,36 +20,34 @@ class Files(Protocol):
     """A job dir; paths in it are written with slashes."""
 
     where: str
-    names: frozenset[str]  # of files, and of folders right below, which end in a slash
+    names: frozenset[str]  # of files, and of folders directly inside, which end in a slash
 
-    def read(self, name: str) -> bytes | None:
-        """The content, None where there is no such file or it cannot be read."""
+    def read(self, name: str, limit: int = files.SMALL) -> bytes | None:
+        """The content; None where there is no such file, or one that cannot be read."""
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]: ...
 
 
 class Folder:
-    """A folder on this machine."""
+    """A folder on this machine. Links that lead out of it are not followed."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError where it cannot be read."""
         self.where, self._path = str(path), path
-        found = set()
         with os.scandir(path) as inside:
-            found |= {f"{entry.name}/" for entry in inside if entry.is_dir()}
-        for place, folders, files in os.walk(path):
-            relative = Path(place).relative_to(path)
+            found = {f"{entry.name}/" for entry in inside if entry.is_dir()}
+        for parent, folders, names in os.walk(path):
+            relative = Path(parent).relative_to(path)
             if len(relative.parts) == _DEPTH - 1:
                 folders.clear()
-            found |= {(relative / file).as_posix() for file in files}
+            found |= {(relative / name).as_posix() for name in names}
         self.names = frozenset(found)
 
-    def read(self, name: str) -> bytes | None:
-        file = self._path / name
-        if name not in self.names or not file.is_file():  # a pipe would be waited for
+    def read(self, name: str, limit: int = files.SMALL) -> bytes | None:
+        if name not in self.names:
             return None
         try:
-            return file.read_bytes()
+            return files.read(self._path / name, limit, inside=self._path)
         except OSError:
             return None
 
@@ -59,37 +59,20 @@ class Folder:
 class Bucket:
     """A folder in Google Cloud Storage."""
 
-    def __init__(self, address: str, client: Any = None) -> None:
-        """Lists it.
-
-        Raises:
-            ValueError: `address` is none.
-            fetch.FetchError: it cannot be listed.
-        """
-        bucket, prefix = fetch.parts(address)
-        self.where = f"gs://{bucket}/{prefix}"
-        with fetch.told(self.where):
-            client = client or fetch.make_client()
-            listed = [
-                blob.name.removeprefix(f"{prefix}/")
-                for blob in client.list_blobs(bucket, prefix=f"{prefix}/")
-            ]
-        files = {name for name in listed if name.count("/") < _DEPTH and not name.endswith("/")}
+    def __init__(self, address: Address) -> None:
+        """Lists it. Raises StorageError."""
+        self.where, self._remote = str(address), RemoteFolder(address)
+        self._remote.list()
+        listed = self._remote.objects
+        names = {name for name in listed if name.count("/") < _DEPTH and not name.endswith("/")}
         folders = {f"{name.split('/')[0]}/" for name in listed if "/" in name}
-        self.names = frozenset(files | folders)
-        self._bucket, self._prefix = client.bucket(bucket), prefix
+        self.names = frozenset(names | folders)
 
-    def read(self, name: str) -> bytes | None:
-        from google.api_core.exceptions import NotFound
-
-        if name not in self.names:
+    def read(self, name: str, limit: int = files.SMALL) -> bytes | None:
+        listed = self._remote.objects.get(name)
+        if listed is None or listed.sum.size > limit:
             return None
-        with fetch.told(self.where):
-            try:
-                content: bytes = self._bucket.blob(f"{self._prefix}/{name}").download_as_bytes()
-            except NotFound:  # replaced since it was listed
-                return None
-        return content
+        return self._remote.read_latest(name)  # a run may have replaced it since
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         wanted = [name for name in names if name in self.names]
@@ -98,11 +81,10 @@ class Bucket:
             return {name: content for name, content in found if content is not None}
 
 
-def open_files(address: str) -> Files:
-    """Raises what Folder and Bucket raise."""
-    if address.startswith("gs://"):
-        return Bucket(address)
-    return Folder(Path(address).expanduser())
+def open_files(where: str) -> Files:
+    """Raises BadAddress, and what Folder and Bucket raise."""
+    place = locate(where)
+    return Bucket(place) if isinstance(place, Address) else Folder(place)
 
 
 if TYPE_CHECKING:

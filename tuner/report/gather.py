@@ -29,7 +29,7 @@ def gather(files: Files) -> Report:
 
     Raises:
         NothingThere: the job dir holds nothing that a trainer or a tuner leaves.
-        fetch.FetchError: a bucket cannot be read.
+        StorageError: a bucket cannot be read.
     """
     kind = kind_of(files)
     name = PurePosixPath(files.where).name or "job"
@@ -119,8 +119,8 @@ def _videos(files: Files, report: Report) -> dict[str, tuple[Trial, bytes]]:
     for which, trials in picked.items():
         for trial in trials:
             if trial and trial.name not in [other.name for other, _ in found.values()]:
-                video = files.read(path(trial.run.folder, RECORDING))
-                if video and len(video) <= LARGEST_VIDEO:
+                video = files.read(path(trial.run.folder, RECORDING), LARGEST_VIDEO)
+                if video:
                     found[which] = trial, video
     return found
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.contract.text import number
 from tuner.report import runs
 from tuner.report.model import RUN, Estimate, Report, Run, Trial
 from tuner.report.seed_noise import Noise
+from tuner.spec.diagnostics import number
 
 
 @dataclass(frozen=True)

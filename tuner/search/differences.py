@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from trainer.contract.text import shown
+from tuner.spec.diagnostics import shown
 
 
 def differences(theirs: Any, ours: Any, name: str = "") -> list[str]:

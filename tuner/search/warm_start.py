@@ -9,7 +9,8 @@ from typing import Any
 
 import optuna
 
-from tuner.execution import bucket
+from trainer.storage.address import parse
+from trainer.storage.gcs import RemoteFolder
 from tuner.search import journal
 from tuner.search.differences import differences
 from tuner.search.trial_store import FILE, NAME, Known, StudyError, spoken
@@ -44,7 +45,7 @@ def known(where: str, identity: Mapping[str, Any]) -> Known:
 
     Raises:
         StudyError: there is no study, or one whose scores mean something else.
-        BucketError: it lies in a bucket that cannot be read.
+        StorageError: it lies in a bucket that cannot be read.
     """
     with spoken(Path(where) / FILE):
         storage = journal.read(_read(where))
@@ -76,8 +77,8 @@ def known(where: str, identity: Mapping[str, Any]) -> Known:
 
 def _read(where: str) -> bytes:
     if "://" in where:
-        with contextlib.closing(bucket.connect()) as client:
-            found = bucket.Folder(where, client).read(FILE)
+        with contextlib.closing(RemoteFolder(parse(where), reading=60.0)) as remote:
+            found = remote.read_latest(FILE)
         if found is None:
             raise _no_study(where)
         return found

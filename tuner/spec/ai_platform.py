@@ -1,9 +1,9 @@
-"""Reads a search space in the dialect of AI Platform: `trainingInput` with `hyperparameters`."""
+"""Reads the AI Platform dialect: `trainingInput` with `hyperparameters`."""
 
 from __future__ import annotations
 
-from tuner.spec.diagnostics import Diagnostic
-from tuner.spec.fields import ONE_PROCESS, Fields, locations, with_left_out
+from tuner.spec.diagnostics import Finding
+from tuner.spec.fields import Fields, places, with_left_out
 from tuner.spec.google_schemas import AI_PLATFORM
 from tuner.spec.schema import check
 from tuner.spec.study_spec import (
@@ -46,13 +46,10 @@ MACHINES = {
 TIER_GPU = "NVIDIA_TESLA_T4"
 
 
-ROLE_FIELDS = ("Count", "Type", "Config")
-
-
-def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
+def read(tree: Value) -> tuple[StudySpec, list[Finding]]:
     """The study as far as it can be read, and what keeps the service from running it."""
-    diagnostics = list(check(tree, AI_PLATFORM, "the file"))
-    root = Fields(tree, tree.location, "the file", diagnostics)
+    findings = list(check(tree, AI_PLATFORM, "the file"))
+    root = Fields(tree, tree.place, "the file", findings)
     training = root.fields("trainingInput")
     training.need("hyperparameters")
     search = training.fields("hyperparameters")
@@ -71,9 +68,9 @@ def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
         job=_job(training),
         kms_key=training.fields("encryptionConfig").text("kmsKeyName"),
         labels=root.pairs("labels"),
-        locations=locations(
+        places=places(
             search.home,
-            search.locations(
+            search.places(
                 metric="hyperparameterMetricTag",
                 parameters="params",
                 goal="goal",
@@ -85,7 +82,7 @@ def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
             ),
         ),
     )
-    return with_left_out(spec, root, NOT_THE_STUDY), diagnostics
+    return with_left_out(spec, root, NOT_THE_STUDY), findings
 
 
 def _parameter(fields: Fields) -> Parameter | None:
@@ -110,11 +107,11 @@ def _parameter(fields: Fields) -> Parameter | None:
         words=fields.words("categoricalValues") if kind == CATEGORICAL else (),
         values=fields.numbers("discreteValues") if kind == DISCRETE else (),
         scale=fields.word("scaleType", NO_SCALE),
-        locations=locations(
+        places=places(
             fields.home,
-            fields.locations(name="parameterName", type="type", scale="scaleType"),
-            fields.locations(low="minValue", high="maxValue"),
-            fields.locations(words="categoricalValues", values="discreteValues"),
+            fields.places(name="parameterName", type="type", scale="scaleType"),
+            fields.places(low="minValue", high="maxValue"),
+            fields.places(words="categoricalValues", values="discreteValues"),
         ),
     )
 
@@ -124,17 +121,11 @@ def _job(training: Fields) -> TrialJob:
     disk, accelerator = master.fields("diskConfig"), master.fields("acceleratorConfig")
     tier, machine = training.text("scaleTier", "BASIC"), training.text("masterType")
     if tier == "CUSTOM" and "masterType" not in training:
-        training.refuse("scaleTier", "CUSTOM has no masterType. Add one: n1-standard-4.")
+        training.refuse("scaleTier", "CUSTOM must have a masterType. Add one: n1-standard-4.")
     if tier != "CUSTOM" and "masterType" in training:
-        training.refuse("masterType", f"{tier} has a machine of its own. Write scaleTier: CUSTOM.")
+        training.refuse("masterType", f"masterType must come with CUSTOM, but scaleTier is {tier}.")
     if "args" in training and {"containerArgs", "containerCommand"} & master.content.keys():
-        training.refuse("args", "args stand beside containerArgs or containerCommand. Keep one.")
-    if tier in ("STANDARD_1", "PREMIUM_1"):
-        training.refuse("scaleTier", f"{ONE_PROCESS}, and {tier} is several machines. Write BASIC.")
-    for role in ("worker", "parameterServer", "evaluator"):
-        given = [field for part in ROLE_FIELDS if (field := f"{role}{part}") in training]
-        if given and not (given == [f"{role}Count"] and training.whole(given[0], 1) == 0):
-            training.refuse(given[0], f"{ONE_PROCESS}. Delete {' and '.join(given)}.")
+        training.refuse("args", "args exclude containerArgs and containerCommand. Keep one.")
     machine_field = "masterType" if tier == "CUSTOM" else "scaleTier"
     machine = machine if tier == "CUSTOM" else tier
     gpu = tier == "BASIC_GPU"
@@ -154,11 +145,11 @@ def _job(training: Fields) -> TrialJob:
         service_account=training.text("serviceAccount"),
         network=training.text("network"),
         web_access=training.switch("enableWebAccess"),
-        locations=locations(
+        places=places(
             training.home,
-            master.locations(args="containerArgs"),
-            training.locations(args="args", machine_type=machine_field),
-            accelerator.locations(accelerator="type"),
-            scheduling.locations(timeout="maxRunningTime"),
+            master.places(args="containerArgs"),
+            training.places(args="args", machine_type=machine_field),
+            accelerator.places(accelerator="type"),
+            scheduling.places(timeout="maxRunningTime"),
         ),
     )

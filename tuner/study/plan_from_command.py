@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.contract import flags
-from tuner.execution.bucket import parse
+from trainer.storage.address import Address, locate
 from tuner.execution.trial_command import TRAINER
 from tuner.search import space, warm_start
 from tuner.search.space import Value
@@ -44,10 +44,11 @@ def make_plan(
     Raises:
         ValueError: they cannot be carried out.
     """
-    bucket, job_dir = "", Path(options.job_dir).expanduser()
-    if "://" in options.job_dir:
-        name, path = parse(options.job_dir)
-        bucket, job_dir = f"gs://{name}/{path}", Path("runs") / name / path
+    bucket, place = "", locate(options.job_dir)
+    if isinstance(place, Address):
+        bucket, job_dir = str(place), Path("runs") / place.bucket / place.prefix
+    else:
+        job_dir = place
     if options.image:  # a folder has the same path inside
         job_dir = job_dir.absolute()
     if spec.algorithm == POPULATION:

@@ -110,11 +110,11 @@ def assert_complete(bench: Bench, undisturbed: Mapping[str, bytes]) -> None:
     "fault, words",
     [
         *(
-            (Fault.deny(right), f"Bucket bucket must grant {right}")
+            (Fault.deny(right), f"Bucket bucket refuses {right}")
             for right in map("storage.objects.{}".format, ("list", "create", "get", "delete"))
         ),
-        (Fault(status=404), "There must be a bucket bucket"),
-        (Fault(status=401), "must know who asks for bucket bucket"),
+        (Fault(status=404), "Bucket bucket does not exist, or was deleted"),
+        (Fault(status=401), "does not accept the credentials here"),
     ],
     ids=["list", "create", "get", "delete", "404", "401"],
 )  # fmt: skip
@@ -128,7 +128,7 @@ def test_a_bucket_that_says_no_ends_a_run_before_it_begins(
     errors = [x for x in process.stderr.splitlines() if not x.startswith("import time:")]
     assert len(errors) == 1
     assert words in errors[0]
-    assert "tensorflow" not in process.stderr
+    assert not re.search(r"\| +tensorflow\b", process.stderr)
     assert bench.leftovers == []
     assert SETTINGS not in objects_in(bench.storage)
 
@@ -335,7 +335,7 @@ def test_of_two_runs_on_one_job_dir_the_second_is_refused(bench: Bench) -> None:
                 third = run(*task(where, *flags), **bench.options())
                 assert third.returncode == 1
                 # Which of them depends on whether the first was writing when the third looked.
-                refusal = f"(Another run writes|Another run must not write) to {where}"
+                refusal = f"Another (run works in|process writes to) {where}"
                 assert re.search(refusal, sentence(third))
         generation = bench.storage.generation(f"{PREFIX}/{CHECKPOINT}")
         wait_until(lambda: bench.storage.generation(f"{PREFIX}/{CHECKPOINT}") > generation)

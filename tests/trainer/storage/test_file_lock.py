@@ -32,7 +32,7 @@ def test_a_folder_is_locked_against_other_processes_until_its_owner_dies(tmp_pat
     command = ("-c", HOLD, str(tmp_path))
     with started(*command, env=cloudless_environment(), cwd=tmp_path) as process:
         locks(process)
-        with pytest.raises(Taken, match=f"Another run writes to {tmp_path}"):
+        with pytest.raises(Taken, match=f"Another run works in {tmp_path}"):
             lock_folder(tmp_path)
         process.send_signal(signal.SIGKILL)
         process.wait()

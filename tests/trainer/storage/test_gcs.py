@@ -7,13 +7,12 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from tests.support.cloud_runs import PREFIX, UNCLOSED, WHERE, remote_folders, write
 from tests.support.storage_server import Fault, FaultyStorage
 from trainer.storage import gcs as ours
-from trainer.storage.gcs import Address, Conflict, Refused, RemoteFolder, Unreachable, parse
+from trainer.storage.address import Address
+from trainer.storage.gcs import Conflict, Refused, RemoteFolder, Unreachable
 
 pytestmark = UNCLOSED
 
@@ -40,79 +39,6 @@ def open_folder(
 @pytest.fixture
 def folder(open_folder: Callable[[], RemoteFolder]) -> RemoteFolder:
     return open_folder()
-
-
-# Addresses
-
-
-@pytest.mark.parametrize(
-    "text, bucket, prefix",
-    [
-        ("gs://bucket/run", "bucket", "run"),
-        ("gs://bucket/run/", "bucket", "run"),
-        ("gs://bucket/runs/a b/ü#?", "bucket", "runs/a b/ü#?"),
-        ("gs://my-bucket_1.example.com/12", "my-bucket_1.example.com", "12"),
-        ("gs://abc/" + "n" * 924, "abc", "n" * 924),
-        ("gs://" + "b" * 63 + "/run", "b" * 63, "run"),
-    ],
-)
-def test_an_address_is_a_bucket_and_a_folder_in_it(text: str, bucket: str, prefix: str) -> None:
-    assert parse(text) == Address(bucket, prefix)
-
-
-@pytest.mark.parametrize(
-    "text, must",
-    [
-        ("", "start with gs://"),
-        ("s3://bucket/run", "start with gs://"),
-        ("GS://bucket/run", "start with gs://"),
-        ("gs://", "name a bucket"),
-        ("gs:///run", "name a bucket"),
-        ("gs://ab/run", "name a bucket"),
-        ("gs://Bucket/run", "name a bucket"),
-        ("gs://-bucket/run", "name a bucket"),
-        ("gs://bucket-/run", "name a bucket"),
-        ("gs://buc..ket/run", "name a bucket"),
-        ("gs://bücket/run", "name a bucket"),
-        ("gs://bucket\n/run", "name a bucket"),
-        ("gs://10.0.0.1/run", "name a bucket"),
-        ("gs://googbucket/run", "name a bucket"),
-        ("gs://my-google-bucket/run", "name a bucket"),
-        ("gs://" + "b" * 64 + "/run", "name a bucket"),
-        ("gs://bucket", "name a folder in the bucket"),
-        ("gs://bucket///", "name a folder in the bucket"),
-        ("gs://bucket//run", "no empty part"),
-        ("gs://bucket/a/./b", "no empty part, '.'"),
-        ("gs://bucket/a/..", "no empty part, '.' or '..'"),
-        ("gs://bucket/a\nb", "control characters"),
-        ("gs://bucket/a\x85b", "control characters"),
-        ("gs://bucket/a\u2028b", "control characters"),
-        ("gs://bucket/a\ud800b", "UTF-8"),
-        ("gs://bucket/" + "n" * 925, "at most 924 bytes"),
-        ("gs://bucket/" + "ü" * 463, "at most 924 bytes"),
-        ("gs://bucket/.well-known/acme-challenge/x", "not start with .well-known"),
-    ],
-)
-def test_what_is_no_address_is_refused_with_what_must_hold(text: str, must: str) -> None:
-    with pytest.raises(ValueError) as refusal:
-        parse(text)
-    sentence = str(refusal.value)
-    assert sentence.startswith("A gs:// address must ")
-    assert must in sentence and repr(text) in sentence
-    assert sentence.isprintable()
-
-
-@given(st.text() | st.text().map(lambda text: f"gs://bucket/{text}") | st.from_regex("gs://.*"))
-@example("gs://bucket/a/")
-def test_any_text_is_an_address_that_can_be_written_down_or_a_sentence(text: str) -> None:
-    try:
-        address = parse(text)
-    except ValueError as error:
-        assert str(error).startswith("A gs:// address must ")
-        assert str(error).isprintable()
-    else:
-        assert parse(str(address)) == address
-        assert text.rstrip("/") == str(address)
 
 
 # Objects
@@ -226,7 +152,7 @@ def test_an_object_that_somebody_made_meanwhile_is_not_replaced(
     storage: FaultyStorage, folder: RemoteFolder
 ) -> None:
     storage.put(f"{PREFIX}/a", b"theirs")
-    with pytest.raises(Conflict, match=f"must not write to {WHERE}"):
+    with pytest.raises(Conflict, match=f"Another process writes to {WHERE}"):
         write(folder, "a", b"ours")
     assert storage.objects() == {f"{PREFIX}/a": b"theirs"}
 
@@ -335,7 +261,8 @@ def test_a_missing_right_is_named_with_the_bucket(
     with pytest.raises(Refused) as refusal:
         folder.list()
         folder.check_rights()
-    assert f"Bucket bucket must grant storage.objects.{verb}" in str(refusal.value)
+        write(folder, "a", b"1")
+    assert f"Bucket bucket refuses storage.objects.{verb}" in str(refusal.value)
     assert WHERE in str(refusal.value)
     assert "Storage Object User" in str(refusal.value)
 
@@ -345,7 +272,7 @@ def test_replacing_an_object_without_the_right_to_delete_names_that_right(
 ) -> None:
     write(folder, "a", b"1")
     storage.add(Fault.deny("storage.objects.delete"))
-    with pytest.raises(Refused, match=r"must grant storage\.objects\.delete"):
+    with pytest.raises(Refused, match=r"refuses storage\.objects\.delete"):
         write(folder, "a", b"2")
 
 
@@ -353,9 +280,9 @@ def test_replacing_an_object_without_the_right_to_delete_names_that_right(
     "status, sentence",
     [
         (400, "Bucket bucket answers"),
-        (401, "must know who asks for bucket bucket"),
-        (403, "Bucket bucket must grant"),
-        (404, "There must be a bucket bucket"),
+        (401, "does not accept the credentials here"),
+        (403, "Bucket bucket refuses"),
+        (404, "Bucket bucket does not exist, or was deleted"),
     ],
 )
 def test_a_no_is_a_refusal_at_once(
@@ -416,7 +343,7 @@ def test_a_service_that_is_down_is_unreachable(
 def test_another_bucket_is_refused_by_name(open_folder: Callable[[], RemoteFolder]) -> None:
     folder = open_folder()
     folder.address = Address("elsewhere", "run")
-    with pytest.raises(Refused, match="There must be a bucket elsewhere"):
+    with pytest.raises(Refused, match="Bucket elsewhere does not exist"):
         folder.list()
 
 

@@ -21,7 +21,7 @@ from tests.support.storage_server import Fault, FaultyStorage
 from trainer.storage import lease
 from trainer.storage.file_lock import Taken
 from trainer.storage.gcs import RemoteFolder, StorageError, Unreachable
-from trainer.storage.lease import OWNER, Claim
+from trainer.storage.lease import OWNER, Lease
 
 pytestmark = UNCLOSED
 
@@ -46,14 +46,14 @@ def open_folder(
 @pytest.fixture
 def new_claim(
     open_folder: Callable[[], RemoteFolder], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Claim]:
+) -> Callable[..., Lease]:
     """Another run's claim; sometimes from another machine. Each renewal is a sign of life."""
     monkeypatch.setattr(lease, "HEARTBEAT", 0.0)
 
-    def new_claim(*, elsewhere: bool = False) -> Claim:
+    def new_claim(*, elsewhere: bool = False) -> Lease:
         remote = open_folder()
         remote.list()
-        claim = Claim(remote)
+        claim = Lease(remote)
         if elsewhere:
             claim._record |= {"host": "elsewhere", "system": "another"}
         return claim
@@ -81,7 +81,7 @@ def test_of_many_that_race_one_wins(storage: FaultyStorage, new_claim: Any) -> N
     racers = [new_claim() for _ in range(8)]
     start = threading.Barrier(len(racers))
 
-    def race(claim: Claim) -> bool:
+    def race(claim: Lease) -> bool:
         start.wait()
         try:
             claim.take(BRIEFLY)
@@ -101,7 +101,7 @@ def test_of_many_that_race_for_a_dead_owners_folder_one_wins(
     new_claim(elsewhere=True).take()
     racers = [new_claim() for _ in range(4)]
 
-    def race(claim: Claim) -> bool:
+    def race(claim: Lease) -> bool:
         try:
             claim.take(BRIEFLY)
         except Taken:
@@ -136,7 +136,7 @@ def test_a_living_owner_is_respected(
 ) -> None:
     living = new_claim(elsewhere=elsewhere)
     living.take()
-    with alive(living), pytest.raises(Taken, match=f"Another run writes to {WHERE}"):
+    with alive(living), pytest.raises(Taken, match=f"Another run works in {WHERE}"):
         new_claim().take(10 * BRIEFLY)
     assert owner(storage)["run"] == living._record["run"]
 
@@ -162,7 +162,7 @@ def test_an_owner_of_this_machine_that_has_died_is_replaced_at_once(
     child.join()
     dead.take()
     claim, storage.requests[:] = new_claim(), []
-    claim.take(patience=600)
+    claim.take(600)
     assert owner(storage)["run"] == claim._record["run"]
     assert "list" not in [request.kind for request in storage.requests[1:]]  # it did not wait
 
@@ -171,7 +171,7 @@ def test_a_process_that_only_has_a_dead_owners_number_is_not_the_owner(new_claim
     dead = new_claim()
     dead._record["born"] -= 1  # this very number, once given to somebody else
     dead.take()
-    new_claim().take(patience=600)
+    new_claim().take(600)
 
 
 def test_an_owner_elsewhere_that_is_silent_for_long_is_replaced(

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import string
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support.storage_server import Fault, FaultyStorage
 from tuner.__main__ import main
@@ -61,7 +57,7 @@ def test_a_trials_own_folder_is_found_too(storage: FaultyStorage) -> None:
 
 
 def test_without_a_finished_trial_there_is_a_sentence(storage: FaultyStorage) -> None:
-    with pytest.raises(FetchError, match="must hold a finished trial"):
+    with pytest.raises(FetchError, match="has no finished trial"):
         fetch.best("gs://bucket/study")
 
 
@@ -83,7 +79,7 @@ def test_a_file_that_is_not_as_listed_is_refused_and_leaves_nothing(
 ) -> None:
     put_trial(storage, "study/1", 20.0, model=b"m")
     storage.put("study/1/model", b"another")
-    with pytest.raises(FetchError, match="study/1/model must be as"):
+    with pytest.raises(FetchError, match="study/1/model is missing, or not as"):
         fetch.fetch("gs://bucket/study/1", tmp_path / "best")
     assert list(tmp_path.iterdir()) == []
 
@@ -91,7 +87,7 @@ def test_a_file_that_is_not_as_listed_is_refused_and_leaves_nothing(
 def test_a_folder_that_is_there_is_left_alone(storage: FaultyStorage, tmp_path: Path) -> None:
     put_trial(storage, "study/1", 20.0)
     (tmp_path / "mine").write_text("mine")
-    with pytest.raises(FetchError, match="must be a new folder"):
+    with pytest.raises(FetchError, match="Name a new folder"):
         fetch.fetch("gs://bucket/study/1", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
@@ -111,27 +107,13 @@ def test_an_address_that_is_none_is_refused(
     address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fetch", address]) == 2
-    assert "must be gs://BUCKET/PATH" in capsys.readouterr().err
+    assert "A gs:// address must name a" in capsys.readouterr().err
 
 
-NAMES = st.text(alphabet=[*string.ascii_letters, *"./\\:\0 "], max_size=12)
-
-
-@given(names=st.lists(NAMES, max_size=3))
-def test_no_listed_name_leaves_the_folder(names: list[str], tmp_path_factory: Any) -> None:
-    root = Path("/somewhere/inside")
-    files = [{"name": name, "sha256": ""} for name in names]
-    try:
-        listed = fetch._listed({"files": files})
-    except FetchError:
-        return
-    for name in listed:
-        assert (root / name).resolve().is_relative_to(root) and (root / name) != root
-
-
-@given(content=st.binary(max_size=40))
-def test_a_manifest_of_arbitrary_bytes_is_a_sentence_or_an_object(content: bytes) -> None:
-    try:
-        fetch._listed(fetch._object(content, "manifest.json"))
-    except FetchError as error:
-        assert str(error).endswith(".")
+def test_a_manifest_that_lists_files_outside_is_refused(
+    storage: FaultyStorage, tmp_path: Path
+) -> None:
+    put_trial(storage, "study/1", 20.0, **{"../outside": b"x"})
+    with pytest.raises(FetchError, match="must list files inside the job dir only"):
+        fetch.fetch("gs://bucket/study/1", tmp_path / "best")
+    assert list(tmp_path.iterdir()) == []

@@ -31,8 +31,8 @@ SPACE = (
 # Signs of life that tests need not wait for; set before anything else imports them.
 QUICK = """
 import sys
-from tuner.cloud import claim
-claim.HEARTBEAT, claim.DEAD_AFTER = 0.3, 1.5
+from trainer.storage import lease
+lease.HEARTBEAT, lease.DEAD_AFTER = 0.3, 1.5
 from tuner.__main__ import main
 from tests.support.tuner_of_fakes import stand_in
 raise SystemExit(main(sys.argv[1:], stand_in("fake_cloud_trainer.py")))
@@ -184,7 +184,7 @@ def test_one_tuner_at_a_time(machine: Callable[[str], Machine], storage: FaultyS
     assert there.run() == (
         1,
         "",
-        f"error: gs://bucket/{STUDY} must have one tuner at a time, but another works there. Wait"
+        f"error: Another tuner works in gs://bucket/{STUDY}. Wait"
         " for it, or take another job dir.\n",
     )
     process.terminate()
@@ -210,7 +210,7 @@ def test_a_tuner_that_was_asleep_too_long_has_lost_the_study(
         process.send_signal(signal.SIGCONT)
     ended = end(process)
     assert ended.code == 1
-    assert "must have one tuner at a time, but another works there" in ended.err
+    assert f"Another tuner works in gs://bucket/{STUDY}" in ended.err
     assert storage.generation(f"{STUDY}/study.journal") == before, (
         "nothing of the other's is replaced"
     )
@@ -220,13 +220,15 @@ def test_a_tuner_that_was_asleep_too_long_has_lost_the_study(
     "fault, where, message",
     [
         (None, "gs://no-such-bucket/s",
-         "There must be a bucket no-such-bucket, but there is none."),
+         "Bucket no-such-bucket does not exist, or was deleted."),
         (Fault.deny("storage.objects.list"), f"gs://bucket/{STUDY}",
-         "Bucket bucket must grant storage.objects.list, but refuses it under gs://bucket/rl/study."
-         " The role Storage Object User has all that a study needs."),
+         "Bucket bucket refuses storage.objects.list under gs://bucket/rl/study. Grant the role"
+         " Storage Object User"),
+        (Fault.deny("storage.objects.delete"), f"gs://bucket/{STUDY}",
+         "Bucket bucket refuses storage.objects.delete under"),
         (Fault.deny("storage.objects.create"), f"gs://bucket/{STUDY}",
-         "Bucket bucket must grant storage.objects.create, but refuses it under"),
-        (Fault(status=401), f"gs://bucket/{STUDY}", "must know who asks for gs://bucket/rl/study"),
+         "Bucket bucket refuses storage.objects.create under"),
+        (Fault(status=401), f"gs://bucket/{STUDY}", "does not accept the credentials here for gs://bucket/rl/study"),
     ],
 )  # fmt: skip
 def test_a_bucket_that_refuses_is_one_sentence_before_trial_1(
@@ -250,8 +252,8 @@ def test_without_the_library_it_says_what_to_install(machine: Callable[[str], Ma
     ended = machine("here").run(script=script)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
-        "error: a job dir in a bucket must have google-cloud-storage. Install it: pip install"
-        " '.[tuner]'\n"
+        "error: google-cloud-storage is not installed, but a job dir in a bucket needs it. Run: pip"
+        " install '.[tuner]'\n"
     )
 
 
@@ -319,7 +321,7 @@ def test_a_study_that_was_taken_out_of_the_bucket_is_asked_about(
     ended = here.run("--max-trials", "1")
     assert ended.code == 1
     assert ended.err == (
-        f"error: gs://bucket/{STUDY} must hold study.journal as it did, but does not. Remove"
+        f"error: gs://bucket/{STUDY} held study.journal, but holds it no longer. Remove"
         f" runs/bucket/{STUDY} to begin anew.\n"
     )
 
@@ -364,7 +366,7 @@ def test_a_file_that_breaks_on_the_way_takes_no_place_in_the_bucket(
     (here.local / "study.journal").write_bytes(b"ruined " * 1000)
     ended = end(process)
     assert ended.code == 1
-    assert "must go on from what gs://bucket/rl/study has, but does" in ended.out + ended.err
+    assert "does not continue what gs://bucket/rl/study has" in ended.out + ended.err
     assert states(storage) == ["COMPLETE", "RUNNING"]
 
 

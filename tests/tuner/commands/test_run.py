@@ -218,8 +218,8 @@ def test_too_many_failures_end_the_study(place: Place) -> None:
     ended = place.run()
     assert ended.code == 1
     assert ended.err == (
-        "error: 2 of 4 trials failed; maxFailedTrials allows fewer than 2. Mend what their logs"
-        " say; the same command continues the study.\n"
+        "error: Of 4 trials fewer than 2 may fail, but 2 have. Mend what their logs say; the same"
+        " command goes on.\n"
     )
     place.behave({})
     assert place.run("--candidates", "1").code == 0
@@ -252,7 +252,7 @@ def test_a_trial_that_cannot_win_is_stopped(place: Place) -> None:
 def test_without_any_score_there_is_no_result(place: Place) -> None:
     ended = place.run("--max-trials", "2", "--objective", "steps_to_solve", "--timeout", "0")
     assert (ended.code, ended.out.count("trial 1")) == (1, 0)
-    assert "error: No trial in study has a score." in ended.err
+    assert "error: A study must have a trial with a score to go on with" in ended.err
 
 
 def test_a_file_for_vertex_is_run_and_answered_in_its_dialect(place: Place) -> None:
@@ -322,7 +322,7 @@ def test_ctrl_c_ends_after_the_running_trials(place: Place) -> None:
     assert (process.returncode, err) == (130, "")
     assert "Ctrl-C: no new trials; the running ones end first. Again: at once." in out
     assert "trial 1: 89.5" in out
-    assert out.endswith("The study was stopped; the same command continues it.\n")
+    assert out.endswith("The study was stopped; the same command goes on.\n")
     assert place.starts("2") == []
 
 
@@ -376,10 +376,11 @@ def test_an_error_of_lint_ends_it_before_trial_1(place: Place) -> None:
         (("--test-seeds", "19"), "must be a whole number, 20 or more, but is 19"),
         (("--confirm-seeds", "9"), "must be a whole number, 10 or more, but is 9"),
         (("--timeout", "soon"), "must be a time such as 90, 15m, 2h, but is soon"),
-        (("--job-dir", "gs://b/s"), "must be a folder or gs://BUCKET/PATH, but is gs://b/s."),
-        (("--job-dir", "gs://bucket"), "must be a folder or gs://BUCKET/PATH, but is gs://bucket."),
+        (("--job-dir", "gs://b/s"), "A gs:// address must name a bucket"),
+        (("--job-dir", "gs:/bucket/s"), "A gs:// address must start with gs://"),
+        (("--job-dir", "gs://bucket"), "A gs:// address must name a folder in the bucket"),
         (("--seeds", "0"), "must be a whole number, 1 or more, but is 0"),
-        (("--objective", "best"), "--objective: 'best' is not one of iqm, mean, "),
+        (("--objective", "best"), "argument --objective: invalid choice: 'best'"),
     ],
 )
 def test_a_bad_command_ends_with_2_and_one_sentence(
