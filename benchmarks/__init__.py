@@ -1,1 +1,1 @@
-"""Measurements that anyone can repeat; each module is one command and prints what it compared."""
+"""Measurements that anyone can repeat. Each module is one command that prints a table."""

@@ -1,4 +1,4 @@
-"""A training run as the command line would do it, without a job dir: for measurements."""
+"""Training runs for measurements: as on the command line, but without a job dir."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Result:
-    """What one stack of agents did."""
+    """The curves and scores of one stack of agents."""
 
     flags: tuple[str, ...]
     settings: dict[str, Any]
@@ -57,7 +57,7 @@ class Result:
 
 
 def run(*flags: str) -> Result:
-    """Trains with the trainer's own parts and defaults; `flags` as on the command line."""
+    """Trains a stack with the trainer's defaults; `flags` as on the command line."""
     from trainer.contract.command_line import parse
     from trainer.process import tensorflow_env
     from trainer.process.console import quiet_standard_error

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.faults`: what faults cost a run in a bucket, and what the bucket costs.
+"""`python -m benchmarks.faults`: injects faults into runs in a bucket, and measures their cost.
 
-A storage service for tests runs on this machine; it fails as the real one does. Training times are
-taken by turns, with and without the bucket; ratios of medians are what counts.
+The bucket is served by a test server on this machine, which can fail like the real service.
+Training is timed alternately with and without the bucket; compare the ratios of the medians.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ from trainer.storage.lease import OWNER
 SMALL = (*QUICK, "--sync_every", "0")
 MOST_SLOWDOWN, LEAST_SPEEDUP = 0.03, 3.0
 LATENCY = 0.02  # seconds a request
-RESTARTS = 10  # of one run; more would mean that it does not get on
+RESTARTS = 10  # of one run; more would mean that it makes no progress
 
-# What is timed: a training of several seconds, with the default network and batch.
+# The timed run: several seconds of training, with the default network and batch.
 TIMED = (
     *("--total_steps", "2000000", "--stop_at_score", "none", "--sync_every", "2"),
     *("--evaluation_every", "200000", "--evaluation_episodes", "5"),
@@ -92,7 +92,7 @@ for i in range(repeats):
 
 
 class Place(NamedTuple):
-    """A job in a bucket, of a service that fails, and what a run needs to get there."""
+    """A job dir in the bucket of a faulty service, and a local folder for the run."""
 
     storage: FaultyStorage
     folder: Path
@@ -105,14 +105,14 @@ class Place(NamedTuple):
         return run(*task(WHERE, *SMALL, *flags), **self.options)
 
     def end(self) -> int:
-        """Starts the run till it ends well, as the services do; how often that was."""
+        """Starts the run until it succeeds, as a service does; returns the number of starts."""
         for starts in range(1, RESTARTS):
             if self.train().returncode == 0:
                 return starts
-        raise RuntimeError("the run never ended well")
+        raise RuntimeError("the run never succeeded")
 
 
-# Faults. Each leaves the run ended, and says how often it had to be started again.
+# Faults. Each runs until the run has succeeded, and returns how often it was restarted.
 
 
 def killed(moment: Moment) -> Callable[[Place], int]:
@@ -152,7 +152,7 @@ def damaged_checkpoint(place: Place) -> int:
 
 
 def down(until: str) -> Callable[[Place], int]:
-    """From the first checkpoint till a file is there."""
+    """The service is down from the first checkpoint until a file exists."""
 
     def act(place: Place) -> int:
         if until == METRICS:
@@ -209,7 +209,7 @@ FAULTS: dict[str, Callable[[Place], int]] = {
 
 
 def try_out(name: str, undisturbed: Mapping[str, bytes]) -> dict[str, Any]:
-    """Whether the run survived the fault, what was lost, and how often it was started again."""
+    """Returns whether the run survived the fault, the bytes lost, and the number of restarts."""
     with tempfile.TemporaryDirectory() as folder, FaultyStorage() as storage:
         try:
             restarts = FAULTS[name](Place(storage, Path(folder)))
@@ -220,7 +220,7 @@ def try_out(name: str, undisturbed: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def bytes_lost(artefacts: Mapping[str, bytes], undisturbed: Mapping[str, bytes]) -> int:
-    """Bytes of files that are not as the manifest says, and of numbers that are other ones."""
+    """Bytes of files that differ from the manifest, and of arrays that differ from the original."""
     lost = sum(
         file["size"]
         for file in manifest_of(artefacts)["files"]
@@ -247,7 +247,7 @@ def timed(*command: str, env: Mapping[str, str], cwd: Path) -> float:
 
 
 def restart_costs(repeats: int) -> list[float]:
-    """Seconds that a run takes longer for being killed once, half-way."""
+    """Additional seconds of a run that is killed once, half way."""
     costs = []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as name, FaultyStorage() as storage:
@@ -263,7 +263,7 @@ def restart_costs(repeats: int) -> list[float]:
 
 
 def training_times(repeats: int) -> dict[str, list[float]]:
-    """Seconds of training on a folder and in a bucket, by turns."""
+    """Seconds of training on a folder and in a bucket, alternately."""
     times: dict[str, list[float]] = {"folder": [], "bucket": []}
     for i in range(repeats):
         for where in ("folder", "bucket") if i % 2 else ("bucket", "folder"):
@@ -281,10 +281,10 @@ def training_times(repeats: int) -> dict[str, list[float]]:
 
 
 def answer_at_once(storage: FaultyStorage) -> None:
-    """Has artefacts taken in without the emulator.
+    """Stores artefacts without asking the emulator.
 
-    It serves one request at a time, and takes milliseconds for each: uploads side by side would
-    wait for each other as they do not wait for the real service.
+    The emulator serves one request at a time and needs milliseconds for each, so parallel uploads
+    would wait for each other, which they do not with the real service.
     """
     emulator = storage.emulator
     thorough = emulator._store
@@ -307,7 +307,7 @@ def answer_at_once(storage: FaultyStorage) -> None:
 
 
 def upload_times(repeats: int, artefacts: Mapping[str, bytes]) -> dict[str, list[float]]:
-    """Seconds to upload a run's artefacts, one by one and as the trainer does."""
+    """Seconds to upload a run's artefacts, one by one and by the trainer."""
     with tempfile.TemporaryDirectory() as name, FaultyStorage(latency=LATENCY) as storage:
         answer_at_once(storage)
         for path, content in artefacts.items():
@@ -337,7 +337,9 @@ def undisturbed_run() -> dict[str, bytes]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=7, help="of everything that is timed")
+    parser.add_argument(
+        "--repeats", type=int, default=7, help="repetitions of everything that is timed"
+    )
     repeats = parser.parse_args().repeats
 
     undisturbed = undisturbed_run()
@@ -366,9 +368,9 @@ def main() -> None:
                 ["cost of a restart", _spread(costs), ""],
                 ["training on a folder", _spread(trainings["folder"]), ""],
                 ["training in a bucket", _spread(trainings["bucket"]), ""],
-                ["slow-down by the mirror", f"{slowdown:+.1%}", f"at most {MOST_SLOWDOWN:.0%}"],
+                ["slow-down by the uploads", f"{slowdown:+.1%}", f"at most {MOST_SLOWDOWN:.0%}"],
                 [f"{len(undisturbed)} files one by one", _spread(uploads["one by one"]), ""],
-                ["the same by the mirror", _spread(uploads["mirror"]), ""],
+                ["the same by the trainer", _spread(uploads["mirror"]), ""],
                 ["faster by", f"{speedup:.1f} x", f"at least {LEAST_SPEEDUP:.0f} x"],
             ]
         )

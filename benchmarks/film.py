@@ -1,8 +1,8 @@
-"""`python -m benchmarks.film`: one agent before, while and after it learns, side by side.
+"""`python -m benchmarks.film`: an animation of one agent before, during and after training.
 
-Trains A2C with its defaults and plays greedily, from the same start states, the policy it began
-with, an early one, and the one that would be saved. Where a pole falls, its panel goes on with the
-next start state. Writes `results/episode.gif`, which the README shows.
+Trains A2C with its defaults, and plays three of its policies greedily from the same start states:
+the untrained one, an early one, and the final one. When a pole falls, its panel continues with the
+next start state. Writes `results/episode.gif`, which README.md shows.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from benchmarks.machine import RESULTS
 
 EARLY = 50.0  # the early policy is the first whose validation score reaches this
 COLUMNS, ROWS, WIDTH = slice(110, 490), slice(150, 330), 288  # of CartPole's 600 x 400 pixels
-EVERY = 3  # one frame is shown of so many; CartPole draws 50 a second
-FALLEN, LAST = 7, 25  # how many pictures a fallen pole, and the end of the film, stand still
+EVERY = 3  # every third frame is shown; CartPole draws 50 a second
+FALLEN, LAST = 7, 25  # pictures for which a fallen pole, and the end, are shown
 INK, FAINT, RED = (33, 37, 41), (134, 142, 150), (201, 42, 42)
 POLE, AXLE, BLACK = (202, 152, 101), (129, 132, 203), (0, 0, 0)
-# White, and five steps from it to each colour: few, for a small file, and the drawing is flat.
+# White, and five steps from it to each colour. Few colours make a small file.
 PALETTE = [(255, 255, 255)] + [
     tuple(round(255 + (part - 255) * step / 5) for part in colour)
     for colour in (BLACK, POLE, AXLE, INK, FAINT, RED)
@@ -35,7 +35,7 @@ PALETTE = [(255, 255, 255)] + [
 
 
 class Episode(NamedTuple):
-    """A whole episode, and the part of it that is shown."""
+    """A whole episode, and the frames that are shown."""
 
     steps: int
     fell: bool
@@ -43,7 +43,7 @@ class Episode(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """What one third of the film shows."""
+    """One third of the animation: a policy and its episodes."""
 
     title: str
     episodes: list[Episode]
@@ -51,8 +51,10 @@ class Panel(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="of the training; default 0")
-    parser.add_argument("--start", type=int, default=0, help="seed of the first start state")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the training (default: 0)")
+    parser.add_argument(
+        "--start", type=int, default=0, help="seed of the first start state (default: 0)"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / "episode.gif")
     chosen = parser.parse_args()
     panels = film_of_a_training(chosen.seed, chosen.start)
@@ -63,9 +65,15 @@ def main() -> None:
 
 
 def film_of_a_training(seed: int, start: int) -> list[Panel]:
-    """Trains one agent; the panels of three of its policies."""
+    """Trains one agent; returns the panels of three of its policies."""
     from trainer.contract.command_line import parse
     from trainer.environments import spec
+    from trainer.process import tensorflow_env
+    from trainer.process.console import quiet_standard_error
+
+    tensorflow_env.prepare()
+    with quiet_standard_error(), tensorflow_env.importing():
+        import tensorflow  # noqa: F401
     from trainer.run import setup
     from trainer.run.state import Run
 
@@ -84,7 +92,7 @@ def film_of_a_training(seed: int, start: int) -> list[Panel]:
 
 
 def episodes(run: Any, start: int) -> list[Episode]:
-    """What the policy as it stands does greedily, start state by start state, for a while."""
+    """Greedy episodes of the current policy, from one start state after another."""
     longest = run.environment.max_episode_steps
     played: list[Episode] = []
     while sum(len(episode.frames) + FALLEN for episode in played) * EVERY < longest:
@@ -105,7 +113,7 @@ def episode(environment: Any, policy: Callable[[Any], int], seed: int) -> Episod
             environment, policy, video, seeds=[seed],
             frames_per_second=environment.frames_per_second,
         )  # fmt: skip
-        steps = int(score)  # CartPole pays 1 for each
+        steps = int(score)  # CartPole's reward is 1 for each
         shown = {*range(0, steps, EVERY), steps}
         with imageio.get_reader(video, format="FFMPEG") as frames:
             kept = [frame[ROWS, COLUMNS] for step, frame in enumerate(frames) if step in shown]
@@ -113,7 +121,7 @@ def episode(environment: Any, policy: Callable[[Any], int], seed: int) -> Episod
 
 
 def montage(panels: Sequence[Panel]) -> list[Image.Image]:
-    """The pictures of the film: its panels side by side, until the last policy's episode ends."""
+    """The pictures of the animation, panels side by side, until the last policy's episode ends."""
     strips = [pictures(panel) for panel in panels]
     length = len(panels[-1].episodes[0].frames)
     film = []
@@ -127,7 +135,7 @@ def montage(panels: Sequence[Panel]) -> list[Image.Image]:
 
 
 def pictures(panel: Panel) -> list[Image.Image]:
-    """One panel's pictures: its episodes one after the other, each with its count of steps."""
+    """The pictures of one panel: its episodes one after another, each with its step count."""
     strip = []
     for number, episode in enumerate(panel.episodes, 1):
         which = f"episode {number}" if episode.fell or number > 1 else ""
@@ -146,7 +154,7 @@ def pictures(panel: Panel) -> list[Image.Image]:
 def labelled(
     frame: NDArray[np.uint8], title: str, words: str, colour: tuple[int, int, int], which: str
 ) -> Image.Image:
-    """A frame with its panel's title above it, and the count below."""
+    """A frame with its panel's title above and the step count below."""
     height = round(WIDTH * frame.shape[0] / frame.shape[1])
     scene = Image.fromarray(frame).resize((WIDTH, height), Image.Resampling.LANCZOS)
     picture = Image.new("RGB", (WIDTH, height + 56), "white")
@@ -161,14 +169,14 @@ def labelled(
 
 
 def font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    """A font that comes with matplotlib, so that the film looks alike everywhere."""
+    """A font that comes with matplotlib, so that the result is the same on every machine."""
     import matplotlib
 
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{name}.ttf"), size)
 
 
 def write(film: Sequence[Image.Image], path: Path) -> None:
-    """Writes an animation that plays for ever: a GIF, or a PNG where the name ends so."""
+    """Writes an endless animation: a GIF or, by the file name, a PNG."""
     palette = Image.new("P", (1, 1))
     palette.putpalette([part for colour in PALETTE for part in colour])
     few = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in film]

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.learning`: how fast and how surely the defaults learn, and stay solved.
+"""`python -m benchmarks.learning`: how fast and how reliably the defaults learn.
 
-Final policies, greedy and sampled, on fresh episodes that neither training nor validation saw; no
-checkpoint is picked, no seed left out. The seeds here were never used to choose a default. Writes
-`results/learning.json` and the curves as `results/learning.png`.
+Scores final policies, greedy and sampled, on fresh episodes that neither training nor validation
+used. No checkpoint is selected and no seed is left out, and these seeds were never used to choose a
+default. Writes `results/learning.json` and the curves as `results/learning.png`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ LESS_IS_BETTER = ("first solve, median steps", "first solve, slowest seed")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", nargs="+", metavar="ID", help="these environments instead")
+    parser.add_argument(
+        "--tasks", nargs="+", metavar="ID", help="A2C on these environments instead"
+    )
     if tasks := parser.parse_args().tasks:
         other_tasks(tasks)
         return

@@ -1,4 +1,4 @@
-"""Which machine measured, and how measurements are kept apart."""
+"""Describes the machine, runs measurements in processes of their own, and writes results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores at hand, and the versions that matter."""
+    """Processor, available cores, versions and commit."""
     from trainer.contract.provenance import git_commit, versions
 
     return {
@@ -28,9 +28,10 @@ def describe() -> dict[str, Any]:
 
 
 def in_fresh_process(module: str, *arguments: str, timeout: float = 900) -> Any:
-    """What `python -m module arguments` prints as JSON on its last line.
+    """Returns the JSON that `python -m module arguments` prints in its last line.
 
-    A process each: two frameworks' thread pools in one process slow each other down.
+    Each measurement has a process of its own, because the thread pools of two frameworks in one
+    process slow each other down.
     """
     answer = subprocess.run(
         [sys.executable, "-m", module, *arguments],
@@ -45,7 +46,7 @@ def in_fresh_process(module: str, *arguments: str, timeout: float = 900) -> Any:
 
 
 def save(name: str, content: dict[str, Any]) -> Path:
-    """Writes `benchmarks/results/<name>.json`, with the machine in it."""
+    """Writes `benchmarks/results/<name>.json`, including the machine."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"machine": describe()} | content, indent=1) + "\n")
@@ -53,7 +54,7 @@ def save(name: str, content: dict[str, Any]) -> Path:
 
 
 def table(rows: Sequence[Sequence[object]]) -> str:
-    """Rows, the first of them the head, as a Markdown table."""
+    """Returns a Markdown table; the first row is its head."""
     head, *body = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
 

@@ -1,7 +1,7 @@
-"""Many searches at once: their trials learn together in one process and leave nothing but scores.
+"""Many searches at once: their trials learn together in one process and leave only scores.
 
-A search is a generator that yields trials and is sent the scores of their agents. All searches go
-on side by side, so that hundreds of trials share a program.
+A search is a generator that yields trials and receives the scores of their agents. All searches
+advance together, so that hundreds of trials share a program.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from tuner.spec.study_spec import StudySpec
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "hyperparam.yaml"
 ENVIRONMENT, SOLVED = "CartPole-v1", 475.0
-EPISODES = 20  # behind an agent's score; agents of one configuration differ far more than those
+EPISODES = 20  # of an agent's score; agents of one configuration differ far more than episodes do
 Values = dict[str, Any]
 Scores = list[NDArray[np.float64]]  # for each trial the mean returns of its agents
 T = TypeVar("T")
 
 
 class Trial(NamedTuple):
-    """A configuration and the seeds of its agents."""
+    """A configuration, and the first seed and number of its agents."""
 
     values: Values
     seed: int
@@ -47,26 +47,30 @@ Search = Generator[list[Trial], Scores, T]
 
 
 def template() -> StudySpec:
-    """The search space that comes with the project."""
+    """The search space of `templates/hyperparam.yaml`."""
     return loader.load(TEMPLATE.read_bytes(), str(TEMPLATE))
 
 
 def options(description: str | None, repeats: int) -> argparse.Namespace:
-    """The flags of a benchmark of searches: how many, and how long their agents learn."""
+    """Parses the flags of a benchmark of searches."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--repeats", type=int, default=repeats, help="searches of each kind")
-    parser.add_argument("--total-steps", type=int, default=10_000, help="of each agent")
+    parser.add_argument(
+        "--repeats", type=int, default=repeats, help="number of searches of each kind"
+    )
+    parser.add_argument(
+        "--total-steps", type=int, default=10_000, help="environment steps of each agent"
+    )
     found = parser.parse_args()
     if found.repeats < 1:
-        parser.error(f"--repeats must be at least 1, but is {found.repeats}")
+        parser.error(f"--repeats is {found.repeats}, but must be at least 1")
     return found
 
 
 def together(searches: Sequence[Search[T]], total_steps: int) -> list[T]:
-    """What the searches return; agents of all their trials take `total_steps` steps."""
+    """Runs the searches; returns their results. Each agent takes `total_steps` steps."""
     tensorflow_env.prepare()
     tensorflow_env.prefer_one_core()
-    tf.get_logger().setLevel("ERROR")  # a program for each shape is no mistake
+    tf.get_logger().setLevel("ERROR")  # no warnings about a program for each shape
     stack, results = Stack(), dict[int, T]()
     wanted = {index: next(search) for index, search in enumerate(searches)}
     while wanted:
@@ -82,7 +86,7 @@ def together(searches: Sequence[Search[T]], total_steps: int) -> list[T]:
 
 
 def train(trials: Sequence[Trial], total_steps: int, stack: Stack) -> Scores:
-    """Mean returns of the final policies, greedy, over fresh episodes."""
+    """Trains; returns the greedy mean returns of the final policies over fresh episodes."""
     runs = [_run(trial, total_steps) for trial in trials]
     while training := [run for run in runs if run.progress.training.any()]:
         if learning := [run for run in training if run.progress.learning.any()]:
@@ -99,23 +103,23 @@ def train(trials: Sequence[Trial], total_steps: int, stack: Stack) -> Scores:
 def searching(
     spec: StudySpec, make: Callable[[int], BaseSampler], *, seed: int, agents: int, trials: int
 ) -> Generator[list[Trial], Scores, list[tuple[Values, float]]]:
-    """One search by interquartile means; its trials' values and scores, best first.
+    """One search by interquartile means; returns its trials' values and scores, best first.
 
     Args:
-        make: the sampler of a study, from a seed.
+        make: makes the study's sampler from a seed.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize", sampler=make(seed))
     first = {p.name: parse([]).values[p.name] for p in spec.parameters}
     first = {p.name: space.nearest(p, first[p.name]) for p in spec.parameters}
     planned = sampling.planned(spec.parameters, spec.algorithm, 0, first)
-    assert planned is not None, "the first trial is one of ours"
+    assert planned is not None, "the first trial is planned"
     study.enqueue_trial(planned)
     found: list[tuple[Values, float]] = []
     while len(found) < trials:
         asked, values = [], []
         for _ in range(min(spec.max_parallel_trials, trials - len(found))):
-            asked.append(study.ask())  # knows of those that have begun
+            asked.append(study.ask())  # considers running trials
             values.append({p.name: space.suggest(asked[-1], p) for p in spec.parameters})
         scores = yield [Trial(each, seed, agents) for each in values]
         for trial, each, of_agents in zip(asked, values, scores, strict=True):

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.optimism`: what a search claims for its best, and what that is worth.
+"""`python -m benchmarks.optimism`: how much searches overstate the score of their winner.
 
-The usual way trains every trial once and believes the best score. Ours trains several agents of
-each, the best five again on fresh seeds, and chooses by the lower bound. The same search space,
-sampler and steps an agent, ten repeats; all choices are tested on the same fresh seeds.
+The usual search trains every trial once and reports the best score. Ours trains several agents a
+trial, trains the best five again on fresh seeds, and chooses by the lower bound. Both have the same
+search space, sampler and steps an agent, and all winners are tested on the same fresh seeds.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tuner.spec.study_spec import StudySpec
 
 TRIALS, AGENTS = 30, 5
 CANDIDATES, CONFIRM_AGENTS, TEST_AGENTS = 5, 10, 20
-CONFIRM, TEST = 1_000_000, 2_000_000  # seeds that no search has
+CONFIRM, TEST = 1_000_000, 2_000_000  # first seeds, beyond those of the searches
 OURS = f"ours: {TRIALS} trials of {AGENTS}, the best {CANDIDATES} confirmed"
 SAMPLER = partial(sampling.sampler, "")
 
 
 def usual(spec: StudySpec, repeat: int, trials: int) -> Search[tuple[float, float]]:
-    """One run a trial; the best score is what is claimed."""
+    """One run a trial; the claim is the best score."""
     ranked = yield from searching(spec, SAMPLER, seed=repeat, agents=1, trials=trials)
     values, claimed = ranked[0]
     (tested,) = yield [Trial(values, TEST + repeat, TEST_AGENTS)]
@@ -34,9 +34,9 @@ def usual(spec: StudySpec, repeat: int, trials: int) -> Search[tuple[float, floa
 
 
 def ours(spec: StudySpec, repeat: int) -> Search[tuple[float, float]]:
-    """What is claimed is the score on the seeds of confirming.
+    """Several agents a trial; the claim is the score of the confirmation.
 
-    As `tuner.study.stages` does, but for sparing clear losers the second half of their seeds.
+    As `tuner.study.stages`, except that no candidate is dropped after half of its seeds.
     """
     ranked = yield from searching(spec, SAMPLER, seed=repeat, agents=AGENTS, trials=TRIALS)
     best = [values for values, _ in ranked[:CANDIDATES]]

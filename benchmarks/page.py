@@ -1,7 +1,7 @@
-"""`python -m benchmarks.page`: how long the page of a study of 1,000 trials takes.
+"""`python -m benchmarks.page`: how long the report page of a study of 1,000 trials takes.
 
-Made, loaded up to its first chart, filtered; beside it a page of 12 trials, in turns. Needs
-Chromium and `requirements/dev.txt`.
+Measures how long it takes to write the page, to load it up to the first chart, and to filter its
+table, alternately with a page of 12 trials. Needs Chromium and `requirements/dev.txt`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ REPEATS = 7
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     if importlib.util.find_spec("playwright") is None:
-        sys.exit("A browser must be led by Playwright, but it is not here. Install"
-                 " requirements/dev.txt.")  # fmt: skip
+        sys.exit("Playwright is not installed. Install requirements/dev.txt.")
     from tests.support import browsing
     from tests.support.job_dirs import write_study
     from tuner.report.files import open_files
@@ -33,7 +32,7 @@ def main() -> None:
     from tuner.report.html import render
 
     if browsing.program() is None:
-        sys.exit("The page must be looked at in Chromium, but it is not here. Install chromium.")
+        sys.exit("Chromium is not installed. Install the package chromium.")
     with tempfile.TemporaryDirectory() as folder, browsing.chromium() as browser:
         pages, found = {}, {}
         for trials in (FEW, MANY):
@@ -48,7 +47,7 @@ def main() -> None:
             }
         times = [{n: browsing.timed(browser, file) for n, file in pages.items()}
                  for _ in range(REPEATS)]  # fmt: skip
-    rows: list[list[object]] = [["trials", "MB", "made, s", "loaded, s", "filtered, ms"]]
+    rows: list[list[object]] = [["trials", "MB", "written, s", "loaded, s", "filtered, ms"]]
     for trials, each in found.items():
         loads, filters = zip(*(time[trials] for time in times), strict=True)
         each["seconds_to_load"] = statistics.median(loads)

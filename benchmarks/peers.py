@@ -1,7 +1,7 @@
-"""`python -m benchmarks.peers`: Stable-Baselines3 on the same task, budget, seeds and evaluation.
+"""`python -m benchmarks.peers`: Stable-Baselines3 with the same task, budget, seeds and evaluation.
 
-A2C and PPO with the settings that RL-Zoo publishes for CartPole-v1, beside our defaults: greedy
-mean return of 100 fresh episodes of the final policy after 100k steps, 40 seeds each.
+Compares its A2C and PPO, with the settings that RL-Zoo publishes for CartPole-v1, with our
+defaults: greedy mean return of 100 fresh episodes of the final policy after 100k steps.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RL_ZOO: dict[str, dict[str, Any]] = {
 
 
 def peer(name: str, seed: int) -> dict[str, float]:
-    """Trains one agent of the peer's; its score and its seconds of training."""
+    """Trains one agent with Stable-Baselines3; returns its score and the seconds of training."""
     import stable_baselines3 as sb3
     import torch
     from stable_baselines3.common.env_util import make_vec_env
@@ -53,7 +53,7 @@ def peer(name: str, seed: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=40, help="seeds of each system (default: 40)")
     parser.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.peer:

@@ -1,4 +1,4 @@
-"""Our side of `benchmarks.peers`, in a process without PyTorch: prints the scores as JSON."""
+"""Our part of `benchmarks.peers`, in a process without PyTorch: prints the scores as JSON."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""`python -m benchmarks.samplers`: which of Optuna's samplers a noisy search is best left to.
+"""`python -m benchmarks.samplers`: compares Optuna's samplers on a noisy search.
 
-The template's search space, 30 trials of 5 seeds, 8 at a time, the defaults first; the objective
-is A2C's own, on CartPole. So short a training that not every configuration solves the task, or
-nothing would tell samplers apart. What counts is what the configuration with the best score is
-worth on seeds that no search has seen. Two samplers need more than Optuna: PyTorch and cmaes
-(`requirements/benchmarks.txt`).
+The template's search space for A2C on CartPole: 30 trials of 5 seeds, 8 at a time, the defaults
+first. Training is short, because the samplers could not be told apart if every configuration solved
+the task. A search is judged by the score of its best configuration on fresh seeds. Two samplers
+need PyTorch and cmaes (`requirements/benchmarks.txt`).
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from tuner.search import sampling
 from tuner.spec.study_spec import RANDOM, StudySpec
 
 TRIALS, AGENTS, FRESH_AGENTS = 30, 5, 20
-FRESH = 1_000_000  # no search has a seed as large
+FRESH = 1_000_000  # first fresh seed, beyond those of the searches
 OURS, CHANCE = "TPE, multivariate (ours)", "random"
 
 
 def by_name() -> dict[str, Callable[[int], BaseSampler]]:
-    """Samplers from seeds."""
+    """Functions that make a sampler from a seed; those whose packages are installed."""
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     others = {
         "Gaussian process": ("torch", lambda seed: samplers.GPSampler(seed=seed)),
@@ -43,7 +42,9 @@ def by_name() -> dict[str, Callable[[int], BaseSampler]]:
     }  # fmt: skip
     return {
         OURS: partial(sampling.sampler, ""),
-        "TPE, one by one": lambda seed: samplers.TPESampler(multivariate=False, seed=seed),
+        "TPE, one parameter at a time": lambda seed: samplers.TPESampler(
+            multivariate=False, seed=seed
+        ),
         "quasi-random": lambda seed: samplers.QMCSampler(
             seed=seed, warn_independent_sampling=False
         ),
@@ -55,7 +56,7 @@ def by_name() -> dict[str, Callable[[int], BaseSampler]]:
 def worth(
     spec: StudySpec, make: Callable[[int], BaseSampler], repeat: int
 ) -> Search[tuple[float, float]]:
-    """What one search claims, and what its choice is worth."""
+    """The score that one search claims, and the score of its choice on fresh seeds."""
     ranked = yield from searching(spec, make, seed=repeat, agents=AGENTS, trials=TRIALS)
     values, claimed = ranked[0]
     (scores,) = yield [Trial(values, FRESH + repeat, FRESH_AGENTS)]
@@ -70,7 +71,7 @@ def main() -> None:
     found = np.array(together(searches, chosen.total_steps)).reshape(len(makers), -1, 2)
     worths = dict(zip(makers, found[..., 1], strict=True))
     rows: list[list[object]] = [
-        ["sampler", "worth of its choice [95%]", "worst", "better than random", "optimism"]
+        ["sampler", "score of its choice [95%]", "worst", "better than random", "optimism"]
     ]
     for (name, of_name), claimed in zip(worths.items(), found[..., 0], strict=True):
         low, high = interval(of_name)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scaling`: what more agents, environments and neurons cost.
+"""`python -m benchmarks.scaling`: the cost of more agents, environments and neurons.
 
 Steps per second of all agents together, learning included, over stack size (1 to 200),
 environments (1 to 1,024) and width (16 to 1,024). Writes `results/scaling.json` and `.png`.
@@ -21,14 +21,16 @@ SERIES: dict[str, tuple[str, list[int]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="measured of each point")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="seconds measured for each point"
+    )
     seconds = parser.parse_args().seconds
     points: dict[str, list[dict[str, Any]]] = {}
     for title, (name, values) in SERIES.items():
         points[title] = []
         for value in values:
             call = {"workload": "ours", "seconds": seconds, name: value}
-            if name == "num_envs":  # as long a rollout whatever the number
+            if name == "num_envs":  # the same rollout length for every number
                 call["batch_size"] = 16 * value
             answer = in_fresh_process("benchmarks.workloads", json.dumps(call))
             points[title].append({name: value, **answer})

@@ -1,8 +1,8 @@
 """`python -m benchmarks.throughput`: environment steps per second, learning included.
 
-Our two collectors, one agent and stacks, and Stable-Baselines3's A2C; each in a process of its
-own, by turns, several times over, in one run on one machine. Ratios of medians are what counts:
-machines are shared and noisy.
+Measures our two collectors, one agent and stacks, and Stable-Baselines3's A2C, each in a process of
+its own, in several rounds on one machine. Compare the ratios of the medians: shared machines are
+noisy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FLOORS = {"Gymnasium, 16 envs": 6, "compiled, 16 envs": 35, "compiled, stack of 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each, by turns")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each workload")
     rounds = parser.parse_args().rounds
 
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in WORKLOADS}
@@ -60,7 +60,7 @@ def main() -> None:
     print(f"\ncost per agent in a stack of 20: {20 * one / twenty / 20:.2f} of a single agent's")
     print("\nWhere the time goes, seconds\n")
     print(_breakdown(medians, limit))
-    print(f"\nmatrix multiplication here: at most {limit / 1e9:.0f} Gflop/s")
+    print(f"\nfastest matrix multiplication: {limit / 1e9:.0f} Gflop/s")
     seconds = statistics.median(run["seconds"] for run in whole)
     memory = max(run["peak_bytes"] for run in whole)
     print(

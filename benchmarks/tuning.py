@@ -1,10 +1,10 @@
-"""`python -m benchmarks.tuning`: what a whole search costs, stacked and a process a trial.
+"""`python -m benchmarks.tuning`: the cost of a whole search with the stacked and process engines.
 
-The template's search space, 30 trials of 5 seeds with 100,000 steps each, then confirm and test;
-processes as many at a time as there are cores, which is their default, and as many as the file
-allows, as in the stacked search: which trials the median rule stops depends on that. Where
-Stable-Baselines3 is installed (`requirements/benchmarks.txt`) it says how long that would take for
-so many steps, with RL-Zoo's settings and a process a core, by its speed in the same minutes.
+The template's search space: 30 trials of 5 seeds and 100,000 steps, then confirmation and test.
+The process engine runs twice: with a process a core, its default, and with as many trials at a
+time as the file allows, like the stacked engine, because that changes which trials the median rule
+stops. If Stable-Baselines3 is installed (`requirements/benchmarks.txt`), its speed in the same
+minutes tells how long it would take for the same steps, with RL-Zoo's settings, a process a core.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.machine import in_fresh_process, save, table
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "hyperparam.yaml"
-AT_A_TIME = 8  # trials, by the template
+AT_A_TIME = 8  # parallel trials in the template
 MOST_SECONDS, LEAST_RATIO, MOST_GIGABYTES, MOST_OVERHEAD = 150, 6.0, 3.0, 0.05
 
 
@@ -35,8 +35,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=30)
     trials = parser.parse_args().trials
     with tempfile.TemporaryDirectory() as folder:
-        # Searches differ in what the median rule stops, for it goes by which trials end first; and
-        # machines in how fast they are from one minute to the next: so in turns.
+        # Searches differ because early stopping depends on the order in which trials finish, and
+        # machines change in speed from one minute to the next. So the engines alternate.
         stacks = [search(Path(folder, "1"), "stacked", trials)]
         process = search(Path(folder, "process"), "process", trials)
         stacks.append(search(Path(folder, "2"), "stacked", trials))
@@ -47,7 +47,7 @@ def main() -> None:
     ratios = [times_as_long(process, stacks[:2]), times_as_long(same, stacks[1:])]
     rows: list[list[object]] = [
         ["engine", "trials", "steps", "seconds", "s a million steps", "memory, GB", "CPU s",
-         "taken by others", "x"]
+         "CPU taken by others", "ratio"]
     ]  # fmt: skip
     for name, found, ratio in (
         ("stacked", stacked, 1.0),
@@ -67,8 +67,8 @@ def main() -> None:
     print(
         f"\nstacked: {stacked['seconds']:.0f} s (target {MOST_SECONDS}), the median of {each};"
         f" {stacked['gigabytes']:.2f} GB (target {MOST_GIGABYTES:g});"
-        f" the same search by processes {ratios[1]:.1f} x as long (target {LEAST_RATIO:g}) as those"
-        " just before and after it"
+        f" the same search by processes takes {ratios[1]:.1f} times as long as those just before"
+        f" and after it (target {LEAST_RATIO:g})"
     )
     cores = os.cpu_count() or 1
     overhead = stacked["own_cpu_seconds"] / stacked["seconds"]
@@ -89,12 +89,12 @@ def main() -> None:
 
 
 def times_as_long(found: dict[str, Any], others: list[dict[str, Any]]) -> float:
-    """As the mean of the others, which ran just before and after it."""
+    """The ratio to the mean of the searches that ran just before and after."""
     return float(found["seconds"] * len(others) / sum(other["seconds"] for other in others))
 
 
 def peer_speed() -> float | None:
-    """Environment steps a second of RL-Zoo's A2C, a process a core; None where it is not there."""
+    """Steps per second of RL-Zoo's A2C, a process a core; None if it is not installed."""
     if not importlib.util.find_spec("stable_baselines3"):
         return None
     from benchmarks.peers import STEPS
@@ -123,7 +123,7 @@ def search(job_dir: Path, engine: str, trials: int, *flags: str) -> dict[str, An
     out = process.communicate()[0]
     seconds, (now_taken, now) = time.monotonic() - started, _taken_by_others()
     if process.returncode:
-        raise RuntimeError(f"the study by {engine} failed:\n{out[-2000:]}")
+        raise RuntimeError(f"the study with engine {engine} failed:\n{out[-2000:]}")
     watcher.join()
     best = json.loads((job_dir / "best.json").read_text())
     steps = best["environment_steps"]
@@ -142,7 +142,7 @@ def search(job_dir: Path, engine: str, trials: int, *flags: str) -> dict[str, An
 
 
 def _watch(process: subprocess.Popen[str], peak: list[float], own: list[float]) -> None:
-    """The most memory that the study and all its processes held; its own CPU seconds."""
+    """Records the peak memory of the study and its processes, and the study's CPU seconds."""
     while process.poll() is None:
         peak[0] = max(peak[0], sum(map(_gigabytes, _tree(process.pid))))
         own[0] = _cpu_seconds(process.pid) or own[0]
@@ -150,7 +150,7 @@ def _watch(process: subprocess.Popen[str], peak: list[float], own: list[float]) 
 
 
 def _taken_by_others() -> tuple[int, int]:
-    """Ticks of all cores that other virtual machines had, and all ticks there were."""
+    """CPU ticks that other virtual machines took, and all ticks."""
     ticks = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
     return int(ticks[7]), sum(map(int, ticks))
 
@@ -174,7 +174,7 @@ def _tree(root: int) -> list[int]:
 
 
 def _cpu_seconds(process: int) -> float:
-    """Of the process alone, its children not counted."""
+    """CPU seconds of the process without its children."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:  # it has ended
@@ -183,7 +183,7 @@ def _cpu_seconds(process: int) -> float:
 
 
 def _gigabytes(process: int) -> float:
-    """Memory in use, pages that processes share counted in parts."""
+    """Memory in use; pages shared by several processes are divided among them."""
     try:
         text = Path(f"/proc/{process}/smaps_rollup").read_text()
     except OSError:

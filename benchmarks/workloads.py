@@ -1,7 +1,7 @@
 """One measured training in a process of its own: `python -m benchmarks.workloads '{...}'`.
 
-Prints JSON: seconds to import, trace and compile, steps per second of all agents together with
-learning, and the seconds of a collection, an update and an evaluation, each called by itself.
+Prints JSON: seconds to import, trace and compile, steps per second of all agents with learning, and
+the seconds of a collection, an update and an evaluation, each called on its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-FAR = 10**12  # steps: no measured run gets there
+FAR = 10**12  # steps; more than any measured run takes
 
 
 def ours(
@@ -23,7 +23,7 @@ def ours(
     seconds: float = 6.0,
     **hyperparameters: Any,
 ) -> dict[str, float]:
-    """Our trainer on CartPole-v1, learning all the time, never evaluating."""
+    """Our trainer on CartPole-v1, learning without evaluations."""
     begun = time.perf_counter()
     from trainer.contract.settings import Batching, Hyperparameters
     from trainer.process import tensorflow_env
@@ -131,7 +131,7 @@ def stable_baselines3(*, seconds: float = 20.0) -> dict[str, float]:
 
 
 def matrix_multiply() -> dict[str, float]:
-    """The fastest that TensorFlow multiplies float32 matrices here, in flop per second."""
+    """The highest speed of TensorFlow's float32 matrix multiplication, in flop per second."""
     import tensorflow as tf
 
     best = 0.0
