@@ -12,7 +12,9 @@ from tests.support.container_engine import TIMEOUT, TINY_RUN, ask, engine, image
 from tests.support.waiting import ended, wait_until
 from trainer.contract.job_files import ARTEFACTS, CHECKPOINT
 from tuner.execution.containers import Containers, name_of
-from tuner.execution.trial import LOST, METRIC, STOPPED, SUCCEEDED, Setting, Trial
+from tuner.execution.local_trial import LocalTrial, TrialSettings
+from tuner.execution.processes import ProcessExecutor
+from tuner.execution.trial import METRIC, STOPPED, STOPPED_EARLY, SUCCEEDED
 from tuner.execution.trial_command import Task
 
 pytestmark = pytest.mark.container
@@ -22,11 +24,12 @@ LONG_RUN = ("--collector=gymnasium", "--total_steps=500000", "--evaluation_every
             "--stop_at_score=none", "--evaluation_episodes=5")  # fmt: skip
 
 
-def start(folder: Path, *flags: str) -> Trial:
+def start(folder: Path, *flags: str) -> LocalTrial:
     containers = Containers(engine(), image())
     containers.check(folder)
-    setting = Setting((), os.environ, "mean_score", "study", TIMEOUT, containers)
-    return Trial(Task("trial 1", 1, folder, (*flags, "--job-dir", str(folder))), setting)
+    setting = TrialSettings((), os.environ, "mean_score", "study", TIMEOUT, containers)
+    task = Task("trial 1", 1, folder, (*flags, "--job-dir", str(folder)))
+    return ProcessExecutor(setting).submit(task)
 
 
 def test_a_trial_trains_and_reports(tmp_path: Path) -> None:
@@ -47,7 +50,7 @@ def test_sigterm_reaches_the_trainer_and_what_is_left_behind_is_ended_first(
     reports = folder / METRIC
     trial = start(folder, *LONG_RUN)
     wait_until(lambda: reports.exists() and b"mean_score" in reports.read_bytes())
-    trial.stop(LOST)
+    trial.stop(STOPPED_EARLY)
     assert ended(trial).state == STOPPED
     assert (folder / CHECKPOINT).exists(), "it had time to save"
 

@@ -40,6 +40,8 @@ def main() -> int:
             answer(number, 0)
         elif how == "fail":
             answer(number, 1)
+        elif how == "report nothing":
+            answer(number, 0)
         elif how == "die":
             time.sleep(0.2)
             os._exit(9)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from tests.conftest import TIMEOUT
 
 if TYPE_CHECKING:
-    from tuner.execution.trial import Outcome, Trial
+    from tuner.execution.local_trial import LocalTrial
+    from tuner.execution.trial import Outcome
 
 T = TypeVar("T")
 
@@ -29,14 +30,14 @@ def reached(path: Path) -> None:
     wait_until(path.exists)
 
 
-def ended(trial: Trial) -> Outcome:
+def ended(trial: LocalTrial) -> Outcome:
     """How a trial ends."""
     outcome = wait_until(trial.poll)
     assert outcome is not None
     return outcome
 
 
-def wait_for_report(trial: Trial) -> None:
+def wait_for_report(trial: LocalTrial) -> None:
     """Waits for a trial's first report."""
 
     def reports() -> object:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from trainer.contract.errors import FAILED, SUCCESS, BadCommand, Error
 from tuner.commands.errors import read, why
-from tuner.execution.scheduler import Engine, Interrupted, Interrupts
-from tuner.execution.trial import LOG, SUCCEEDED, Outcome, Setting, Trial
+from tuner.execution.local_trial import TrialSettings
+from tuner.execution.processes import ProcessExecutor
+from tuner.execution.scheduler import Executor, Interrupted, Interrupts, Scheduler
+from tuner.execution.trial import LOG, SUCCEEDED, Outcome, Trial
 from tuner.execution.trial_command import Task
-from tuner.execution.worker_pool import Workers
+from tuner.execution.worker_pool import StackExecutor
 from tuner.outputs import recipe, results
 from tuner.outputs.recipe import Recipe
 from tuner.search import curves, objective
@@ -64,12 +66,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
     """How the run ended. Raises Error where it did not succeed."""
-    setting = Setting(options.trainer, options.environ, found.metric, folder.name, math.inf)
+    settings = TrialSettings(options.trainer, options.environ, found.metric, folder.name, math.inf)
     left = [Task("winner", 1, folder, found.words(folder))]
     ended: list[Outcome] = []
     wrong = ""
 
-    def watch(trial: Trial) -> None:
+    def why_stop(trial: Trial) -> str:
         """Stops a trainer of another version, which says so before it trains."""
         nonlocal wrong
         versions = recipe.settings(folder).get("versions")
@@ -80,22 +82,22 @@ def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
                 f"The trainer here is version {here}, but the study had version"
                 f" {there or 'unknown'}. Install that one."
             )
-            trial.stop("the trainer has another version")
+        return wrong
 
     def done(task: Task, outcome: Outcome) -> None:
         ended.append(outcome)
 
-    def launch(task: Task) -> Trial:
-        """In a stack where it ran in one: sums are rounded otherwise there."""
-        return workers.launch(task) if found.stacked else Trial(task, setting)
-
+    # In a stack if it ran in one: sums are rounded otherwise there.
+    executor: Executor = (
+        StackExecutor(settings, 1, folder) if found.stacked else ProcessExecutor(settings)
+    )
     interrupts = Interrupts()
     with (
         interrupts.heard(lambda: print("Ctrl-C: the run ends first. Again: at once.")),
-        contextlib.closing(Workers(1, setting, folder)) as workers,
+        contextlib.closing(executor),
     ):
-        engine = Engine(launch, 1, interrupts)
-        engine.run(lambda: left.pop() if left else None, done, watch)
+        scheduler = Scheduler(executor, 1, interrupts)
+        scheduler.run(lambda: left.pop() if left else None, done, why_stop)
     if wrong:
         raise Error(wrong)
     [outcome] = ended

@@ -1,10 +1,9 @@
-"""A trial's reports as it writes them for its service, and when they say that it has lost."""
+"""A trial's reports, in the file that it writes for a tuning service."""
 
 from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,8 +20,8 @@ class Measurement(NamedTuple):
 def read(data: bytes, tag: str) -> list[Measurement]:
     """The finite values under `tag` in a metric file, in the order of their steps.
 
-    It is written in place while we read, so a line may be cut short, and it may hold other tags
-    and keys. A step that is told twice counts as it was told last.
+    The trainer may be writing to it, so a line may be cut short, and it may hold other tags and
+    keys. Of a step that is reported twice, the last report counts.
     """
     found: dict[int, float] = {}
     for text in data.decode("utf-8", errors="replace").splitlines():
@@ -49,29 +48,6 @@ def counted(measurements: Sequence[Measurement], which: str, goal: str) -> Measu
         best = min if goal == MINIMIZE else max
         return best(measurements, key=lambda measurement: measurement.value)
     return measurements[-1]
-
-
-def has_lost(
-    measurements: Sequence[Measurement],
-    completed: Iterable[Sequence[Measurement]],
-    goal: str,
-) -> bool:
-    """The median rule, as Vertex AI states it.
-
-    A trial is stopped if its best value so far is strictly worse than the median of the completed
-    trials' running averages up to the same step.
-    """
-    if not measurements:
-        return False
-    sign = -1 if goal == MINIMIZE else 1
-    step = measurements[-1].step
-    averages = [
-        statistics.fmean(values)
-        for trial in completed
-        if (values := [sign * value for at, value in trial if at <= step])
-    ]
-    best = max(sign * value for _, value in measurements)
-    return bool(averages) and best < statistics.median(averages)
 
 
 def as_json(measurements: Sequence[Measurement]) -> list[list[float]]:

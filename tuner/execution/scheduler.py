@@ -1,17 +1,36 @@
-"""Runs trials side by side until there are no more, or somebody asks for an end."""
+"""Runs trials side by side until there are no more, or the user asks for an end."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
+from typing import Protocol
 
+from tuner.execution import machine_faults
 from tuner.execution.trial import Outcome, Trial
 from tuner.execution.trial_command import Task
 
 _PAUSE = 0.1  # seconds between looks at the trials
+_LOCK_PATIENCE, _LOCK_PAUSE = 60.0, 1.0  # seconds that a trial waits for what locks its folder
+
+
+class Executor(Protocol):
+    """Runs trials somewhere: in processes, in shared trainer processes, on a Ray cluster."""
+
+    def submit(self, task: Task) -> Trial:
+        """Starts a trial, or queues it. Raises an `Error` if none could be started."""
+
+    def poll(self) -> Sequence[tuple[Trial, Outcome]]:
+        """Reads new reports; returns the trials that ended since the last call."""
+
+    def stop(self, trial: Trial, reason: str) -> None:
+        """Asks a trial to end with a checkpoint; `poll` returns it once it has."""
+
+    def close(self) -> None:
+        """Ends whatever serves the trials; they have all ended before."""
 
 
 class Interrupted(Exception):
@@ -25,7 +44,7 @@ class Interrupted(Exception):
 class Interrupts:
     """What signals ask for: the first Ctrl-C an end after the running trials, others one at once.
 
-    They only leave a note, so that nothing is cut short in the middle of a write.
+    Handlers only take a note, so that no write is cut short.
     """
 
     def __init__(self) -> None:
@@ -50,57 +69,86 @@ class Interrupts:
                 signal.signal(number, handler)
 
 
-class Engine:
-    """Starts trials, at most `parallel` at a time, and hands over how they end."""
+class Scheduler:
+    """Gives an executor trials, at most `parallel` at a time, and hands over how they end."""
 
     def __init__(
         self,
-        launch: Callable[[Task], Trial],
+        executor: Executor,
         parallel: int,
         interrupts: Interrupts,
-        on_look: Callable[[list[Trial]], None] = lambda running: None,
+        prepare: Callable[[Task], None] = lambda task: None,
+        on_look: Callable[[Sequence[Trial]], None] = lambda running: None,
     ) -> None:
-        self._launch, self._parallel = launch, parallel
-        self._interrupts, self._on_look = interrupts, on_look
+        """Args: `prepare` is called before a task is submitted, `on_look` after each look."""
+        self._executor, self._parallel = executor, parallel
+        self._interrupts, self._prepare, self._on_look = interrupts, prepare, on_look
+        self._locked: dict[str, float] = {}  # task -> when its folder was first found locked
 
     def run(
         self,
         supply: Callable[[], Task | None],
         done: Callable[[Task, Outcome], None],
-        watch: Callable[[Trial], None] = lambda trial: None,
+        why_stop: Callable[[Trial], str] = lambda trial: "",
         cut: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
         """Runs what `supply` gives until it gives None and all have ended.
 
-        Whatever goes wrong, no trial is left running.
+        No trial is left running, whatever goes wrong.
+
+        Args:
+            why_stop: the reason to stop a running trial, or "".
+            cut: called instead of `done` for trials that were stopped by a signal.
 
         Raises:
-            Interrupted: a signal came. After the first Ctrl-C running trials have ended as they
-                would have; otherwise they were stopped, and `cut` is told, not `done`.
+            Interrupted: a signal came. After the first Ctrl-C, running trials end by themselves.
         """
         running: list[Trial] = []
+        again: list[tuple[float, Task]] = []  # wait for what locks their folders
         try:
             while True:
-                while len(running) < self._parallel and self._interrupts.number is None:
+                for item in [item for item in again if item[0] <= time.monotonic()]:
+                    again.remove(item)
+                    running.append(self._submit(item[1]))
+                while (
+                    len(running) + len(again) < self._parallel and self._interrupts.number is None
+                ):
                     task = supply()
                     if task is None:
                         break
-                    running.append(self._launch(task))
-                if self._interrupts.at_once or not running:
+                    running.append(self._submit(task))
+                if self._interrupts.at_once or not (running or again):
                     break
                 time.sleep(_PAUSE)
-                for trial in list(running):
-                    outcome = trial.poll()
-                    if outcome is None:
-                        watch(trial)
+                for trial, outcome in self._executor.poll():
+                    running.remove(trial)
+                    if self._waits(trial.task, outcome):
+                        again.append((time.monotonic() + _LOCK_PAUSE, trial.task))
+                        cut(outcome)
                     else:
-                        running.remove(trial)
                         done(trial.task, outcome)
+                for trial in running:
+                    if not trial.stopping and (reason := why_stop(trial)):
+                        self._executor.stop(trial, reason)
                 self._on_look(running)
         finally:
             for trial in running:
-                trial.stop("the study was interrupted")
-            for outcome in [trial.end() for trial in running]:
-                cut(outcome)
+                self._executor.stop(trial, "the study was interrupted")
+            while running:
+                for trial, outcome in self._executor.poll():
+                    running.remove(trial)
+                    cut(outcome)
+                time.sleep(_PAUSE / 2)
         if self._interrupts.number is not None:
             raise Interrupted(self._interrupts.number)
+
+    def _submit(self, task: Task) -> Trial:
+        self._prepare(task)
+        return self._executor.submit(task)
+
+    def _waits(self, task: Task, outcome: Outcome) -> bool:
+        """Whether a trial is to be submitted again: a dying process may hold its folder's lock."""
+        if outcome.machine_fault != machine_faults.LOCKED or self._interrupts.number is not None:
+            return False
+        since = self._locked.setdefault(task.name, time.monotonic())
+        return time.monotonic() - since < _LOCK_PATIENCE

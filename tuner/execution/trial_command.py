@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 TRAINER = (sys.executable, "-m", "trainer.task")  # what starts a run
@@ -21,6 +21,7 @@ class Task:
     job_dir: Path
     words: tuple[str, ...]  # the command line, without the program
     may_stop_early: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)  # of its environment, besides
 
 
 def words(

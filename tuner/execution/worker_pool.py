@@ -1,79 +1,86 @@
-"""Trials that share trainer processes: `python -m trainer.batch` trains many side by side.
+"""Runs trials in shared trainer processes: `python -m trainer.batch` trains many side by side.
 
-A worker takes trials as JSON lines and answers when they end. It is the cloud's contract all the
-same: each trial has its own flags, variables, metric file, job dir, log and exit code.
+A process takes trials as JSON lines and answers when they end. Each trial still has what a tuning
+service gives it: flags, variables, metric file, job dir, log and exit code of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tuner.execution import process_lock, trial_command
-from tuner.execution.trial import LOG, Process, Setting, Trial, service
+from tuner.execution.local_trial import LocalExecutor, TrialSettings
+from tuner.execution.processes import Process
+from tuner.execution.trial import LOCK, LOG
 from tuner.execution.trial_command import Task
 
 PROGRAM = (sys.executable, "-m", "trainer.batch", "--end-with-input")
-# For which a process has threads, where there are trials enough; with more they would wait for its
-# interpreter.
+# A process has at most as many threads; with more they would wait for its interpreter.
 _MOST_CORES = 4
 _PATIENCE = 60.0  # seconds from asking a trial to end to ending its worker
-_LEAVE = 15.0  # seconds that a worker has to leave when there is nothing left to do
+_LEAVE = 15.0  # seconds that a process may take to end when there is nothing left to do
 
 
-def crew(cores: int, trials: int) -> tuple[int, tuple[str, ...]]:
-    """How many processes so many trials at a time are to share, and the command of each.
+def processes(cores: int, trials: int) -> tuple[int, int]:
+    """How many processes keep all cores busy with so many trials at a time, and cores of each.
 
-    As few as can keep all cores busy: each imports and compiles for itself. A trial keeps one.
+    As few as possible: each imports and compiles for itself.
     """
-    processes = min(-(-cores // _MOST_CORES), trials)
-    return processes, (*PROGRAM, f"--cores={-(-cores // processes)}")
+    count = min(-(-cores // _MOST_CORES), trials)
+    return count, -(-cores // count)
 
 
 class Worker:
     """A trainer process, and what it has answered."""
 
-    def __init__(self, program: Sequence[str], setting: Setting, log: Path) -> None:
-        """Starts it. Raises OSError."""
-        self.trials = 0  # that it is at work on
+    def __init__(self, program: Sequence[str], settings: TrialSettings, log: Path) -> None:
+        """Starts it. Raises OSError, StillRunning."""
+        self.trials = 0  # how many run in it
         self.log = log
         self._answers: dict[int, dict[str, Any]] = {}
         self._numbers = 0
-        with log.open("ab") as errors:
-            self._process = subprocess.Popen(
-                program,
-                env=trial_command.outside_services(setting.environment),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                encoding="utf-8",
-                start_new_session=True,  # the terminal's Ctrl-C is the tuner's to hear
-            )
+        lock = process_lock.lock(log.with_suffix(".lock"))
+        try:
+            with log.open("ab") as errors:
+                self._process = subprocess.Popen(
+                    program,
+                    env=trial_command.outside_services(settings.environment),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    encoding="utf-8",
+                    start_new_session=True,  # the terminal's Ctrl-C is for the tuner
+                    pass_fds=[lock],
+                )
+            process_lock.name_holder(lock, self._process.pid)
+        finally:
+            os.close(lock)
         self._reader = threading.Thread(target=self._read, name="answers", daemon=True)
         self._reader.start()
 
     def send(self, order: dict[str, Any]) -> int:
-        """Hands over a trial; the number under which its answer will come."""
+        """Hands over a trial; returns the number that its answer will have."""
         self._numbers += 1
         self.trials += 1
         self._write(order | {"id": self._numbers})
         return self._numbers
 
     def end(self, number: int) -> None:
-        """Asks for a trial's end, with a checkpoint."""
+        """Asks a trial to end with a checkpoint."""
         self._write({"id": number, "stop": True})
 
     def answer(self, number: int) -> dict[str, Any] | None:
-        """How a trial ended, once; None where it has not."""
+        """How a trial ended, once; None if it has not."""
         found = self._answers.pop(number, None)
         self.trials -= found is not None
         return found
@@ -87,7 +94,7 @@ class Worker:
         process_lock.signal_group(self._process.pid, signal.SIGKILL)
 
     def dismiss(self) -> None:
-        """There is nothing more to do for it."""
+        """Tells it that no more trials will come."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
@@ -109,7 +116,7 @@ class Worker:
         try:
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
-        except (OSError, ValueError):  # it is gone, and whoever waits for an answer will see that
+        except (OSError, ValueError):  # it died, which whoever waits for the answer will see
             return
 
     def _read(self) -> None:
@@ -123,71 +130,87 @@ class Worker:
                     continue
 
 
-class Workers:
-    """As many trainer processes as there are trials for them, up to a number. Close them."""
+class StackExecutor(LocalExecutor):
+    """Runs trials in few trainer processes, each of which trains many side by side. Close it."""
 
     def __init__(
         self,
+        settings: TrialSettings,
         most: int,
-        setting: Setting,
         folder: Path,
         program: Sequence[str] = PROGRAM,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._say, self._mourned = say, set[Worker]()
-        self._most, self._setting, self._program = most, setting, program
-        self._folder, self._workers = folder, list[Worker]()
+        """Args: `most`: processes; `folder`: for their logs and locks."""
+        super().__init__(settings)
+        self._most, self._folder, self._program, self._say = most, folder, program, say
+        self._workers, self._reported = list[Worker](), set[Worker]()
         self._started = 0
+        self._turn = threading.Lock()  # on a Ray node, threads submit
 
     def start(self) -> None:
-        """Starts a worker before there is a trial for it: its imports take seconds."""
-        self._started += 1
-        self._folder.mkdir(parents=True, exist_ok=True)
-        log = self._folder / f"worker-{self._started}.log"
-        self._workers.append(Worker(self._program, self._setting, log))
+        """Starts a process before there is a trial for it: its imports take seconds.
 
-    def launch(self, task: Task) -> Trial:
-        """Gives a trial to the worker with the fewest. Raises OSError."""
-        for worker in [worker for worker in self._workers if worker.gone]:
-            self._workers.remove(worker)
-            worker.close()
-        if len(self._workers) < self._most and all(worker.trials for worker in self._workers):
-            self.start()
-        worker = min(self._workers, key=lambda worker: worker.trials)
-        return Trial(task, self._setting, partial(Seat, worker, self._on_death))
+        Raises:
+            OSError: it cannot be started.
+            StillRunning: one of a tuner that was killed does not end.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not self._started:
+            end_orphans(self._folder)
+        self._started += 1
+        log = self._folder / f"worker-{self._started}.log"
+        self._workers.append(Worker(self._program, self._settings, log))
+
+    def launch(self, task: Task) -> Slot:
+        """Gives a trial to the process with the fewest. Raises OSError, StillRunning."""
+        # A process of its own that outlived an earlier tuner.
+        os.close(process_lock.lock(task.job_dir / LOCK))
+        with self._turn:
+            for worker in [worker for worker in self._workers if worker.gone]:
+                self._workers.remove(worker)
+                worker.close()
+            if len(self._workers) < self._most and all(worker.trials for worker in self._workers):
+                self.start()
+            worker = min(self._workers, key=lambda worker: worker.trials)
+            return Slot(worker, self._on_death, task, self._settings)
 
     def _on_death(self, worker: Worker) -> None:
-        if worker not in self._mourned:
-            self._mourned.add(worker)
+        if worker not in self._reported:
+            self._reported.add(worker)
             self._say(
-                "A trainer process has died. What it was at goes on, each trial in a slower process"
-                f" of its own (log: {worker.log})."
+                "A trainer process died. Each of its trials goes on from its checkpoint in a slower"
+                f" process of its own (log: {worker.log})."
             )
 
     def close(self) -> None:
-        """Lets all of them end."""
+        """Lets all processes end."""
         for worker in self._workers:
             worker.dismiss()
         for worker in self._workers:
             worker.close()
 
 
-class Seat:
-    """A trial's place in a worker, which trains it beside others.
+class Slot:
+    """A trial's place in a trainer process.
 
-    Where the worker dies nobody knows whose fault it was. So each of its trials goes on from its
+    If the process dies, nobody knows which trial was to blame. So each of them goes on from its
     checkpoint in a process of its own, where it can harm itself only.
     """
 
     def __init__(
-        self, worker: Worker, on_death: Callable[[Worker], None], task: Task, setting: Setting
+        self,
+        worker: Worker,
+        on_death: Callable[[Worker], None],
+        task: Task,
+        settings: TrialSettings,
     ) -> None:
         self._worker, self._on_death = worker, on_death
-        self._task, self._setting = task, setting
+        self._task, self._settings = task, settings
         self._alone: Process | None = None
         log = task.job_dir / LOG
         self.log_start = log.stat().st_size if log.exists() else 0
-        variables = service(task, setting, {})
+        variables = settings.service(task, {})
         self._number = worker.send(
             {"arguments": list(task.words), "environ": variables, "log": str(log)}
         )
@@ -203,7 +226,7 @@ class Seat:
             return -signal.SIGKILL, 0.0
         if gone:
             self._on_death(self._worker)
-            self._alone = Process(self._task, self._setting)
+            self._alone = Process(self._task, self._settings)
             self.log_start = self._alone.log_start
         return None
 
@@ -215,3 +238,10 @@ class Seat:
 
     def kill(self) -> None:
         (self._alone or self._worker).kill()
+
+
+def end_orphans(folder: Path) -> None:
+    """Ends the trainer processes that a tuner which was killed left behind. Raises StillRunning."""
+    for path in sorted(folder.glob("worker-*.lock")):
+        os.close(process_lock.lock(path))
+        path.unlink(missing_ok=True)

@@ -84,8 +84,9 @@ def table(
     for trial in running:
         last = trial.measurements[-1:]
         news = "".join(f"  {value:.5g} at {step:,} steps" for step, value in last)
-        seconds = time.monotonic() - trial.started
-        lines.append(f"{trial.task.name}  {seconds:.0f} s{news}")
+        waits = "waits for a machine"
+        time_ = waits if trial.started is None else f"{time.monotonic() - trial.started:.0f} s"
+        lines.append(f"{trial.task.name}  {time_}{news}")
     if best is not None:
         lines.append(begun("best", f"trial {best.number}: {best.value:.5g}"))
     seconds_each = [record.seconds for record in records if record.over]

@@ -51,6 +51,7 @@ def as_json(outcome: Outcome, scores: Scores, value: float | None) -> dict[str, 
         "cpu_seconds": outcome.cpu_seconds,
         "scores": objective.as_json(scores),
         "value": value,
+        "machine_fault": outcome.machine_fault,
     }
 
 

@@ -7,6 +7,7 @@ its trials.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ class Study:
         self._direction = direction
         self._left: list[Record] | None = None
         self._records: list[Record] | None = None
-        self.failures = 0  # of this process' trials
+        self._running = set[int]()  # handed out by this process
+        self.failures = 0  # of this process' trials, by their own fault
+        self.machine_faults_in_a_row = 0
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with spoken(folder / FILE):
             self._storage = journal.opened(folder / FILE)
@@ -116,8 +119,12 @@ class Study:
 
     @property
     def unfinished(self) -> list[Record]:
-        """Trials that have begun and not ended; a tuner that has just started runs them first."""
-        return [record for record in self.records if not record.over]
+        """Trials to run again: a killed tuner left them, or a fault of the machine ended them."""
+        return [
+            self._record(trial)
+            for trial in self._trials[self._known :]
+            if not trial.state.is_finished()
+        ]
 
     def ask(self) -> Record | None:
         """The next trial; None where a grid has no more points.
@@ -136,19 +143,36 @@ class Study:
         )
         # At once: a trial is in the file with all of its values, or not at all.
         self._study.add_trial(begun)
+        return self._begin(len(self._trials) - self._known)
+
+    def _begin(self, number: int) -> Record:
+        self._running.add(number)
         self._records = None
-        return self._record(self._trials[-1])
+        return self._record(self._trials[self._known + number - 1])
 
     def tell(self, number: int, outcome: Outcome, scores: Scores, value: float | None) -> Record:
-        """Keeps how a trial ended."""
+        """Keeps how a trial ended.
+
+        Optuna does not hear of an end by a fault of the machine, for it takes no second one. So
+        the trial stays unfinished, and the next process runs it again.
+        """
+        if outcome.machine_fault:
+            self.add_cpu_seconds(outcome.cpu_seconds)
+            outcome = dataclasses.replace(outcome, cpu_seconds=0.0)
         kept, index = as_json(outcome, scores, value), self._known + number - 1
         state, place = optunas_state(kept), self._trials[index]._trial_id
         self._storage.set_trial_user_attr(place, "outcome", kept)
-        values = [value] if state == TrialState.COMPLETE and value is not None else None
-        self._storage.set_trial_state_values(place, state, values)
+        if not outcome.machine_fault:
+            values = [value] if state == TrialState.COMPLETE and value is not None else None
+            self._storage.set_trial_state_values(place, state, values)
+        self._running.discard(number)
         self._records = None
         record = self._record(self._trials[index])
-        self.failures += record.state in (FAILED, INFEASIBLE)
+        if outcome.machine_fault:
+            self.machine_faults_in_a_row += 1
+        else:
+            self.machine_faults_in_a_row = 0
+            self.failures += record.state in (FAILED, INFEASIBLE)
         return record
 
     def next_trial(self, max_trials: int, *, late: bool) -> Record | None:
@@ -159,7 +183,7 @@ class Study:
         if self._left is None:
             self._left = self.unfinished
         if self._left:
-            return self._left.pop(0)
+            return self._begin(self._left.pop(0).number)
         return None if late or len(self.records) >= max_trials else self.ask()
 
     def claim(self, purpose: str, seed: int | None = None) -> int:
@@ -227,7 +251,7 @@ class Study:
             if parameter.name in trial.params
         }
         number = trial.number + 1 - self._known
-        if not trial.state.is_finished():
+        if "outcome" not in trial.user_attrs or number in self._running:
             return Record(number, values, RUNNING)
         return from_json(
             number,

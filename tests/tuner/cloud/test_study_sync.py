@@ -228,7 +228,8 @@ def test_a_tuner_that_was_asleep_too_long_has_lost_the_study(
          "Bucket bucket refuses storage.objects.delete under"),
         (Fault.deny("storage.objects.create"), f"gs://bucket/{STUDY}",
          "Bucket bucket refuses storage.objects.create under"),
-        (Fault(status=401), f"gs://bucket/{STUDY}", "does not accept the credentials here for gs://bucket/rl/study"),
+        (Fault(status=401), f"gs://bucket/{STUDY}",
+         "does not accept the credentials here for gs://bucket/rl/study"),
     ],
 )  # fmt: skip
 def test_a_bucket_that_refuses_is_one_sentence_before_trial_1(

@@ -218,8 +218,8 @@ def test_too_many_failures_end_the_study(place: Place) -> None:
     ended = place.run()
     assert ended.code == 1
     assert ended.err == (
-        "error: Of 4 trials fewer than 2 may fail, but 2 have. Mend what their logs say; the same"
-        " command goes on.\n"
+        "error: 2 of 4 trials failed; maxFailedTrials allows fewer than 2. Mend what their logs"
+        " say; the same command continues the study.\n"
     )
     place.behave({})
     assert place.run("--candidates", "1").code == 0
@@ -252,7 +252,7 @@ def test_a_trial_that_cannot_win_is_stopped(place: Place) -> None:
 def test_without_any_score_there_is_no_result(place: Place) -> None:
     ended = place.run("--max-trials", "2", "--objective", "steps_to_solve", "--timeout", "0")
     assert (ended.code, ended.out.count("trial 1")) == (1, 0)
-    assert "error: A study must have a trial with a score to go on with" in ended.err
+    assert "error: No trial in study has a score." in ended.err
 
 
 def test_a_file_for_vertex_is_run_and_answered_in_its_dialect(place: Place) -> None:
@@ -322,7 +322,7 @@ def test_ctrl_c_ends_after_the_running_trials(place: Place) -> None:
     assert (process.returncode, err) == (130, "")
     assert "Ctrl-C: no new trials; the running ones end first. Again: at once." in out
     assert "trial 1: 89.5" in out
-    assert out.endswith("The study was stopped; the same command goes on.\n")
+    assert out.endswith("The study was stopped; the same command continues it.\n")
     assert place.starts("2") == []
 
 

@@ -18,7 +18,9 @@ from tests.support.waiting import ended, reached
 from tuner.__main__ import main
 from tuner.execution import process_lock
 from tuner.execution.containers import ContainerError, Containers, name_of
-from tuner.execution.trial import FAILED, LOST, STOPPED, SUCCEEDED, Setting, Trial
+from tuner.execution.local_trial import LocalTrial, TrialSettings
+from tuner.execution.processes import ProcessExecutor
+from tuner.execution.trial import FAILED, STOPPED, STOPPED_EARLY, SUCCEEDED
 from tuner.execution.trial_command import Task
 
 FAKE = SUPPORT / "fake_engine.py"
@@ -64,17 +66,18 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def start(tmp_path: Path, engine: Engine) -> Callable[..., Trial]:
+def start(tmp_path: Path, engine: Engine) -> Callable[..., LocalTrial]:
     """Starts trial 1, whose trainer does as it is told."""
 
-    def start(how: str, **more: float) -> Trial:
+    def start(how: str, **more: float) -> LocalTrial:
         engine.behave({"all": how})
         containers = Containers(str(engine.command), IMAGE)
-        setting = Setting(
+        setting = TrialSettings(
             *((), os.environ, "mean_score", "s", more.get("time_limit", 60.0), containers)
         )
         folder = tmp_path / "study" / "1"
-        return Trial(Task("trial 1", 1, folder, ("--job-dir", str(folder))), setting)
+        task = Task("trial 1", 1, folder, ("--job-dir", str(folder)))
+        return ProcessExecutor(setting).submit(task)
 
     return start
 
@@ -117,7 +120,7 @@ def test_names_are_of_one_folder_and_fit_for_engines(tmp_path: Path) -> None:
     assert all(name.isascii() and " " not in name and len(name) < 64 for name in names)
 
 
-def test_a_trial_that_ends_well(start: Callable[..., Trial], engine: Engine) -> None:
+def test_a_trial_that_ends_well(start: Callable[..., LocalTrial], engine: Engine) -> None:
     outcome = ended(start("succeed"))
     assert (outcome.state, outcome.reason) == (SUCCEEDED, "")
     assert outcome.measurements == ((10, 45.0), (20, 90.0))
@@ -126,49 +129,52 @@ def test_a_trial_that_ends_well(start: Callable[..., Trial], engine: Engine) -> 
 
 
 @pytest.mark.parametrize(
-    "how, code, reason", [("fail", 1, "exit code 1"), ("die", 137, "exit code 137")]
+    "how, code, reason",
+    [("fail", 1, "exit code 1"), ("die", 137, "exit code 137: it was killed from outside")],
 )
 def test_a_trial_that_does_not(
-    start: Callable[..., Trial], how: str, code: int, reason: str
+    start: Callable[..., LocalTrial], how: str, code: int, reason: str
 ) -> None:
     outcome = ended(start(how))
     assert (outcome.state, outcome.exit_code, outcome.reason) == (FAILED, code, reason)
 
 
-def test_stopping_signals_the_trainer_inside(start: Callable[..., Trial], engine: Engine) -> None:
+def test_stopping_signals_the_trainer_inside(
+    start: Callable[..., LocalTrial], engine: Engine
+) -> None:
     trial = start("hang")
     reached(trial.task.job_dir / "hangs")
-    trial.stop(LOST)
+    trial.stop(STOPPED_EARLY)
     outcome = ended(trial)
     assert (outcome.state, outcome.exit_code, engine.alive) == (STOPPED, 143, [])
     assert engine.made("kill") == 0
 
 
 def test_a_container_that_hears_no_signal_is_killed(
-    start: Callable[..., Trial], engine: Engine, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., LocalTrial], engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_lock, "GRACE", 0.2)
     trial = start("ignore signals")
     reached(trial.task.job_dir / "hangs")
-    trial.stop(LOST)
+    trial.stop(STOPPED_EARLY)
     assert ended(trial).state == STOPPED
     assert engine.made("kill") == 1
     assert engine.alive == []
 
 
-def test_a_trial_has_so_much_time(start: Callable[..., Trial], engine: Engine) -> None:
+def test_a_trial_has_so_much_time(start: Callable[..., LocalTrial], engine: Engine) -> None:
     outcome = ended(start("hang", time_limit=0.5))
     assert (outcome.state, outcome.reason) == (FAILED, "it ran for more than 0.5 s")
     assert engine.alive == []
 
 
 def test_a_container_whose_client_dies_does_not_live_on(
-    start: Callable[..., Trial], engine: Engine
+    start: Callable[..., LocalTrial], engine: Engine
 ) -> None:
     trial = start("hang")
     reached(trial.task.job_dir / "hangs")
     trial.runner.process.kill()
-    assert ended(trial).reason == "signal 9 ended it"
+    assert ended(trial).reason == "signal 9 ended it: it was killed from outside"
     assert not lives(engine)
 
 
@@ -186,7 +192,7 @@ def lives(engine: Engine) -> bool:
 
 @pytest.mark.parametrize("client_too", [False, True])
 def test_a_container_that_was_left_behind_is_ended_first(
-    start: Callable[..., Trial], engine: Engine, client_too: bool
+    start: Callable[..., LocalTrial], engine: Engine, client_too: bool
 ) -> None:
     left = start("hang")
     reached(left.task.job_dir / "hangs")

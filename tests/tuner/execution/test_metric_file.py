@@ -1,4 +1,4 @@
-"""Metric files are read whatever state they are in, and the median rule is the service's."""
+"""Metric files are read whatever state they are in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.execution.metric_file import Measurement, counted, has_lost, merged, read
+from tuner.execution.metric_file import Measurement, counted, merged, read
 from tuner.spec.study_spec import BEST, LAST, MAXIMIZE, MINIMIZE
 
 LIST = st.lists(st.builds(Measurement, st.integers(0, 50), st.floats(-1e6, 1e6)), max_size=8).map(
@@ -81,34 +81,3 @@ def test_the_last_counts_unless_the_study_says_the_best() -> None:
     assert counted(found, LAST, MAXIMIZE) == (30, 5)
     assert counted(found, BEST, MAXIMIZE) == (20, 9)
     assert counted(found, BEST, MINIMIZE) == (10, 3)
-
-
-# Running averages up to step 20: 20, 30 and 60; their median is 30.
-COMPLETED = [course(10, 30, 500), course(20, 40, 0), course(60, 60)]
-
-
-@pytest.mark.parametrize(
-    "values, lost",
-    [((29, 1), True), ((1, 29.9), True), ((30, 1), False), ((1, 30), False), ((99, 0), False)],
-)
-def test_the_best_value_is_held_against_the_median_of_running_averages(
-    values: tuple[float, ...], lost: bool
-) -> None:
-    assert has_lost(course(*values), COMPLETED, MAXIMIZE) is lost
-    mirrored = [[Measurement(step, -value) for step, value in c] for c in COMPLETED]
-    assert has_lost(course(*(-value for value in values)), mirrored, MINIMIZE) is lost
-
-
-def test_nobody_loses_before_anybody_has_reported() -> None:
-    assert not has_lost([], COMPLETED, MAXIMIZE)
-    assert not has_lost(course(1), [], MAXIMIZE)
-    assert not has_lost([Measurement(5, 1)], COMPLETED, MAXIMIZE), "none has come so early"
-
-
-@given(LIST, st.lists(LIST, max_size=4))
-def test_the_best_of_all_never_loses(
-    ours: list[Measurement], others: list[list[Measurement]]
-) -> None:
-    top = max((value for trial in [*others, ours] for _, value in trial), default=0.0)
-    if any(value == top for _, value in ours):
-        assert not has_lost(ours, others, MAXIMIZE)

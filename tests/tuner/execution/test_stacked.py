@@ -17,9 +17,10 @@ from tests.support.waiting import ended, wait_for_report
 from tuner import __main__ as command_line
 from tuner.commands import run
 from tuner.execution import worker_pool
-from tuner.execution.trial import FAILED, LOST, STOPPED, SUCCEEDED, Setting, Trial
+from tuner.execution.local_trial import LocalTrial, TrialSettings
+from tuner.execution.trial import FAILED, STOPPED, STOPPED_EARLY, SUCCEEDED
 from tuner.execution.trial_command import Task
-from tuner.execution.worker_pool import Workers
+from tuner.execution.worker_pool import StackExecutor
 from tuner.spec.loader import load
 from tuner.study import plan_from_command
 
@@ -27,13 +28,15 @@ ALONE = "import sys; print('alone', sys.argv[1]); raise SystemExit(3)"
 TEMPLATE = ROOT / "templates" / "hyperparam.yaml"
 
 
-def setting(time_limit: float = 60.0) -> Setting:
-    return Setting([sys.executable, "-c", ALONE], dict(os.environ), "score", "study", time_limit)
+def setting(time_limit: float = 60.0) -> TrialSettings:
+    return TrialSettings(
+        [sys.executable, "-c", ALONE], dict(os.environ), "score", "study", time_limit
+    )
 
 
 @pytest.fixture
-def several(tmp_path: Path) -> Iterator[Workers]:
-    found = Workers(2, setting(), tmp_path, [sys.executable, str(SUPPORT / "fake_batch.py")])
+def several(tmp_path: Path) -> Iterator[StackExecutor]:
+    found = StackExecutor(setting(), 2, tmp_path, [sys.executable, str(SUPPORT / "fake_batch.py")])
     yield found
     found.close()
 
@@ -42,12 +45,12 @@ def task(folder: Path, number: int, how: str) -> Task:
     return Task(f"trial {number}", number, folder / str(number), (f"--how={how}",))
 
 
-def process_of(trial: Trial) -> str:
+def process_of(trial: LocalTrial) -> str:
     return re.findall(r"process (\d+)", trial.log.read_text())[-1]
 
 
-def test_a_trial_ends_as_its_worker_says(several: Workers, tmp_path: Path) -> None:
-    good, bad = (several.launch(task(tmp_path, n, how)) for n, how in ((1, "succeed"), (2, "fail")))
+def test_a_trial_ends_as_its_worker_says(several: StackExecutor, tmp_path: Path) -> None:
+    good, bad = (several.submit(task(tmp_path, n, how)) for n, how in ((1, "succeed"), (2, "fail")))
     outcome = ended(good)
     assert (outcome.state, outcome.exit_code, outcome.cpu_seconds) == (SUCCEEDED, 0, 1.5)
     assert [found.value for found in outcome.measurements] == [7.0]
@@ -57,9 +60,9 @@ def test_a_trial_ends_as_its_worker_says(several: Workers, tmp_path: Path) -> No
 
 
 def test_trials_are_spread_over_as_many_workers_as_there_may_be(
-    several: Workers, tmp_path: Path
+    several: StackExecutor, tmp_path: Path
 ) -> None:
-    trials = [several.launch(task(tmp_path, n, "wait")) for n in range(4)]
+    trials = [several.submit(task(tmp_path, n, "wait")) for n in range(4)]
     for trial in trials:
         wait_for_report(trial)
     processes = [process_of(trial) for trial in trials]
@@ -69,10 +72,10 @@ def test_trials_are_spread_over_as_many_workers_as_there_may_be(
     assert {ended(trial).exit_code for trial in trials} == {143}
 
 
-def test_a_worker_serves_one_trial_after_the_other(several: Workers, tmp_path: Path) -> None:
+def test_a_worker_serves_one_trial_after_the_other(several: StackExecutor, tmp_path: Path) -> None:
     seen = set()
     for number in range(3):
-        trial = several.launch(task(tmp_path, number, "succeed"))
+        trial = several.submit(task(tmp_path, number, "succeed"))
         assert ended(trial).state == SUCCEEDED
         seen.add(process_of(trial))
     assert len(seen) == 1
@@ -83,43 +86,43 @@ def test_the_trials_of_a_worker_that_dies_go_on_each_in_a_process_of_its_own(
 ) -> None:
     told: list[str] = []
     program = [sys.executable, str(SUPPORT / "fake_batch.py")]
-    one = Workers(1, setting(), tmp_path, program, told.append)
+    one = StackExecutor(setting(), 1, tmp_path, program, told.append)
     bystander, culprit = (
-        one.launch(task(tmp_path, n, how)) for n, how in ((1, "wait"), (2, "die"))
+        one.submit(task(tmp_path, n, how)) for n, how in ((1, "wait"), (2, "die"))
     )
     for trial in (bystander, culprit):
         outcome = ended(trial)
         assert (outcome.state, outcome.exit_code) == (FAILED, 3), "as the program for one says"
         assert "alone" in trial.log.read_text()
-    assert ended(one.launch(task(tmp_path, 3, "succeed"))).state == SUCCEEDED, "by a new worker"
+    assert ended(one.submit(task(tmp_path, 3, "succeed"))).state == SUCCEEDED, "by a new worker"
     assert told == [
-        "A trainer process has died. What it was at goes on, each trial in a slower process of its"
-        f" own (log: {tmp_path / 'worker-1.log'})."
+        "A trainer process died. Each of its trials goes on from its checkpoint in a slower process"
+        f" of its own (log: {tmp_path / 'worker-1.log'})."
     ]
     one.close()
 
 
-def test_a_trial_may_be_stopped_by_the_median_rule(several: Workers, tmp_path: Path) -> None:
-    trial = several.launch(task(tmp_path, 1, "wait"))
+def test_a_trial_may_be_stopped_by_the_median_rule(several: StackExecutor, tmp_path: Path) -> None:
+    trial = several.submit(task(tmp_path, 1, "wait"))
     wait_for_report(trial)
-    trial.stop(LOST)
+    trial.stop(STOPPED_EARLY)
     outcome = ended(trial)
-    assert (outcome.state, outcome.reason) == (STOPPED, LOST)
+    assert (outcome.state, outcome.reason) == (STOPPED, STOPPED_EARLY)
 
 
 def test_a_trial_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     program = [sys.executable, str(SUPPORT / "fake_batch.py")]
-    several = Workers(1, setting(time_limit=0.3), tmp_path, program)
-    outcome = ended(several.launch(task(tmp_path, 1, "wait")))
+    several = StackExecutor(setting(time_limit=0.3), 1, tmp_path, program)
+    outcome = ended(several.submit(task(tmp_path, 1, "wait")))
     assert (outcome.state, outcome.reason) == (FAILED, "it ran for more than 0.3 s")
     several.close()
 
 
 def test_a_worker_that_does_not_stop_a_trial_is_killed(
-    several: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    several: StackExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_pool, "_PATIENCE", 0.3)
-    trial = several.launch(task(tmp_path, 1, "ignore"))
+    trial = several.submit(task(tmp_path, 1, "ignore"))
     wait_for_report(trial)
     trial.stop("the study was interrupted")
     outcome = ended(trial)
@@ -133,21 +136,22 @@ def test_a_worker_that_does_not_stop_a_trial_is_killed(
 def test_few_processes_keep_all_cores_busy(
     cores: int, trials: int, processes: int, each: int
 ) -> None:
-    found, command = worker_pool.crew(cores, trials)
-    assert (found, command[-1]) == (processes, f"--cores={each}")
+    assert worker_pool.processes(cores, trials) == (processes, each)
 
 
 def test_a_worker_may_be_started_before_there_is_a_trial_for_it(
-    several: Workers, tmp_path: Path
+    several: StackExecutor, tmp_path: Path
 ) -> None:
     several.start()
-    trial = several.launch(task(tmp_path, 1, "succeed"))
+    trial = several.submit(task(tmp_path, 1, "succeed"))
     assert ended(trial).state == SUCCEEDED
     assert [path.name for path in tmp_path.glob("worker-*.log")] == ["worker-1.log"]
 
 
 def test_a_worker_without_trials_is_not_waited_for(tmp_path: Path) -> None:
-    deaf = Workers(1, setting(), tmp_path, [sys.executable, "-c", "import time; time.sleep(600)"])
+    deaf = StackExecutor(
+        setting(), 1, tmp_path, [sys.executable, "-c", "import time; time.sleep(600)"]
+    )
     deaf.start()
     (worker,) = deaf._workers
     deaf.close()
@@ -155,8 +159,10 @@ def test_a_worker_without_trials_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_no_worker_is_left_behind(tmp_path: Path) -> None:
-    several = Workers(2, setting(), tmp_path, [sys.executable, str(SUPPORT / "fake_batch.py")])
-    trial = several.launch(task(tmp_path, 1, "wait"))
+    several = StackExecutor(
+        setting(), 2, tmp_path, [sys.executable, str(SUPPORT / "fake_batch.py")]
+    )
+    trial = several.submit(task(tmp_path, 1, "wait"))
     wait_for_report(trial)
     process = int(process_of(trial))
     several.close()
