@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.agents.networks import Architecture, Convolutions, Network, forward
+from trainer.agents.networks import Architecture, Network, forward
 from trainer.agents.population import Agents
 from trainer.contract.job_files import MODEL, SAVED_MODEL
 from trainer.storage.job_dir import JobDir
@@ -19,11 +18,7 @@ from trainer.storage.job_dir import JobDir
 def save_models(job_dir: JobDir, agents: Agents, agent: int, *, pixels: bool) -> None:
     """Writes both models of one agent. Raises OSError."""
     job_dir.write(MODEL, keras_model(agents, agent, pixels=pixels).save)
-    architecture = agents.architecture
-    networks = architecture.unpack(agents.state.averaged.numpy()[agent : agent + 1])
-    policy = Policy(
-        networks["actor"], architecture.convolutions, architecture.observation_shape, pixels=pixels
-    )
+    policy = Policy(agents, agent, pixels=pixels)
     job_dir.write(SAVED_MODEL, lambda path: save_saved_model(policy, path))
 
 
@@ -77,23 +72,21 @@ class Policy(tf.Module):  # type: ignore[misc]
     Not by way of the Keras model, whose saving takes three times as long.
     """
 
-    def __init__(
-        self,
-        actor: Sequence[tuple[Any, Any]],
-        convolutions: Convolutions,
-        observation_shape: tuple[int, ...],
-        *,
-        pixels: bool,
-    ) -> None:
-        """`actor` has a kernel `[1, inputs, outputs]` and a bias `[1, 1, outputs]` a layer."""
+    def __init__(self, agents: Agents, agent: int, *, pixels: bool) -> None:
         super().__init__()
-        self.actor = [tuple(map(tf.Variable, layer)) for layer in actor]
+        architecture = agents.architecture
+        weights = agents.state.averaged.numpy()[agent : agent + 1]
+        self.actor = [
+            tuple(map(tf.Variable, layer)) for layer in architecture.unpack(weights)["actor"]
+        ]
         spec = tf.TensorSpec(
-            (None, *observation_shape), tf.uint8 if pixels else tf.float32, name="observations"
+            (None, *architecture.observation_shape),
+            tf.uint8 if pixels else tf.float32,
+            name="observations",
         )
 
         def act(observations: tf.Tensor) -> dict[str, tf.Tensor]:
-            logits = forward(self.actor, observations[tf.newaxis], convolutions)[0]
+            logits = forward(self.actor, observations[tf.newaxis], architecture.convolutions)[0]
             probabilities = tf.nn.softmax(logits)
             return {"probabilities": probabilities, "action": tf.argmax(logits, axis=-1)}
 

@@ -18,31 +18,34 @@ typedef $type policy_input;
 
 $arrays
 
-/* e^x for x <= 88; relative error below 2e-7. */
+/* e^-x for x >= 0, as 2^-n * e^-r; relative error below 3e-7. */
 static inline float policy_exp(float x) {
-    float scale = 1.0f, base, r;
-    int k, n;
-    if (x < -87.0f) return 0.0f;
-    k = (int)(x * 1.44269504f + (x < 0.0f ? -0.5f : 0.5f));
-    r = (x - (float)k * 0.693145752f) - (float)k * 1.42860677e-6f; /* ln 2 in two parts */
-    base = k < 0 ? 0.5f : 2.0f;
-    for (n = k < 0 ? -k : k; n > 0; n >>= 1) {
-        if (n & 1) scale *= base;
-        if (n > 1) base *= base;
-    }
+    static const float ones[16] /* 2^-n */ = {
+        1.0f, 0.5f, 0.25f, 0.125f, 0.0625f, 0.03125f, 0.015625f, 0.0078125f, 0.00390625f,
+        0.001953125f, 0.0009765625f, 0.00048828125f, 0.00024414062f, 0.00012207031f,
+        6.1035156e-05f, 3.0517578e-05f};
+    static const float sixteens[8] /* 2^-16n */ = {
+        1.0f, 1.5258789e-05f, 2.3283064e-10f, 3.5527137e-15f, 5.421011e-20f, 8.271806e-25f,
+        1.2621775e-29f, 1.92593e-34f};
+    float r;
+    int n;
+    if (!(x <= 87.0f)) return 0.0f; /* NaN too */
+    n = (int)(x * 1.44269504f + 0.5f);
+    r = ((float)n * 0.693145752f - x) + (float)n * 1.42860677e-6f; /* ln 2 in two parts */
     r = 1.0f + r * (1.0f + r * (0.5f + r * (0.166666667f + r * (0.0416666667f
         + r * (0.00833333333f + r * 0.00138888889f)))));
-    return scale * r;
+    return ones[n & 15] * sixteens[n >> 4] * r;
 }
 
 /* tanh x; absolute error below 2e-7. Near 0 a series, which loses no digits to cancellation. */
 static inline float policy_tanh(float x) {
     const float a = x < 0.0f ? -x : x;
     const float s = x * x;
-    float t;
+    float e, t;
     if (a < 0.25f)
         return x + x * s * (-0.333333333f + s * (0.133333333f + s * -0.0539682540f));
-    t = a > 9.0f ? 1.0f : 1.0f - 2.0f / (policy_exp(2.0f * a) + 1.0f);
+    e = policy_exp(2.0f * a);
+    t = (1.0f - e) / (1.0f + e);
     return x < 0.0f ? -t : t;
 }
 
@@ -73,7 +76,7 @@ static inline void policy_probabilities(const policy_input *observation, float *
     for (a = 1; a < POLICY_ACTIONS; a++)
         if (probabilities[a] > largest) largest = probabilities[a];
     for (a = 0; a < POLICY_ACTIONS; a++) {
-        probabilities[a] = policy_exp(probabilities[a] - largest);
+        probabilities[a] = policy_exp(largest - probabilities[a]);
         sum += probabilities[a];
     }
     for (a = 0; a < POLICY_ACTIONS; a++) probabilities[a] /= sum;
