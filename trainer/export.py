@@ -1,3 +1,84 @@
-"""`python -m trainer.export JOB_DIR --to onnx,tflite,c,js,numpy`: a policy for other runtimes."""
+"""`python -m trainer.export JOB_DIR --to onnx,tflite,c,js,numpy`: a policy for other runtimes.
+
+The exported policy is the one in `model.keras`: the agent that did best in validation.
+"""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer.contract import streams
+from trainer.contract.command_line import Parser
+from trainer.contract.errors import SUCCESS, BadCommand, Error
+from trainer.contract.job_files import MANIFEST, MODEL, SETTINGS
+from trainer.process import tensorflow_env
+from trainer.process.console import quiet_standard_error
+from trainer.storage.address import Address, locate
+from trainer.storage.job_dir import read_artefacts
+
+FOLDER = "exports"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    streams.protect()
+    parser = Parser(prog="python -m trainer.export", description=__doc__)
+    parser.add_argument("job_dir", help="the folder of a finished run, or gs://bucket/path")
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="FORMATS",
+        help="onnx, tflite, c, js, numpy; several with commas between",
+    )
+    parser.add_argument(
+        "--output", type=Path, help=f"default JOB_DIR/{FOLDER}, or {FOLDER} here for a bucket"
+    )
+    chosen = parser.parse_args(arguments)
+    try:
+        for path in export(chosen.job_dir, chosen.to, chosen.output):
+            print(path)
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return SUCCESS
+
+
+def export(job_dir: str, formats: str, output: Path | None = None) -> list[Path]:
+    """Writes a run's policy in each of `formats`, and its model card; the files' paths.
+
+    Raises:
+        BadCommand: there is no such format, or no model in the job dir.
+        Error: a file cannot be read or written, or a package is missing.
+    """
+    from trainer.exports import names, policy_network, write
+    from trainer.exports.model_card import card_of
+
+    chosen = names(formats)
+    model, settings, manifest = read_artefacts(job_dir, MODEL, SETTINGS, MANIFEST)
+    if model is None:
+        raise BadCommand(
+            f"{job_dir} holds no {MODEL}. `python -m trainer.recover` makes one of a run that was"
+            " stopped early."
+        )
+    tensorflow_env.prepare()
+    with quiet_standard_error():
+        from trainer.outputs.models import read_keras_model
+
+        try:
+            network = policy_network.from_keras(read_keras_model(model))
+        except ValueError as error:
+            raise BadCommand(f"{job_dir}/{MODEL} holds no policy: {error}.") from error
+        here = Path() if isinstance(locate(job_dir), Address) else Path(job_dir)
+        folder = output or here / FOLDER
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            written = write(network, card_of(network, settings, manifest), chosen, folder)
+        except OSError as error:
+            raise Error(f"{folder} cannot be written to: {error.strerror or error}.") from error
+    return [folder / name for name in written]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+
+from trainer.contract.job_files import json_object
+from trainer.contract.run_record import mapping, number, numbers
+from trainer.exports.policy_network import PolicyNetwork
 
 _LOADING = {
     "onnx": ("ONNX Runtime", "python", """\
@@ -37,7 +41,10 @@ class ModelCard(NamedTuple):
     seed: int  # of the run
     agent: int | None  # which agent of the run it is
     steps: int | None  # environment steps that it was trained for
-    scores: Mapping[str, Any]  # the run's final scores; empty where its record has none
+    mean_score: float | None  # the run's final scores; None where its record has none
+    interquartile_mean: float | None
+    interval: Sequence[float]  # of the interquartile mean, 95%; empty where there is none
+    interval_over: str  # agents or episodes
     episodes: int  # behind the final score of each agent
     command: str
     version: str
@@ -55,11 +62,46 @@ class ModelCard(NamedTuple):
             "seed": str(self.seed),
             "version": self.version,
         }
-        if (score := self.scores.get("mean_score")) is not None:
-            facts["score"] = f"{score:g}"
+        if self.mean_score is not None:
+            facts["score"] = f"{self.mean_score:g}"
         if self.steps is not None:
             facts["steps"] = str(self.steps)
         return facts
+
+
+def card_of(network: PolicyNetwork, settings: bytes | None, manifest: bytes | None) -> ModelCard:
+    """The card of a run's saved policy, from the bytes of its `hyperparameters.json` and manifest.
+
+    What the files do not say, or say in another form, is left out.
+    """
+    known, ended = (json_object(content) or {} for content in (settings, manifest))
+    chosen, scores = mapping(known.get("settings")), mapping(ended.get("scores"))
+    agent = number(mapping(ended.get("saved_agent")).get("index"))
+    steps = numbers(scores.get("steps"))
+    index = None if agent is None else int(agent)
+    return ModelCard(
+        environment=_text(chosen.get("environment")),
+        algorithm=_text(chosen.get("algorithm")),
+        observation_shape=network.observation_shape,
+        num_actions=network.num_actions,
+        parameters=network.parameters,
+        seed=int(number(chosen.get("seed")) or 0),
+        agent=index,
+        steps=int(steps[index]) if index is not None and index < len(steps) else None,
+        mean_score=number(scores.get("mean_score")),
+        interquartile_mean=number(scores.get("interquartile_mean")),
+        interval=numbers(scores.get("interval")),
+        interval_over=_text(scores.get("interval_over")),
+        episodes=int(number(chosen.get("evaluation_episodes")) or 0),
+        command=_text(known.get("command")),
+        version=_text(mapping(known.get("versions")).get("trainer")),
+    )
+
+
+def _text(found: Any) -> str:
+    """A short line of printable text; job dirs come from anywhere."""
+    text = found if isinstance(found, str) else "unknown"
+    return "".join(c if c.isprintable() else " " for c in text)[:1000].replace("`", "'")
 
 
 def markdown(card: ModelCard, formats: Sequence[str]) -> str:
@@ -103,18 +145,16 @@ def _lines(card: ModelCard, formats: Sequence[str]) -> Iterator[str]:
 
 
 def _score(card: ModelCard) -> Iterator[str]:
-    scores = card.scores
-    if "mean_score" not in scores:
+    if card.mean_score is None:
         yield "The run's record has no final score."
         return
     yield (
-        f"Mean return {scores['mean_score']:g}: the run's final policies, acting greedily over"
+        f"Mean return {card.mean_score:g}: the run's final policies, acting greedily over"
         f" {card.episodes} fresh episodes each."
     )
-    interval, over = scores.get("interval"), scores.get("interval_over", "agents")
-    if interval is not None and "interquartile_mean" in scores:
-        low, high = interval
+    if card.interquartile_mean is not None and len(card.interval) == 2:
+        low, high = card.interval
         yield (
-            f"Interquartile mean {scores['interquartile_mean']:g}, 95% interval over {over}"
-            f" [{low:g}, {high:g}]."
+            f"Interquartile mean {card.interquartile_mean:g}, 95% interval over"
+            f" {card.interval_over} [{low:g}, {high:g}]."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,21 @@ def keras_model(agents: Agents, agent: int, *, pixels: bool = False) -> keras.Mo
             shape = layer.kernel.shape
             layer.set_weights([np.reshape(kernel, shape), np.reshape(bias, [-1])])
     return model
+
+
+def read_keras_model(content: bytes) -> keras.Model:
+    """The model in the bytes of `model.keras`, without code of its own.
+
+    Raises:
+        ValueError: it is damaged, or no Keras model.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, MODEL)
+        path.write_bytes(content)
+        try:
+            return keras.saving.load_model(path, safe_mode=True)
+        except Exception as error:  # Keras raises anything over arbitrary bytes
+            raise ValueError("it cannot be read as a Keras model") from error
 
 
 def _stacked_layers(architecture: Architecture, network: Network, head: str, x: Any) -> Any:

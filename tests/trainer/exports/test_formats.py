@@ -111,13 +111,13 @@ def test_a_comment_cannot_be_ended_from_outside(network: PolicyNetwork, tmp_path
 
 
 def test_the_card_tells_score_interval_command_and_loading(network: PolicyNetwork) -> None:
-    scores = {
-        "mean_score": 178.0,
-        "interquartile_mean": 147.7,
-        "interval": (132.0, 164.8),
-        "interval_over": "episodes",
-    }
-    text = model_card.markdown(card(network)._replace(scores=scores), ("c",))
+    scored = card(network)._replace(
+        mean_score=178.0,
+        interquartile_mean=147.7,
+        interval=(132.0, 164.8),
+        interval_over="episodes",
+    )
+    text = model_card.markdown(scored, ("c",))
     assert "Mean return 178: the run's final policies" in text
     assert "Interquartile mean 147.7, 95% interval over episodes [132, 164.8]." in text
     assert "    python -m trainer.task" in text
