@@ -59,7 +59,7 @@ def timed(browser: Browser, file: Path) -> tuple[float, float]:
     """Seconds until a study's page shows its first chart; seconds of its filter, the median."""
     started = time.monotonic()
     page = look(browser, file, wait=False)
-    page.wait_for_selector("#chart-trust svg.main-svg")
+    page.wait_for_selector("#chart-stages svg.main-svg")
     loaded = time.monotonic() - started
     took = page.evaluate(
         """() => {

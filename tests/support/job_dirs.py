@@ -15,12 +15,20 @@ import numpy as np
 import optuna
 from optuna.distributions import FloatDistribution
 
+from tuner.report.files import open_files
+from tuner.report.gather import gather
+from tuner.report.model import Report
 from tuner.search import journal, objective
 from tuner.search.objective import Scores
 from tuner.search.trial_store import FILE, OTHERS_CPU
 
 SPACE = {"gamma": (0.9, 0.999, "UNIT_LINEAR_SCALE"), "learning_rate": (1e-3, 0.1, "UNIT_LOG_SCALE")}
 VERSIONS = {"python": "3.11.7", "trainer": "0.1.0"}
+
+
+def report_of(folder: Path) -> Report:
+    """The report on a job dir."""
+    return gather(open_files(str(folder)))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What was found in a job dir -> a Report: one run, the trials of a service, or a study here."""
+"""Makes a Report of what was read in a job dir: a run, a service's trials, or a study."""
 
 from __future__ import annotations
 
@@ -9,75 +9,51 @@ from typing import Any
 
 from tuner.cloud.job_json import STUDY as STUDY_JSON
 from tuner.outputs.results import BEST
-from tuner.report import journal, runs, told
-from tuner.report.journal import KeptTrial
-from tuner.report.model import (
-    JOB,
-    RUN,
-    STUDY,
-    SUCCEEDED,
-    UNFINISHED,
-    Estimate,
-    Point,
-    Report,
-    Run,
-    Trial,
-)
-from tuner.search import objective
-from tuner.search.objective import Scores, direction
+from tuner.report import fresh_runs, journal, runs
+from tuner.report.model import DAMAGED, JOB, RUN, STUDY, SUCCEEDED, UNFINISHED, Report, Run, Trial
+from tuner.search.objective import direction
+from tuner.search.trial_record import RUNNING, Record
 from tuner.search.trial_store import FILE
-from tuner.spec.study_spec import IQM, MAXIMIZE, MEAN, MINIMIZE
+from tuner.spec.study_spec import (
+    CATEGORICAL,
+    DOUBLE,
+    IQM,
+    LOG,
+    MAXIMIZE,
+    MEAN,
+    MINIMIZE,
+    Parameter,
+)
 
-# Flags that say where and how long, never what is searched.
-_NO_PARAMETERS = {"seed", "seeds", "metric_tag", "job_dir"}
+_NOT_SEARCHED = {"seed", "seeds", "metric_tag", "job_dir"}
+_SAME_COMMAND = "The same command continues it."
 
 
 def of_run(run: Run, name: str, where: str) -> Report:
-    """A single run: a search of one trial."""
-    progress = "" if run.state == SUCCEEDED else " ".join(run.problems)
+    """A single run, as a search of one trial."""
+    progress = " ".join(run.problems)
     if run.state == UNFINISHED:
-        progress += " The same command goes on with it."
-    trial = Trial(
-        "1",
-        _given(run),
-        run.state,
-        " ".join(run.problems),
-        run,
-        runs.metric(run, MAXIMIZE),
-        run.wall_seconds,
-    )
-    return Report(RUN, name, where, [trial], _tag([run]), objective=IQM, progress=progress)
+        progress += f" {_SAME_COMMAND}"
+    trial = _of_folder("1", run, _given(run), IQM)
+    return Report(RUN, name, where, [trial], _metric([run]), objective=IQM, progress=progress)
 
 
 def of_job(found: Mapping[str, Run], name: str, where: str) -> Report:
-    """The trials of a service, by folder. It ranks by the mean, so the page does."""
-    searched = _searched(list(found.values()))
-    trials = [
-        Trial(
-            folder,
-            {name: run.settings[name] for name in searched if name in run.settings},
-            run.state,
-            " ".join(run.problems),
-            run,
-            runs.estimate(run.scores, MEAN, MAXIMIZE, run.interval),
-            run.wall_seconds,
-        )
-        for folder, run in found.items()
-    ]
-    open_ = [trial for trial in trials if trial.state == UNFINISHED]
+    """The trials of a service, by folder; ranked by the mean, as the service ranks them."""
+    trials = _of_folders(found, MEAN)
+    unfinished = sum(trial.state == UNFINISHED for trial in trials)
     progress = (
-        f"{len(open_)} of {len(trials)} trials have not ended: they run still, or were interrupted."
-        if open_
-        else ""
+        f"{unfinished} of {len(trials)} trials have no final score: they are still running, were"
+        " stopped early, or were interrupted."
     )
     return Report(
         JOB,
         name,
         where,
-        _ranked(trials, MAXIMIZE),
-        _tag(list(found.values())),
-        progress=progress,
-        space=told.seen([trial.parameters for trial in trials]),
+        _ranked(trials, MEAN, MAXIMIZE),
+        _metric(list(found.values())),
+        progress=progress if unfinished else "",
+        space=_inferred(trials),
     )
 
 
@@ -93,162 +69,143 @@ def of_study(
     Args:
         small: study.journal, study.json and best.json, those there are.
         found: trials, by folder.
-        steps: runs of confirming and testing, by folder.
+        steps: runs of confirm and test, by folder.
     """
-    best, study = (runs.json_object(small.get(file, b"")) for file in (BEST, STUDY_JSON))
+    best, summary = (runs.json_object(small.get(file, b"")) for file in (BEST, STUDY_JSON))
     problems = [
-        f"{file} cannot be read."
-        for file, content in ((BEST, best), (STUDY_JSON, study))
+        f"{file} is damaged."
+        for file, content in ((BEST, best), (STUDY_JSON, summary))
         if file in small and not content
     ]
     kept = journal.read(small[FILE]) if FILE in small else None
-    if FILE in small and kept is None:
-        problems.append(f"{FILE} cannot be read; the page is made of the other files.")
-    job = told.job(study)
-    records = list(kept.trials) if kept else told.trials(job) if job else []
-    identity = kept.identity if kept else {}
-    aim = str(identity.get("objective") or best.get("objective") or MEAN)
-    goal = str(identity.get("goal") or (job.goal if job else "") or MAXIMIZE)
-    known = {record.name for record in records}
-    searched = _searched(list(found.values()))
+    if kept is None:
+        damage = "is damaged" if FILE in small else "is missing"
+        problems.append(f"{FILE} {damage}. This page was made from the trials' own folders.")
+    identity = kept.identity if kept else best
+    aim, goal = str(identity.get("objective") or MEAN), str(identity.get("goal") or MAXIMIZE)
+    records = {str(record.number): record for record in kept.records} if kept else {}
     trials = [
-        _trial(record, found.get(record.name, Run(record.name)), aim, goal) for record in records
+        _of_record(record, found.get(name, Run(name)), aim, goal)
+        for name, record in records.items()
     ]
-    trials += [
-        _trial(KeptTrial(folder, _parameters(run, searched), run.state), run, aim, goal)
-        for folder, run in found.items()
-        if folder not in known
-    ]
-    seeds = dict(kept.seeds if kept else best.get("seeds") or {})
+    trials += _of_folders({f: run for f, run in found.items() if f not in records}, aim, goal)
+    args = best.get("args")
     report = Report(
         STUDY,
         name,
         where,
-        _ranked(trials, direction(aim, goal)),
-        str(identity.get("metric") or best.get("metric") or (job.metric if job else "")),
+        _ranked(trials, aim, goal),
+        str(identity.get("metric") or _metric(list(found.values()))),
         goal,
         aim,
-        _progress(best, job.state if job else "", trials, steps),
-        journal.axes(identity) if kept else told.seen([trial.parameters for trial in trials]),
-        [str(word) for word in best.get("args") or str(identity.get("args", "")).split()],
-        seeds,
+        _progress(best, str(summary.get("state", "")), trials, steps),
+        kept.space if kept else _inferred(trials),
+        kept is not None,
+        list(map(str, args if isinstance(args, list) else str(identity.get("args", "")).split())),
+        fresh_runs.seeds(kept.seeds if kept else best.get("seeds")),
         best=best,
-        cpu_seconds=kept.cpu_seconds if kept else best.get("cpu_seconds"),
+        cpu_seconds=runs.number(kept.cpu_seconds if kept else best.get("cpu_seconds")),
         problems=problems,
     )
-    return _with_steps(report, steps)
+    return fresh_runs.added(report, steps)
 
 
-def _trial(record: KeptTrial, run: Run, aim: str, goal: str) -> Trial:
-    scores = record.scores or Scores()
+def _of_record(record: Record, run: Run, aim: str, goal: str) -> Trial:
+    scores = runs.clean(record.scores)
     scores = scores if scores.scores else run.scores if run.scores.scores else scores
-    ended = record.state == SUCCEEDED
-    reasons = [record.reason] if record.reason else []
-    if run.state == "DAMAGED" or (ended and run.state != SUCCEEDED):
-        reasons.append(f"Its folder: {' '.join(run.problems) or 'it is missing.'}")
+    succeeded = record.state == SUCCEEDED
+    reason = str(record.reason)
+    if run.state == DAMAGED or (succeeded and run.state != SUCCEEDED):
+        reason += f" Its folder: {' '.join(run.problems) or 'it is missing.'}"
     return Trial(
-        record.name,
-        record.parameters,
-        record.state,
-        " ".join(reasons),
+        str(record.number),
+        record.values,
+        str(record.state),
+        reason.strip(),
         dataclasses.replace(run, scores=scores),
-        runs.estimate(scores, aim, goal, run.interval) if ended else None,
-        record.seconds if record.seconds is not None else run.wall_seconds,
-        told=[Point(step, (value,)) for step, value in record.told],
+        runs.estimate(scores, aim, goal) if succeeded else None,
+        runs.number(record.seconds) if record.over else None,
+        record.started,
+        record.ended,
+        [report for report in record.measurements if runs.number(report.value) is not None],
     )
 
 
-def _with_steps(report: Report, steps: Mapping[str, Run]) -> Report:
-    """Adds confirming and testing: of several, those that best.json or the newest seeds name."""
-    confirm = _latest(report.seeds, "confirming ")
-    trial = str(report.best.get("trial", ""))
-    test = _latest(report.seeds, f"testing trial {trial}".rstrip() + " ")
-
-    def of(stage: str, seeds: Sequence[int]) -> dict[str, tuple[Run, Estimate]]:
-        newest = max((_seed(f) for f in steps if f.startswith(f"{stage}-")), default=-1)
-        starts = [f"{stage}-{seed}/" for seed in seeds or [newest]]
-        found: dict[str, Run] = {}
-        for start in starts:  # confirming is done in two parts, each with seeds of its own
-            for folder, run in steps.items():
-                if folder.startswith(start):
-                    who = folder.removeprefix(start)
-                    found[who] = _joined(found[who], run) if who in found else run
-        known = {
-            who: (run, runs.estimate(run.scores, report.objective, report.goal, run.interval))
-            for who, run in found.items()
-        }
-        return {who: (run, told) for who, (run, told) in known.items() if told is not None}
-
-    return dataclasses.replace(report, confirmed=of("confirm", confirm), tested=of("test", test))
+def _of_folders(found: Mapping[str, Run], aim: str, goal: str = MAXIMIZE) -> list[Trial]:
+    """Trials that only their folders know of. Flags that differ between them were searched."""
+    given = [_given(run) for run in found.values() if run.settings]
+    names = dict.fromkeys(name for flags in given for name in flags)
+    searched = [name for name in names if len({str(flags.get(name)) for flags in given}) > 1]
+    return [
+        _of_folder(
+            folder, run, {n: run.settings[n] for n in searched if n in run.settings}, aim, goal
+        )
+        for folder, run in found.items()
+    ]
 
 
-def _latest(known: Mapping[str, int], purpose: str) -> list[int]:
-    """The seeds of the last such purpose, and of its other parts: 5 and the other 5 of 10 seeds."""
-    found = [(name, seed) for name, seed in known.items() if name.startswith(purpose)]
-    whole = found[-1][0].rpartition(" of ")[2] if found else ""
-    if purpose.startswith("testing"):
-        return [seed for _, seed in found[-1:]]
-    return [seed for name, seed in found if name.rpartition(" of ")[2] == whole]
-
-
-def _joined(first: Run, second: Run) -> Run:
-    return dataclasses.replace(
-        first, scores=objective.joined(first.scores, second.scores), interval=None
-    )
-
-
-def _seed(folder: str) -> int:
-    text = folder.split("/")[0].rpartition("-")[2]
-    return int(text) if text.isascii() and text.isdigit() else -1
+def _of_folder(
+    name: str, run: Run, parameters: Mapping[str, Any], aim: str, goal: str = MAXIMIZE
+) -> Trial:
+    found = runs.estimate(run.scores, aim, goal)
+    return Trial(name, parameters, run.state, " ".join(run.problems), run, found, run.wall_seconds)
 
 
 def _progress(
     best: Mapping[str, Any], state: str, trials: Sequence[Trial], steps: Mapping[str, Run]
 ) -> str:
-    running = sum(trial.state == "RUNNING" for trial in trials)
-    ended = f"{len(trials) - running} of its {len(trials)} trials so far have ended"
-    goes_on = "The same command goes on with it."
+    running = sum(trial.state == RUNNING for trial in trials)
+    ended = f"{len(trials) - running} of {len(trials)} trials have ended"
     if state.endswith("FAILED"):
-        return f"This study failed: {ended}. {goes_on}"
+        return f"The study failed: {ended}. {_SAME_COMMAND}"
     if running or state.endswith("RUNNING"):
-        return f"This study is in progress, or was interrupted: {ended}. {goes_on}"
+        return f"The study is running, or was interrupted: {ended}. {_SAME_COMMAND}"
     if not best:
-        stage = "tested" if any(f.startswith("test-") for f in steps) else "confirmed"
-        return f"Its search is over; its best trials are being {stage}, or were when it stopped."
+        stage = "test" if any(folder.startswith("test-") for folder in steps) else "confirm"
+        return f"The search is complete. The {stage} stage is running, or was interrupted."
     return ""
 
 
-def _ranked(trials: Sequence[Trial], toward: str) -> list[Trial]:
-    sign = 1 if toward == MINIMIZE else -1
+def _ranked(trials: Sequence[Trial], aim: str, goal: str) -> list[Trial]:
+    """Best first. Trials without a score follow by their last report."""
+    toward, by_report = (1 if g == MINIMIZE else -1 for g in (direction(aim, goal), goal))
 
-    def rank(trial: Trial) -> tuple[float, float]:
-        found = trial.estimate
-        sampled = trial.run.scores.sampled_mean or 0.0
-        return (sign * found.value if found else math.inf, sign * sampled)
+    def rank(trial: Trial) -> tuple[float, ...]:
+        if trial.estimate:
+            return (
+                0,
+                toward * trial.estimate.value,
+                by_report * (trial.run.scores.sampled_mean or 0.0),
+            )
+        return 1, by_report * trial.reports[-1].value if trial.reports else math.inf, 0
 
     return sorted(trials, key=rank)
 
 
 def _given(run: Run) -> dict[str, Any]:
-    """What its command set, of what may be searched."""
+    """The flags of its command that may have been searched."""
     return {
         name: value
         for name, value in run.settings.items()
-        if run.sources.get(name) == "flag" and name not in _NO_PARAMETERS
+        if run.sources.get(name) == "flag" and name not in _NOT_SEARCHED
     }
 
 
-def _searched(found: Sequence[Run]) -> list[str]:
-    """The flags that differ between runs."""
-    given = [_given(run) for run in found if run.settings]
-    names = dict.fromkeys(name for flags in given for name in flags)
-    return [name for name in names if len({str(flags.get(name)) for flags in given}) > 1]
+def _inferred(trials: Sequence[Trial]) -> dict[str, Parameter]:
+    """A search space that holds these trials."""
+    found = {}
+    for name in dict.fromkeys(name for trial in trials for name in trial.parameters):
+        values = [trial.parameters[name] for trial in trials if name in trial.parameters]
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            low, high = min(values), max(values)
+            scale = LOG if low > 0 and high / low >= 10 else ""
+            found[name] = Parameter(name, DOUBLE, low, high, scale=scale)
+        else:
+            words = tuple(dict.fromkeys(map(str, values)))
+            found[name] = Parameter(name, CATEGORICAL, words=words)
+    return found
 
 
-def _parameters(run: Run, searched: Sequence[str]) -> dict[str, Any]:
-    return {name: run.settings[name] for name in searched if name in run.settings}
-
-
-def _tag(found: Sequence[Run]) -> str:
+def _metric(found: Sequence[Run]) -> str:
     tags = [str(run.settings["metric_tag"]) for run in found if "metric_tag" in run.settings]
     return tags[0] if tags else "mean_score"

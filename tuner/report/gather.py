@@ -1,4 +1,4 @@
-"""A job dir -> a Report. Reads, and does nothing else."""
+"""Reads a job dir into a Report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from trainer.contract.errors import Error
+from trainer.contract.job_files import METRICS, POLICY, RECORDING
 from tuner.cloud.job_json import STUDY as STUDY_JSON
 from tuner.outputs.results import BEST
 from tuner.report import assemble, runs
 from tuner.report.files import Files
 from tuner.report.model import JOB, RUN, STUDY, Report, Run, Trial
-from tuner.report.runs import METRICS, POLICY, RECORDING, SIGNS, SMALL, path
+from tuner.report.runs import SIGNS, SMALL, path
 from tuner.search.trial_store import FILE
 
 CURVES = 6  # trials whose learning curves are drawn
@@ -21,11 +22,11 @@ LARGEST_VIDEO = 20_000_000  # bytes
 
 
 class NothingThere(Error):
-    """A job dir without anything to report; the message is a sentence for the user."""
+    """A job dir with nothing to report."""
 
 
 def gather(files: Files) -> Report:
-    """All that the page needs.
+    """All that the page shows.
 
     Raises:
         NothingThere: the job dir holds nothing that a trainer or a tuner leaves.
@@ -38,11 +39,11 @@ def gather(files: Files) -> Report:
         report = assemble.of_run(found, name, files.where)
     else:
         report = _search(files, kind, name)
-    return _with_pictures(files, report)
+    return _with_large_parts(files, report)
 
 
 def kind_of(files: Files) -> str:
-    """What lies there. Raises NothingThere."""
+    """Whether it is a run, a study or a service's trials. Raises NothingThere."""
     if {FILE, STUDY_JSON, BEST} & files.names:
         return STUDY
     if set(SIGNS) & files.names:
@@ -50,8 +51,8 @@ def kind_of(files: Files) -> str:
     if any(_holds_a_run(files, folder) for folder in _folders(files)):
         return JOB
     raise NothingThere(
-        f"{files.where} must hold a run, a study or trials, but holds none of their files."
-        " Give the job dir that the trainer or the tuner wrote to."
+        f"{files.where} holds no file of a run, a study or trials. Give the job dir that the"
+        " trainer or the tuner wrote to."
     )
 
 
@@ -67,7 +68,7 @@ def _search(files: Files, kind: str, name: str) -> Report:
 
 def _runs(files: Files, folders: Sequence[str]) -> dict[str, Run]:
     contents = files.read_all(path(folder, name) for folder in folders for name in SMALL)
-    return {folder: runs.run(folder, contents) for folder in folders}
+    return {folder: runs.read_run(folder, contents) for folder in folders}
 
 
 def _folders(files: Files) -> list[str]:
@@ -76,7 +77,7 @@ def _folders(files: Files) -> list[str]:
 
 
 def _step_folders(files: Files) -> list[str]:
-    """Of confirming and testing: confirm-1/3, test-2/winner."""
+    """Folders of the confirm and test stages: confirm-1/3, test-2/winner."""
     return sorted(
         {
             name.rpartition("/")[0]
@@ -90,8 +91,8 @@ def _holds_a_run(files: Files, folder: str) -> bool:
     return any(path(folder, name) in files.names for name in SIGNS)
 
 
-def _with_pictures(files: Files, report: Report) -> Report:
-    """Adds what is large: curves of a few trials, three videos, the winner's policy."""
+def _with_large_parts(files: Files, report: Report) -> Report:
+    """Adds the large parts: curves of a few trials, three videos, the winner's policy."""
     shown = [t for t in report.trials if path(t.run.folder, METRICS) in files.names][:CURVES]
     contents = files.read_all(path(trial.run.folder, METRICS) for trial in shown)
     curves = {
@@ -110,7 +111,7 @@ def _with_pictures(files: Files, report: Report) -> Report:
 
 
 def _videos(files: Files, report: Report) -> dict[str, tuple[Trial, bytes]]:
-    """Best, median and worst; only those who left a video count."""
+    """Of the best, the median and the worst trial that has one."""
     filmed = [t for t in report.scored if path(t.run.folder, RECORDING) in files.names]
     winner = report.winner
     best = [winner] if winner in filmed else filmed[:1]
@@ -126,7 +127,7 @@ def _videos(files: Files, report: Report) -> dict[str, tuple[Trial, bytes]]:
 
 
 def _json_text(content: bytes | None) -> str | None:
-    """The text, where it is JSON: what else lies there is nobody's to draw."""
+    """The text, if it is JSON."""
     try:
         text = (content or b"").decode("utf-8")
         json.loads(text)

@@ -1,4 +1,4 @@
-"""A report as one page of HTML that needs nothing else."""
+"""Renders a report as one HTML page that needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import jinja2
 import plotly.offline
 from markupsafe import Markup
 
-from tuner.report import checklist, summary
-from tuner.report.charts import charts, curve_trials, trust_rows
+from tuner.report import charts, checklist, comparison, formats, leaderboard, summary
+from tuner.report.chart import Chart
 from tuner.report.model import Report
-from tuner.report.optuna_figures import LINES, figures
+from tuner.report.optuna_figures import LEAST_SCORES, LINES, figures, has_enough_scores
 from tuner.report.playground import Part
-from tuner.report.plotly import Chart
+from tuner.report.runs import WITH_INTERVAL
 from tuner.report.seed_noise import noise
 
 
@@ -31,22 +31,38 @@ def render(report: Report, play: Part | None = None) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"short": summary.short, "score": summary.score, "big": summary.big}
-    drawn = charts(report) | figures(report)
-    found = noise(summary.groups(report.scored)) if len(report.scored) > 1 else None
+    score = formats.scores(_shown(report))
+    environment.filters |= {
+        "short": formats.short,
+        "score": score,
+        "big": formats.big,
+        "breakable": _breakable,
+    }
+    own = {
+        "stages": comparison.chart(report),
+        "curves": charts.curves(report),
+        "strips": charts.strips(report),
+    }
+    drawn = {name: chart for name, chart in own.items() if chart} | figures(report)
+    enough = has_enough_scores(report)
+    found = noise([t.run.scores.scores for t in report.scored]) if enough else None
     budget = summary.budget(report)
-    return environment.get_template("report.html").render(
+    page = environment.get_template("report.html").render(
         report=report,
         play=play,
         headline=summary.headline(report),
-        facts=summary.facts(report, found),
-        rows=summary.rows(report),
+        measure=summary.measure(report),
+        spread="95% interval" if report.objective in WITH_INTERVAL else "range of agents",
+        facts=summary.facts(report, found, score),
+        rows=leaderboard.rows(report),
         states=sorted({trial.state for trial in report.trials}),
         charts=drawn,
         slices=[name for name in drawn if name.startswith("slice-")],
+        enough=enough,
+        least_scores=LEAST_SCORES,
         lines=LINES,
-        trust=trust_rows(report),
-        curves=curve_trials(report),
+        stages=comparison.stages(report),
+        curves=charts.curve_trials(report),
         videos=_videos(report),
         noise=found,
         budget=budget,
@@ -58,10 +74,18 @@ def render(report: Report, play: Part | None = None) -> str:
         plotly=Markup(plotly.offline.get_plotlyjs()) if drawn else "",
         charts_json=as_json(drawn),
     )
+    return page.encode("utf-8", "replace").decode()  # names of files may not be UTF-8
+
+
+def _shown(report: Report) -> list[float]:
+    """The numbers in the tables of scores."""
+    steps = [*report.confirmed.values(), *report.tested.values()]
+    found = [trial.estimate for trial in report.scored] + [estimate for _, estimate in steps]
+    return [number for e in found if e for number in (e.value, e.low, e.high)]
 
 
 def as_json(drawn: Mapping[str, Chart]) -> Markup:
-    """JSON that may stand in a script: nothing in it ends one or begins another."""
+    """JSON for a script element: nothing in it ends the element or begins another."""
     content = {name: dataclasses.asdict(chart) for name, chart in drawn.items()}
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
@@ -80,10 +104,15 @@ def _videos(report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def _breakable(name: str) -> Markup:
+    """A name that may be broken after each underscore."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 def _file(name: str) -> str:
     return (resources.files("tuner.report") / "assets" / name).read_text(encoding="utf-8")
 
 
 def _raw(name: str) -> Markup:
-    """Our own, which ends no element that it stands in."""
+    """One of our own assets, which does not end the element that it stands in."""
     return Markup(_file(name))

@@ -1,13 +1,15 @@
-"""What a report tells of, as plain values."""
+"""The plain values that a report is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
+from tuner.execution.metric_file import Measurement
 from tuner.search.objective import Scores
-from tuner.spec.study_spec import MAXIMIZE, MEAN
+from tuner.spec.study_spec import MAXIMIZE, MEAN, STEPS_TO_SOLVE, Parameter
 
 RUN, STUDY, JOB = "run", "study", "job"
 SUCCEEDED, UNFINISHED, DAMAGED = "SUCCEEDED", "UNFINISHED", "DAMAGED"  # of a folder
@@ -15,17 +17,17 @@ SUCCEEDED, UNFINISHED, DAMAGED = "SUCCEEDED", "UNFINISHED", "DAMAGED"  # of a fo
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score and how far to trust it."""
+    """A run's objective with its 95% interval, or with the range of its agents if it has none."""
 
     value: float
     low: float
     high: float
-    agents: int  # behind it; with one agent the interval is over its episodes
+    agents: int
 
 
 @dataclass(frozen=True)
 class Run:
-    """A folder that the trainer leaves, as far as it can be read."""
+    """What could be read in the folder of a run."""
 
     folder: str  # in the job dir; "" is the job dir itself
     state: str = UNFINISHED
@@ -35,7 +37,6 @@ class Run:
     versions: Mapping[str, str] = field(default_factory=dict)
     commit: str = ""
     scores: Scores = field(default_factory=Scores)
-    interval: tuple[float, float] | None = None  # the run's own
     wall_seconds: float | None = None
 
 
@@ -48,24 +49,8 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Axis:
-    """The range of a parameter."""
-
-    type: str
-    low: float | None = None
-    high: float | None = None
-    values: tuple[Any, ...] = ()
-    scale: str = ""
-    seen: bool = False  # told by the trials, not by a search space
-
-    @property
-    def log(self) -> bool:
-        return self.scale == "UNIT_LOG_SCALE" and (self.low or 0) > 0
-
-
-@dataclass(frozen=True)
 class Trial:
-    """One point of the search, or the only run there is."""
+    """A trial of a search, or the only run there is."""
 
     name: str
     parameters: Mapping[str, Any]
@@ -74,13 +59,15 @@ class Trial:
     run: Run
     estimate: Estimate | None = None
     seconds: float | None = None
-    points: Sequence[Point] = ()  # of a few trials only
-    told: Sequence[Point] = ()  # what its service heard
+    started: datetime | None = None
+    ended: datetime | None = None
+    reports: Sequence[Measurement] = ()
+    points: Sequence[Point] = ()  # of the first few trials only
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page shows. Trials stand best first, those without a score last."""
+    """All that the page shows. The best trial comes first; trials without a score come last."""
 
     kind: str
     name: str
@@ -89,10 +76,11 @@ class Report:
     metric: str = "mean_score"
     goal: str = MAXIMIZE
     objective: str = MEAN
-    progress: str = ""  # a sentence, where the end has not come
-    space: Mapping[str, Axis] = field(default_factory=dict)
+    progress: str = ""  # a sentence, unless the study or run is complete
+    space: Mapping[str, Parameter] = field(default_factory=dict)
+    space_recorded: bool = False  # or else inferred from the trials
     args: Sequence[str] = ()
-    seeds: Mapping[str, int] = field(default_factory=dict)
+    seeds: Mapping[str, int] = field(default_factory=dict)  # by purpose
     confirmed: Mapping[str, tuple[Run, Estimate]] = field(default_factory=dict)  # by trial
     tested: Mapping[str, tuple[Run, Estimate]] = field(default_factory=dict)  # winner, defaults
     best: Mapping[str, Any] = field(default_factory=dict)  # best.json
@@ -111,3 +99,8 @@ class Report:
         tested = str(self.best.get("trial", ""))
         named = [trial for trial in self.scored if trial.name == tested]
         return next(iter(named or self.scored), None)
+
+    @property
+    def unit(self) -> str:
+        """What the objective is measured in."""
+        return "steps to solve" if self.objective == STEPS_TO_SOLVE else self.metric

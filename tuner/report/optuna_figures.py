@@ -1,11 +1,14 @@
-"""Optuna's own figures of a search, of a study that is made again from the trials.
+"""Optuna's figures of a search: importances, parallel coordinates, a slice for each parameter.
 
-Again, and not from its file: so trials of every service have them, axes show values as flags do,
-and a mirrored logarithm reads from left to right.
+They are drawn of a study rebuilt from the report's trials, not of the study's own file: so the
+trials of every service have them, and axes show values as flags give them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,40 +18,49 @@ from optuna import visualization
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 
-from tuner.report.model import Axis, Report, Trial
-from tuner.report.plotly import Chart, compact, spread, text
+from tuner.report.chart import Chart, compact, spread, text
+from tuner.report.formats import short
+from tuner.report.model import Report, Trial
 from tuner.search.objective import direction
-from tuner.spec.study_spec import CATEGORICAL, MINIMIZE
+from tuner.spec.study_spec import CATEGORICAL, LOG, MINIMIZE, Parameter
 
-LEAST_TRIALS = 4  # with a score, before importances mean anything
+LEAST_SCORES = 10  # different ones; what fewer say of parameters is mostly chance
 LINES = 120  # trials in parallel coordinates
+_MOST_TICKS = 4
 
 _SCALE = [[0.0, "var(--scale-low)"], [1.0, "var(--scale-high)"]]
 
 
 def figures(report: Report) -> dict[str, Chart]:
-    """Importances, parallel coordinates, and a slice for each parameter, where there are any."""
+    """Those that the trials are enough for."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    names = [name for name, axis in report.space.items() if _varies(axis, name, report.scored)]
+    names = [n for n in report.space if len({t.parameters.get(n) for t in report.scored}) > 1]
     trials = [t for t in report.scored if all(name in t.parameters for name in names)]
     if len(trials) < 2 or not names:
         return {}
-    study = _study(report, names, trials)
-    found = {}
-    if len(trials) >= LEAST_TRIALS and len(names) > 1:
-        found["importances"] = _made(lambda: _importances(study, report))
+    study = functools.cache(lambda: _study(report, names, trials))
+    wanted: dict[str, Callable[[], Chart]] = {}
+    if has_enough_scores(report) and len(names) > 1:
+        wanted["importances"] = lambda: _importances(study())
     if len(names) > 1:
-        few = _study(report, names, spread(trials, LINES))
-        found["parallel"] = _made(lambda: _parallel(few, report, min(len(trials), LINES)))
+        few = spread(trials, LINES)
+        wanted["parallel"] = lambda: _parallel(_study(report, names, few), report)
     for index, name in enumerate(names):
-        found[f"slice-{index}"] = _made(
-            lambda name=name: _slice(study, report, name)  # type: ignore[misc]
-        )
-    return {name: chart for name, chart in found.items() if chart is not None}
+        wanted[f"slice-{index}"] = functools.partial(lambda n: _slice(study(), report, n), name)
+    found = {}
+    for figure, make in wanted.items():
+        # Optuna raises these, or only warns, if it cannot tell anything from the trials.
+        with (
+            contextlib.suppress(ValueError, RuntimeError, ArithmeticError, IndexError),
+            warnings.catch_warnings(action="ignore"),
+        ):
+            found[figure] = make()
+    return found
 
 
-def _varies(axis: Axis, name: str, trials: Sequence[Trial]) -> bool:
-    return len({trial.parameters.get(name) for trial in trials}) > 1
+def has_enough_scores(report: Report) -> bool:
+    """Whether importances and shares of variance would be more than chance."""
+    return len({t.estimate.value for t in report.scored if t.estimate}) >= LEAST_SCORES
 
 
 def _study(report: Report, names: Sequence[str], trials: Sequence[Trial]) -> optuna.Study:
@@ -73,11 +85,12 @@ def _study(report: Report, names: Sequence[str], trials: Sequence[Trial]) -> opt
     return study
 
 
-def _distribution(axis: Axis, values: Sequence[Any]) -> BaseDistribution:
-    if axis.type == CATEGORICAL or not all(map(_is_number, values)):
+def _distribution(parameter: Parameter, values: Sequence[Any]) -> BaseDistribution:
+    if parameter.type == CATEGORICAL or not all(map(_is_number, values)):
         return CategoricalDistribution(sorted({text(value) for value in values}))
-    known = [*values, *(x for x in (axis.low, axis.high) if x is not None)]
-    return FloatDistribution(min(known), max(known), log=axis.log and min(known) > 0)
+    bounds = [bound for bound in (parameter.low, parameter.high) if bound is not None]
+    known = [*values, *bounds]
+    return FloatDistribution(min(known), max(known), log=parameter.scale == LOG and min(known) > 0)
 
 
 def _point(axis: BaseDistribution, value: Any) -> Any:
@@ -88,45 +101,31 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _made(make: Callable[[], Chart]) -> Chart | None:
-    """A figure, or None where Optuna finds too little in the trials for it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return make()
-        except (ValueError, RuntimeError, ZeroDivisionError, IndexError):
-            return None
-
-
-def _importances(study: optuna.Study, report: Report) -> Chart:
+def _importances(study: optuna.Study) -> Chart:
     figure = visualization.plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    found = figure.to_dict()
-    (bars,) = found["data"]
-    order = [
-        f"{name} {share:.0%}"
-        for share, name in sorted(zip(bars["x"], bars["y"], strict=True), reverse=True)
-    ]
+    (bars,) = figure.to_dict()["data"]
+    shares = sorted(zip(bars["x"], bars["y"], strict=True), reverse=True)
     bars |= {"marker": {"color": "var(--accent)"}, "hoverinfo": "skip", "hovertemplate": None}
     bars |= {"text": [f"{share:.0%}" for share in bars["x"]], "name": ""}
-    layout: dict[str, Any] = {
+    layout = {
         "xaxis": {"visible": False, "range": [0, 1.15 * max(bars["x"])]},
         "yaxis": {"automargin": True, "showgrid": False},
         "bargap": 0.45,
+        "margin": {"l": 48, "r": 16, "t": 4, "b": 4},
     }
-    height = 70 + 38 * len(bars["y"])
-    label = f"Importance of each parameter: {', '.join(order)}."
-    return compact(found["data"], layout, label, height)
+    said = ", ".join(f"{name} {share:.0%}" for share, name in shares)
+    return compact([bars], layout, f"Importance of each parameter: {said}.", 20 + 36 * len(shares))
 
 
-def _parallel(study: optuna.Study, report: Report, count: int) -> Chart:
-    figure = visualization.plot_parallel_coordinate(study, target_name=text(report.metric))
+def _parallel(study: optuna.Study, report: Report) -> Chart:
+    figure = visualization.plot_parallel_coordinate(study, target_name=text(report.unit))
     found = figure.to_dict()
     layout = _only(found["layout"], ("xaxis", "yaxis", "annotations", "shapes"))
     for annotation in layout.get("annotations", ()):
-        annotation["font"] = {"size": 11, "color": "var(--ink)"}
-        annotation["bgcolor"] = "var(--panel)"
+        annotation |= {"font": {"size": 11, "color": "var(--ink)"}, "bgcolor": "var(--panel)"}
     for shape in layout.get("shapes", ()):
         shape["line"] = {"width": 1, "color": "var(--rule-strong)"}
+    layout["margin"] = {"l": 48, "r": 48, "t": 16, "b": 40}
     values = [trial.value or 0.0 for trial in study.trials]
     low, high = min(values), max(values)
     lines = [trace for trace in found["data"] if trace.get("mode") == "lines"]  # no colour bar
@@ -138,13 +137,14 @@ def _parallel(study: optuna.Study, report: Report, count: int) -> Chart:
         line |= {"opacity": round(0.4 + 0.5 * share, 2), "hoverinfo": "skip"}
         for unused in ("customdata", "hovertemplate"):
             line.pop(unused, None)
-    label = f"Parallel coordinates of {count} trials: each line is a trial, through its values."
+    label = (
+        f"Parallel coordinates of {len(values)} trials: each line runs through a trial's values."
+    )
     return compact(lines, layout, label, 400)
 
 
 def _slice(study: optuna.Study, report: Report, name: str) -> Chart:
-    figure = visualization.plot_slice(study, params=[text(name)])
-    found = figure.to_dict()
+    found = visualization.plot_slice(study, params=[text(name)]).to_dict()
     for trace in found["data"]:
         trace["marker"] = {
             "color": trace["marker"]["color"],
@@ -158,8 +158,22 @@ def _slice(study: optuna.Study, report: Report, name: str) -> Chart:
     layout = _only(found["layout"], ("xaxis", "yaxis"))
     layout["yaxis"] = {"nticks": 5}
     layout["xaxis"] |= {"nticks": 5}
-    label = f"{report.metric} of each trial against its {name}."
-    return compact(found["data"], layout, label, 230)
+    values = [trial.params[text(name)] for trial in study.trials]
+    if layout["xaxis"].get("type") == "log":
+        ticks = _log_ticks(min(values), max(values))
+        layout["xaxis"] |= {"tickvals": ticks, "ticktext": list(map(short, ticks))}
+    return compact(found["data"], layout, f"{report.unit} of each trial against its {name}.", 230)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers of a logarithmic axis that is a little wider than these bounds."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [float(f"{step}e{decade}") for decade in decades for step in steps]
+        ticks = [tick for tick in ticks if low / 1.2 <= tick <= high * 1.2]
+        if len(ticks) <= _MOST_TICKS:
+            return ticks
+    return spread(ticks, _MOST_TICKS)
 
 
 def _only(layout: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -1,14 +1,12 @@
-"""A trained policy as part of a page: CartPole in the visitor's browser, live, to be pushed about.
+"""A trained CartPole policy as part of a page: it runs in the browser, and the reader can push it.
 
-Sources lie in page/. What is told by the policy's file is checked and escaped: it may come from
-anywhere.
+The policy's file may come from anywhere, so all of it is checked and escaped.
 """
 
 from __future__ import annotations
 
 import html
 import json
-import math
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -16,14 +14,15 @@ from string import Template
 from typing import Any, NamedTuple
 
 _PAGE = Path(__file__).with_name("assets")
-_SCRIPTS = ("cartpole.js", "drawing.js", "play.js")
+_SCRIPTS = ("cartpole.js", "drawing.js", "game.js", "display.js", "controls.js")
 ENVIRONMENTS = ("CartPole-v0", "CartPole-v1")
 OBSERVATIONS, ACTIONS = 4, 2
 MOST_SNAPSHOTS = 6
+_LARGEST = 3e38  # of a float32
 
 
 class Part(NamedTuple):
-    """What a page shows inside `<section id="play">`, in its style sheet, and runs at its end."""
+    """The content of `<section id="play">`, its style sheet, and the script at the page's end."""
 
     markup: str
     style: str
@@ -31,7 +30,7 @@ class Part(NamedTuple):
 
 
 def section(policy_json_text: str) -> Part | None:
-    """The part of the page; None where the text is no policy for CartPole, whole and finite."""
+    """The part of the page; None if the text is not a valid policy for CartPole."""
     try:
         policy = _checked(json.loads(policy_json_text))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
@@ -43,7 +42,7 @@ def section(policy_json_text: str) -> Part | None:
     markup = Template(_source("play.html")).substitute(
         limit=policy["max_episode_steps"], policies=radios
     )
-    # Inside <script> nothing may look like the end of it.
+    # No label may look like the end of the script element.
     data = json.dumps(policy, separators=(",", ":")).replace("<", r"\u003c")
     parts = [f"const policy = {data};", *map(_source, _SCRIPTS)]
     return Part(
@@ -68,10 +67,10 @@ def _radio(index: int, snapshot: Mapping[str, Any], *, checked: bool) -> str:
 
 
 def _checked(content: Any) -> dict[str, Any]:
-    """What the page needs of a policy's file, and nothing else.
+    """The parts of a policy's file that the page needs.
 
     Raises:
-        ValueError, KeyError, TypeError, OverflowError: it is none, or not CartPole's.
+        ValueError, KeyError, TypeError, OverflowError: it is not a policy for CartPole.
     """
     limit = content["max_episode_steps"]
     snapshots = [_snapshot(snapshot) for snapshot in content["snapshots"]]
@@ -83,7 +82,7 @@ def _checked(content: Any) -> dict[str, Any]:
         and 0 < len(snapshots) <= MOST_SNAPSHOTS
     )
     if not sound:
-        raise ValueError("no policy for CartPole")
+        raise ValueError("not a policy for CartPole")
     return {"max_episode_steps": limit, "snapshots": snapshots}
 
 
@@ -91,7 +90,7 @@ def _snapshot(content: Any) -> dict[str, Any]:
     label, steps, score = content["label"], content["steps"], content["score"]
     printable = isinstance(label, str) and label.isprintable() and len(label) <= 40
     if not printable or not _is_count(steps):
-        raise ValueError("no snapshot")
+        raise ValueError("not a snapshot")
     layers: list[dict[str, Any]] = [
         {"kernel": [_numbers(row) for row in layer["kernel"]], "bias": _numbers(layer["bias"])}
         for layer in content["layers"]
@@ -99,9 +98,9 @@ def _snapshot(content: Any) -> dict[str, Any]:
     widths = [OBSERVATIONS, *(len(layer["bias"]) for layer in layers)]
     for (inputs, outputs), layer in zip(pairwise(widths), layers, strict=True):
         if [len(row) for row in layer["kernel"]] != [outputs] * inputs:
-            raise ValueError("layers that do not fit each other")
+            raise ValueError("the layers do not fit each other")
     if not layers or widths[-1] != ACTIONS:
-        raise ValueError("answers that are not CartPole's")
+        raise ValueError("the outputs are not CartPole's")
     return {
         "label": label,
         "steps": steps,
@@ -112,9 +111,9 @@ def _snapshot(content: Any) -> dict[str, Any]:
 
 def _numbers(values: Any) -> list[float]:
     if not isinstance(values, list):
-        raise TypeError("no list of numbers")
-    if not all(type(x) in (int, float) and math.isfinite(x) for x in values):
-        raise ValueError("no finite numbers")
+        raise TypeError("not a list")
+    if not all(type(x) in (int, float) and abs(x) < _LARGEST for x in values):
+        raise ValueError("not numbers of float32")
     return [float(x) for x in values]
 
 

@@ -1,4 +1,4 @@
-"""How much of what trials score is their parameters' doing, and how much their seeds'."""
+"""Splits the variance of scores into that between trials and that between seeds of one trial."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard deviations: of agents of one trial, and of trials beyond what agents explain."""
+    """Standard deviations of scores."""
 
-    within: float
-    between: float
+    within: float  # between agents of one trial
+    between: float  # between trials, beyond what agents explain
     agents: float  # of a trial, on average
 
     @property
     def share(self) -> float:
-        """Of the variance of a single agent's score, the part that parameters explain."""
+        """The share of parameters in the variance of a single agent's score."""
         total = self.within**2 + self.between**2
         return self.between**2 / total if total else 0.0
 
     @property
     def least_difference(self) -> float:
-        """Two trials that are closer than this cannot be told apart, at 95%."""
+        """The difference of two trials' means that seeds alone reach in 5% of cases."""
         return 1.96 * math.sqrt(2 / self.agents) * self.within
 
 
 def noise(groups: Sequence[Sequence[float]]) -> Noise | None:
-    """The components of variance of a one-way layout with random effects.
+    """The variance components of a one-way layout with random effects.
 
-    E[MS within] = s_w^2 and E[MS between] = s_w^2 + n0 s_b^2, where n0 is the size of the groups
-    if it is the same for all (Searle et al., Variance Components, 1992, 3.6). None where there are
-    not two groups, or none has two agents.
+    E[MS within] = s_w^2 and E[MS between] = s_w^2 + n0 s_b^2, where n0 is the groups' common size
+    (Searle et al., Variance Components, 1992, 3.6). None if there are fewer than two groups, or
+    no group has two agents.
     """
     groups = [group for group in groups if len(group)]
     sizes = np.array([len(group) for group in groups], float)

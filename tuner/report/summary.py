@@ -1,173 +1,151 @@
-"""A report in words and figures: the headline, the facts, the rows of the leaderboard."""
+"""The headline of a report and the figures below it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import statistics
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from tuner.report import runs
+from tuner.report.formats import big, duration, short
 from tuner.report.model import RUN, Estimate, Report, Run, Trial
 from tuner.report.seed_noise import Noise
-from tuner.spec.diagnostics import number
+from tuner.spec.diagnostics import several
+from tuner.spec.study_spec import IQM, LOWER_BOUND, STEPS_TO_SOLVE
+
+_MEASURES = {
+    IQM: "interquartile mean",
+    LOWER_BOUND: "lower bound of the interquartile mean",
+    STEPS_TO_SOLVE: "mean; an agent that never solved the task counts twice its steps",
+}
 
 
-@dataclass(frozen=True)
-class Headline:
-    """What somebody wants to know who reads one line."""
+class Headline(NamedTuple):
+    """What a reader sees first."""
 
     title: str
     lede: str
-    estimate: Estimate | None
-    over: str  # what the interval is over
+    estimate: Estimate | None = None
+    over: str = ""  # what the estimate is over
     defaults: Estimate | None = None
 
 
+class Fact(NamedTuple):
+    """A figure with its name and a remark."""
+
+    name: str
+    figure: str
+    remark: str
+
+
 def headline(report: Report) -> Headline:
-    """The winner with its score, and on which seeds: fresh ones or those that chose it."""
+    """The best trial with its score, and whether fresh seeds or the search gave that score."""
     winner = report.winner
     if winner is None or winner.estimate is None:
-        return Headline("No score yet", f"Nothing in {report.where} has a final score.", None, "")
-    tested = report.tested.get("winner") if report.best else None
-    if tested is None:
-        found = runs.metric(winner.run, report.goal) or winner.estimate
-        if report.kind == RUN:
-            return _run(report, found)
-        who = f"Trial {winner.name}"
+        return Headline("No score yet", f"Nothing in {report.where} has a final score.")
+    found = winner.estimate
+    if report.kind == RUN:
+        settings = winner.run.settings
+        algorithm, environment = (settings.get(name) for name in ("algorithm", "environment"))
+        title = f"{str(algorithm).upper()} on {environment}" if algorithm and environment else "Run"
+        lede = "The final policies, acting greedily in episodes that training never saw."
+        return Headline(title, lede, found, _over(found, "seed"))
+    name = f"Trial {winner.name}"
+    if not report.best or "winner" not in report.tested:
         lede = (
-            f"{who} is the best of {len(report.scored)} so far by the very score that chose it, so"
-            " expect less of it on fresh seeds."
+            f"{name} is the best of {several(len(report.scored), 'scored trial')} so far. The"
+            " search chose it by this score, so expect less of it on fresh seeds."
         )
-        return Headline(f"{who} leads", lede, found, _over(found, "seeds that chose it"))
-    found = runs.metric(tested[0], report.goal) or tested[1]
-    defaults = report.tested.get("defaults")
-    other = runs.metric(defaults[0], report.goal) if defaults else None
-    lede = f"Chosen among {len(report.trials)} trials, then tested on seeds that nobody had used."
-    better = report.best.get("probability_of_improvement")
-    if isinstance(better, int | float):
-        lede += f" A fresh run of it beats one of the defaults with probability {better:.2f}."
-    return Headline(f"Trial {winner.name} wins", lede, found, _over(found, "fresh seeds"), other)
+        return Headline(f"{name} leads", lede, found, _over(found, "search seed"))
+    found = report.tested["winner"][1]
+    lede = (
+        f"Chosen among {several(len(report.trials), 'trial')}, then tested on seeds that no part of"
+        " the study had used."
+    )
+    better = runs.number(report.best.get("probability_of_improvement"))
+    if better is not None:
+        lede += f" A new run of it beats a run of the defaults with probability {better:.2f}."
+    defaults = report.tested.get("defaults", (None, None))[1]
+    return Headline(f"{name} wins", lede, found, _over(found, "fresh seed"), defaults)
 
 
-def facts(report: Report, noise: Noise | None) -> list[tuple[str, str, str]]:
-    """Name, figure, remark."""
+def measure(report: Report) -> str:
+    """The statistic over agents that the objective is."""
+    return _MEASURES.get(report.objective, "mean")
+
+
+def facts(report: Report, noise: Noise | None, score: Callable[[float], str]) -> list[Fact]:
+    """The figures below the headline, those that are known."""
     found = []
-    if report.kind != RUN:
-        states = [trial.state for trial in report.trials]
-        counts = ", ".join(
-            f"{states.count(state)} {state.lower()}" for state in dict.fromkeys(states)
-        )
-        found.append(("Trials", f"{len(states):,}", counts))
-    gap = report.best.get("optimism_gap")
-    if isinstance(gap, int | float):
-        found.append(("Optimism gap", f"{gap:.3g}", "claimed by the search, less the test"))
+    if report.kind == RUN:
+        scores = report.trials[0].run.scores
+        if len(scores.scores) > 1:
+            ends = f"{score(min(scores.scores))} to {score(max(scores.scores))}"
+            found.append(Fact("Agents", f"{len(scores.scores)}", f"with scores from {ends}"))
+        if scores.sampled_mean is not None:
+            found.append(
+                Fact("Sampled", score(scores.sampled_mean), "if actions are drawn instead")
+            )
+    else:
+        states = [trial.state.lower() for trial in report.trials]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        found.append(Fact("Trials", f"{len(states):,}", counts))
+    gap = runs.number(report.best.get("optimism_gap"))
+    if gap is not None:
+        found.append(Fact("Optimism", short(gap, 3), "search score minus test score"))
     if noise is not None:
-        found.append(("Explained by parameters", f"{noise.share:.0%}", "of an agent's variance"))
+        found.append(Fact("Due to parameters", f"{noise.share:.0%}", "of the variance of a score"))
     total = sum(steps for _, steps in budget(report))
     if total:
-        what = "of all agents" if report.kind == RUN else "all agents, all stages"
-        found.append(("Environment steps", big(total), what))
-    cpu = report.best.get("cpu_seconds", report.cpu_seconds)
-    wall = sum(trial.seconds or 0.0 for trial in report.trials)
-    if isinstance(cpu, int | float) and cpu:
-        found.append(("CPU time", duration(float(cpu)), "of every process"))
-    if wall:
-        what = "of the run" if report.kind == RUN else "of the trials, one after the other"
-        found.append(("Time", duration(wall), what))
-    return found
+        found.append(Fact("Environment steps", big(total), "of all agents"))
+    cpu = runs.number(report.best.get("cpu_seconds", report.cpu_seconds))
+    if cpu:
+        found.append(Fact("CPU time", duration(cpu), "of all processes"))
+    return found + _times(report)
 
 
 def budget(report: Report) -> list[tuple[str, int]]:
-    """Stage and environment steps of all its agents."""
+    """Environment steps of each stage, of all agents."""
     search = sum(_steps(trial.run, trial) for trial in report.trials)
-    confirm = sum(_steps(run) for run, _ in report.confirmed.values())
-    test = sum(_steps(run) for run, _ in report.tested.values())
-    name = "Training" if report.kind == RUN else "Search"
-    stages = [(name, search), ("Confirm", confirm), ("Test", test)]
+    confirm, test = (
+        sum(_steps(run) for run, _ in stage.values()) for stage in (report.confirmed, report.tested)
+    )
+    stages = [("Search", search), ("Confirm", confirm), ("Test", test)]
     return [(name, steps) for name, steps in stages if steps]
 
 
-def rows(report: Report) -> list[dict[str, Any]]:
-    """The leaderboard."""
-    found = []
-    ends = [x for t in report.scored if t.estimate for x in (t.estimate.low, t.estimate.high)]
-    low, width = (min(ends), (max(ends) - min(ends)) or 1.0) if ends else (0.0, 1.0)
-    for rank, trial in enumerate(report.trials, 1):
-        row: dict[str, Any] = {
-            "trial": trial.name,
-            "rank": rank if trial.estimate else None,
-            "state": trial.state,
-            "reason": trial.reason,
-            "seconds": trial.seconds,
-            "time": "" if trial.seconds is None else duration(trial.seconds),
-            "values": [(name, trial.parameters.get(name)) for name in report.space],
-            "wins": report.winner is not None and trial.name == report.winner.name,
-        }
-        if trial.estimate:
-            at = [
-                round(100 * (x - low) / width, 1)
-                for x in (trial.estimate.low, trial.estimate.high, trial.estimate.value)
-            ]
-            row |= {"estimate": trial.estimate, "bar": at}
-        found.append(row)
-    return found
+def busy(spans: Sequence[tuple[datetime, datetime]]) -> timedelta:
+    """How long at least one of these lasted."""
+    total, last = timedelta(), None
+    for start, end in sorted(spans):
+        start = max(start, last or start)
+        total += max(end - start, timedelta())
+        last = max(end, last or end)
+    return total
 
 
-def short(value: Any) -> str:
-    """A value for reading: four digits of a number."""
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return number(float(f"{value:.4g}")) if isinstance(value, float) else str(value)
-
-
-def score(value: float) -> str:
-    return f"{value:,.1f}" if abs(value) >= 1 else f"{value:.3g}"
-
-
-def big(count: float) -> str:
-    """A count in three digits."""
-    for unit, name in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
-        if count >= unit:
-            return f"{count / unit:.3g}{name}"
-    return f"{count:.0f}"
-
-
-def duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def groups(trials: Sequence[Trial]) -> list[Sequence[float]]:
-    """The scores of each trial's agents."""
-    return [trial.run.scores.scores for trial in trials]
-
-
-def _run(report: Report, found: Estimate) -> Headline:
-    run = report.trials[0].run
-    algorithm = str(run.settings.get("algorithm", "")).upper()
-    environment = str(run.settings.get("environment", ""))
-    title = f"{algorithm} on {environment}" if algorithm and environment else "One run"
-    worst = min(run.scores.scores, default=found.value)
-    lede = "The score of the final policies, acting greedily, on fresh episodes."
-    if found.agents > 1:
-        lede += f" The worst agent has {score(worst)}."
-    if run.scores.sampled_mean is not None:
-        lede += f" Sampled, the policies score {score(run.scores.sampled_mean)}."
-    return Headline(title, lede, found, _over(found, "seeds"))
+def _times(report: Report) -> list[Fact]:
+    """Trials run in parallel, so that their times do not add up to that of the search."""
+    each = [trial.seconds for trial in report.trials if trial.seconds]
+    if not each:
+        return []
+    if report.kind == RUN:
+        return [Fact("Time", duration(each[0]), "from start to end")]
+    spans = [(t.started, t.ended) for t in report.trials if t.started and t.ended]
+    whole = busy(spans).total_seconds()
+    found = [Fact("Search time", duration(whole), "with trials in parallel")] if whole else []
+    return [*found, Fact("Trial time", duration(statistics.median(each)), "median")]
 
 
 def _over(found: Estimate, seeds: str) -> str:
-    return f"{found.agents} {seeds}" if found.agents > 1 else "episodes of one agent"
+    return several(found.agents, seeds) if found.agents > 1 else "one agent"
 
 
 def _steps(run: Run, trial: Trial | None = None) -> int:
+    """Steps of a run's agents; of one that was stopped, up to its last report."""
     counted = sum(run.scores.steps)
-    if counted or trial is None or not trial.told:
+    if counted or trial is None or not trial.reports:
         return counted
     agents = run.settings.get("seeds")
-    return trial.told[-1].step * (agents if isinstance(agents, int) else 1)
+    return trial.reports[-1].step * (agents if isinstance(agents, int) else 1)

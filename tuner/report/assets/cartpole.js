@@ -1,12 +1,12 @@
-/* CartPole as Gymnasium steps it, and a policy's answer to an observation: pure functions. */
+/* CartPole's dynamics, as in Gymnasium, and a policy's action probabilities: pure functions. */
 const cartPole = (() => {
   const GRAVITY = 9.8, CART_MASS = 1.0, POLE_MASS = 0.1, HALF_POLE_LENGTH = 0.5;
   const FORCE = 10.0, SECONDS_PER_STEP = 0.02;
   const POSITION_LIMIT = 2.4, ANGLE_LIMIT = (12 * 2 * Math.PI) / 360;
-  const RESET_RANGE = 0.05; // every part of a first state is uniform in +-this
+  const RESET_RANGE = 0.05; // initial states are uniform in +- this
   const MASS = CART_MASS + POLE_MASS, POLE_MOMENT = POLE_MASS * HALF_POLE_LENGTH;
 
-  /* The state 0.02 s later: m, m/s, rad, rad/s. `push` is what a visitor adds, in newtons. */
+  /* The state 0.02 s later: m, m/s, rad, rad/s. `push` is the reader's force, in newtons. */
   function step([x, xDot, theta, thetaDot], action, push = 0) {
     const force = (action === 1 ? FORCE : -FORCE) + push;
     const cos = Math.cos(theta), sin = Math.sin(theta);
@@ -24,7 +24,7 @@ const cartPole = (() => {
     return Math.abs(x) > POSITION_LIMIT || Math.abs(theta) > ANGLE_LIMIT;
   }
 
-  /* A first state, from four numbers in [0, 1). */
+  /* An initial state. */
   function start(random) {
     return Array.from({ length: 4 }, () => (2 * random() - 1) * RESET_RANGE);
   }
@@ -42,7 +42,7 @@ const cartPole = (() => {
     );
   }
 
-  /* How likely each action is; the policy sees float32, as in training. */
+  /* The probability of each action; the policy sees float32, as in training. */
   function probabilities(layers, state) {
     const answers = logits(layers, state.map(Math.fround));
     const highest = Math.max(...answers);

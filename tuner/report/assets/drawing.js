@@ -9,7 +9,7 @@ const drawing = (() => {
     return Object.fromEntries(names.map((n) => [n, style.getPropertyValue(`--play-${n}`).trim()]));
   }
 
-  /* The context, in CSS pixels, of a cleared canvas that has a pixel for each of the display's. */
+  /* Clears the canvas, at the display's resolution; the context it returns is in CSS pixels. */
   function prepare(canvas) {
     const { clientWidth: width, clientHeight: height } = canvas;
     const ratio = window.devicePixelRatio || 1;
@@ -47,7 +47,7 @@ const drawing = (() => {
     }
   }
 
-  /* Where the pole may be. */
+  /* The angles within which the episode goes on. */
   function cone(g, ink, [x, y], length) {
     g.save();
     const fade = g.createRadialGradient(x, y, length * 0.2, x, y, length * 1.22);
@@ -64,15 +64,6 @@ const drawing = (() => {
     for (const side of [-1, 1]) {
       const angle = side * ANGLE_LIMIT;
       line(g, ink.muted, 1, [x, y], [x + Math.sin(angle) * length * 1.22, y - Math.cos(angle) * length * 1.22]);
-    }
-    g.restore();
-  }
-
-  function trail(g, ink, points) {
-    g.save();
-    for (let i = 1; i < points.length; i += 1) {
-      g.globalAlpha = 0.55 * (i / points.length) ** 1.5;
-      line(g, ink.wood, 2, points[i - 1], points[i]);
     }
     g.restore();
   }
@@ -124,7 +115,7 @@ const drawing = (() => {
     g.stroke();
   }
 
-  /* Chevrons that go from `x` into a direction; `amount` of them from 0 to 1. */
+  /* Three chevrons from `x` in a direction; `amount`, from 0 to 1, is how many are visible. */
   function chevrons(g, colour, x, y, direction, size, amount) {
     g.save();
     g.lineCap = "round";
@@ -137,9 +128,9 @@ const drawing = (() => {
     g.restore();
   }
 
-  /* `tips` are where the pole's end was, as [x in metres, angle]; `effort` is what the policy does
-     in the mean, from -1 to 1; `push` is where the visitor pushes, or 0. */
-  function draw(section, canvas, { state: [x, , angle], tips, effort, push }) {
+  /* `effort` is the policy's mean action, from -1 to 1; `push` is the reader's direction, or 0. */
+  function draw(section, canvas, { state: [x, , angle], effort, push }) {
+    if (!canvas.clientHeight) return; // not displayed, as on paper
     const { g, width, height } = prepare(canvas);
     const ink = colours(section);
     const scale = width / WORLD, middle = width / 2, ground = height - 44;
@@ -149,7 +140,6 @@ const drawing = (() => {
     const at = middle + x * scale;
     track(g, ink, { middle, ground, scale });
     cone(g, ink, [at, axle], length);
-    trail(g, ink, tips.map(([x, a]) => [middle + x * scale + Math.sin(a) * length, axle - Math.cos(a) * length]));
     const level = ground - wide * 0.36;
     if (push) chevrons(g, ink.hand, at - push * (wide / 2 + 58), level, push, 22, 1);
     cart(g, ink, at, ground, wide, x * scale);

@@ -1,8 +1,8 @@
 "use strict";
-// The page reads without this; it sorts and filters trials, draws charts, and copies commands.
+// Sorts and filters trials, draws charts, copies commands. The page can be read without it.
 
 (() => {
-  const SHOWN = 25; // rows, until somebody wants all
+  const SHOWN = 25; // rows, until the reader asks for all
   const table = document.getElementById("board");
   if (!table) return;
   const body = table.tBodies[0];
@@ -14,12 +14,12 @@
   const state = document.getElementById("state");
   let all = false;
 
-  // Read once: the document is slow to ask.
+  // Read once, because reading the document is slow.
   const rows = [...body.rows].map((row) => {
     const values = [...row.cells].map((cell) => {
-      const told = cell.dataset.v ?? cell.firstChild?.textContent ?? "";
-      const number = told === "" ? NaN : Number(told);
-      return Number.isNaN(number) ? told.toLowerCase() : number;
+      const value = cell.dataset.v ?? cell.firstChild?.textContent ?? "";
+      const number = value === "" ? NaN : Number(value);
+      return Number.isNaN(number) ? value.toLowerCase() : number;
     });
     return { row, values, text: row.textContent.toLowerCase() };
   });
@@ -55,7 +55,7 @@
   function sort(column, sign) {
     rows.sort((a, b) => {
       const x = a.values[column], y = b.values[column];
-      if (x === "" || y === "") return (x === "") - (y === ""); // what is unknown stays last
+      if (x === "" || y === "") return (x === "") - (y === ""); // unknown values stay last
       if (typeof x === typeof y) return sign * (x < y ? -1 : x > y ? 1 : 0);
       return typeof x === "number" ? -1 : 1;
     });
@@ -87,7 +87,7 @@
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const part = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
-  // Colours stand in the data as names, so that one chart serves both modes.
+  // Charts name colours, which are looked up when they are drawn: one chart serves both modes.
   function painted(value) {
     if (typeof value === "string") {
       if (value.startsWith("var(")) return color(value.slice(4, -1));
@@ -102,11 +102,11 @@
     return value;
   }
 
-  function layout(chart, height) {
-    const axis = { gridcolor: color("--rule"), zerolinecolor: color("--rule"), linecolor: color("--rule-strong"), tickcolor: color("--rule-strong"), automargin: true, fixedrange: true };
+  function layout(chart, width, height) {
+    const axis = { exponentformat: "power", minexponent: 4, gridcolor: color("--rule"), zerolinecolor: color("--rule"), linecolor: color("--rule-strong"), tickcolor: color("--rule-strong"), automargin: true, fixedrange: true };
     const own = painted(chart.layout);
     const found = {
-      paper_bgcolor: "transparent", plot_bgcolor: "transparent", height, margin: { l: 48, r: 16, t: 16, b: 40 },
+      paper_bgcolor: "transparent", plot_bgcolor: "transparent", width, height, margin: { l: 48, r: 16, t: 16, b: 40 },
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("--muted") },
       hoverlabel: { bgcolor: color("--ink"), bordercolor: color("--ink"), font: { color: color("--paper") } },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: color("--ink") } },
@@ -124,23 +124,53 @@
     drawn.add(place);
     const height = narrow.matches ? Math.min(chart.height, 340) : chart.height;
     place.style.height = `${height}px`;
-    return Plotly.react(place, painted(chart.data), layout(chart, height), { displayModeBar: false, responsive: true });
+    return Plotly.react(place, painted(chart.data), layout(chart, place.clientWidth, height), { displayModeBar: false });
   }
 
   const places = [...document.querySelectorAll("[data-chart]")];
   if (!places.length) return;
-  // Each when it comes near, so that the first screen does not wait for the last.
+  // Each is drawn when it comes near, so that the first screen need not wait for the last.
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((entry) => entry.isIntersecting)) {
       watcher.unobserve(entry.target);
       draw(entry.target);
+      resizes.observe(entry.target);
     }
   }, { rootMargin: "600px 0px" });
+  const resizes = new ResizeObserver((entries) => entries
+    .filter(({ target }) => target.clientWidth !== target._fullLayout?.width)
+    .forEach(({ target }) => draw(target)));
   places.forEach((place) => watcher.observe(place));
   const again = () => drawn.forEach(draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   narrow.addEventListener("change", again);
-  addEventListener("beforeprint", () => places.forEach(draw));
+  // Paper is narrower than most screens, and always light.
+  addEventListener("beforeprint", () => {
+    document.documentElement.classList.add("printing");
+    places.forEach(draw);
+  });
+  addEventListener("afterprint", () => {
+    document.documentElement.classList.remove("printing");
+    again();
+  });
+})();
+
+(() => {
+  // A region that is wider than the page says that it can be scrolled.
+  for (const region of document.querySelectorAll(".leaderboard, .plain")) {
+    const hint = document.createElement("p");
+    hint.className = "swipe";
+    hint.textContent = "Scroll sideways for more columns →";
+    hint.setAttribute("aria-hidden", "true");
+    region.after(hint);
+    const show = () => {
+      region.classList.toggle("more", region.scrollLeft + region.clientWidth < region.scrollWidth - 1);
+      hint.hidden = region.scrollWidth <= region.clientWidth;
+    };
+    region.addEventListener("scroll", show, { passive: true });
+    new ResizeObserver(show).observe(region);
+    new ResizeObserver(show).observe(region.firstElementChild);
+  }
 })();
 
 document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
