@@ -49,7 +49,7 @@ def test_nothing_to_report_is_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["no/such"], "no/such must be a folder that can be read: No such file or directory."),
+        (["no/such"], "no/such could not be read: No such file or directory."),
         (["gs://b"], "A job dir must be gs://BUCKET/PATH, but got 'gs://b'."),
     ],
 )
@@ -62,7 +62,7 @@ def test_the_page_lies_in_the_job_dir_or_where_it_is_asked_for(job: Path, tmp_pa
     assert run(str(job), "--output", str(tmp_path / "p.html")) == (0, "")
     assert (tmp_path / "p.html").read_bytes() == (job / "report.html").read_bytes()
     code, message = run(str(job), "--output", str(tmp_path / "no" / "p.html"))
-    assert code == 2 and "must be a file to write to" in message
+    assert code == 2 and "could not be written" in message
 
 
 def test_a_disk_that_is_full_half_way_leaves_the_old_page(job: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_disk_that_is_full_half_way_leaves_the_old_page(job: Path, tmp_path: P
     before = sorted(tmp_path.rglob("*"))
     with files_end_after(2**20):
         code, message = run(str(job), "--output", str(page))
-    assert (code, message) == (2, f"error: {page} must be a file to write to: File too large.\n")
+    assert (code, message) == (2, f"error: {page} could not be written: File too large.\n")
     assert page.read_text() == "old"
     assert sorted(tmp_path.rglob("*")) == before
 
