@@ -50,7 +50,10 @@ def test_nothing_to_report_is_one_sentence(tmp_path: Path) -> None:
     "words, message",
     [
         (["no/such"], "no/such could not be read: No such file or directory."),
-        (["gs://b"], "A job dir must be gs://BUCKET/PATH, but got 'gs://b'."),
+        (
+            ["gs:/bucket/job"],
+            "A gs:// address must start with gs://, but got 'gs:/bucket/job'.",
+        ),
     ],
 )
 def test_a_bad_command_ends_with_2(words: list[str], message: str) -> None:
