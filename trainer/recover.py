@@ -86,7 +86,7 @@ def _is_a_value(value: Any, field: dataclasses.Field[Any]) -> bool:
 def save(checkpoint: Checkpoint, command: Command, output: JobDir) -> int:
     """Saves the models of the agent that was best in validation; the steps that it had taken."""
     try:
-        environment = spec.find(command.options.environment)
+        environment = spec.of_options(command.options)
     except ValueError as error:
         raise CheckpointError(f"its environment is none ({error})") from error
     with quiet_standard_error():

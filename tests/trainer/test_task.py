@@ -404,7 +404,7 @@ gymnasium.register("SmallPictures-v0", SmallPictures)
 """
 
 
-def test_pictures_too_small_for_the_network_cost_no_earlier_run(
+def test_an_environment_that_cannot_be_used_costs_no_earlier_run(
     copy_of_the_run: Path, tmp_path: Path, run_task: RunTask
 ) -> None:
     from tests.conftest import ROOT
@@ -417,7 +417,7 @@ def test_pictures_too_small_for_the_network_cost_no_earlier_run(
         env={"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])},
     )
     assert process.returncode == 2
-    assert "at least 20 x 20" in process.stderr
+    assert "must return (observation, info) from reset" in process.stderr
     assert contents(copy_of_the_run) == before
 
 

@@ -1,7 +1,7 @@
-"""The policy and value networks: plain functions over explicit weights, for a whole stack at once.
+"""Policy and value networks: functions of explicit weights, for a whole stack of agents at once.
 
-`forward` is written for one agent; a leading agents axis on weights and inputs makes it a stack.
-It runs on NumPy arrays as on tensors, so that stepping Gymnasium environments pays no graph call.
+`forward` takes NumPy arrays as well as tensors, so that stepping Gymnasium's environments does not
+pay for a graph call.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 Network = tuple[tuple[Any, Any], ...]
 Array = Any  # np.ndarray or tf.Tensor
 
-
 # (filters, size, stride) of each layer before the two hidden ones.
 Convolutions = tuple[tuple[int, int, int], ...]
+LARGE = ((16, 8, 4), (32, 4, 2))  # Mnih et al. (2013), for images of 20 x 20 or more
+SMALL = ((16, 3, 1),)  # Young and Tian (2019), https://arxiv.org/abs/1903.03176
+LARGE_IMAGE, SMALL_IMAGE = 20, 3  # the least height and width for each
 
 
 class Architecture(NamedTuple):
-    """The shape of an agent's networks: an actor and, with a critic, one that shares no weights.
+    """The shape of an agent's networks: an actor and, where there is a critic, a separate critic.
 
-    The weights of a stack are one matrix `[P, size]`: a row holds all of an agent's numbers. The
-    optimiser needs no more than that, and a compiled call is charged for each tensor it is handed.
+    The weights of a stack of P agents are one matrix `[P, size]`, a row for each agent. That is
+    enough for the optimiser, and a compiled call costs time for each tensor that is passed to it.
     """
 
     observation_shape: tuple[int, ...]  # (features,), or (height, width, channels) for pixels
@@ -37,24 +39,29 @@ class Architecture(NamedTuple):
 
     @property
     def convolutions(self) -> Convolutions:
-        """A small front for pixels, after Mnih et al. (2013); none for a list of features."""
-        return ((16, 8, 4), (32, 4, 2)) if len(self.observation_shape) == 3 else ()
+        """The layers in front for images; none for a vector of features.
+
+        Raises:
+            ValueError: the images are too small for any convolution.
+        """
+        if len(self.observation_shape) != 3:
+            return ()
+        smallest = min(self.observation_shape[:2])
+        if smallest < SMALL_IMAGE:
+            pixels = " x ".join(map(str, self.observation_shape))
+            raise ValueError(
+                f"Images must be at least {SMALL_IMAGE} x {SMALL_IMAGE}, but are {pixels}."
+            )
+        return LARGE if smallest >= LARGE_IMAGE else SMALL
 
     @property
     def layers(self) -> dict[str, list[tuple[int, int]]]:
-        """(inputs, outputs) of each layer of each network.
-
-        Raises:
-            ValueError: the images are too small for the convolutions.
-        """
+        """(inputs, outputs) of each layer of each network."""
         front, shape = [], self.observation_shape
         for filters, size, stride in self.convolutions:
             height, width, channels = shape
             front.append((size * size * channels, filters))
             shape = ((height - size) // stride + 1, (width - size) // stride + 1, filters)
-            if min(shape) < 1:
-                pixels = " x ".join(map(str, self.observation_shape))
-                raise ValueError(f"Pixel observations must be at least 20 x 20, but are {pixels}.")
         hidden = self.hidden_neurons
         trunk = [*front, (math.prod(shape), hidden), (hidden, hidden)]
         heads = {"actor": self.num_actions} | ({"critic": 1} if self.critic else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 import platform
@@ -13,9 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import trainer
-from trainer.contract.settings import Batching, Command
+from trainer.contract.settings import Batching, Command, RunOptions
 
 PACKAGES = ("gymnasium", "keras", "numpy", "tensorflow", "tensorflow-cpu")
+
+# What settings were in runs of versions that did not have them yet.
+_NEW_SETTINGS = {
+    field.name: field.default
+    for field in dataclasses.fields(RunOptions)
+    if field.name in ("env_kwargs", "wrappers", "frame_stack", "max_episode_steps")
+}
 
 # Of a processor's flags those that decide how sums of floats are made.
 INSTRUCTIONS = re.compile(r"s?sse|avx|fma|f16c|amx|asimd|sve|bf16")
@@ -48,6 +56,7 @@ def differences(before: Mapping[str, Any], command: Command) -> list[str]:
     theirs, ours = before.get("settings"), command.values
     if not isinstance(theirs, dict):
         return sorted(ours)
+    theirs = _NEW_SETTINGS | theirs
     return [
         f"{_on_one_line(name)}={_on_one_line(theirs.get(name))} (now {ours.get(name)})"
         for name in sorted(theirs.keys() | ours.keys())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ _ROUNDING = 1e-9  # services send 0.010000000000000002 for a bound of 0.01; that
 RESERVED_TAGS = ("trial", "timestamp", "global_step", "checkpoint_path")  # hypertune's own keys
 UNUSED = {"pg": ("batch_size", "critic_weight", "gae_lambda", "value_scale"), "a2c": ()}
 # Where a run goes, how often it is saved and whether it is filmed does not change what it is.
-NOT_PART_OF_THE_RUN = ("job_dir", "overwrite", "video", "sync_every", "upload_deadline")
+NOT_PART_OF_THE_RUN = (
+    *("job_dir", "overwrite", "video", "sync_every", "upload_deadline", "env_workers"),
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,21 @@ def _check_all(settings: Any) -> None:
         object.__setattr__(settings, field.name, check(field, getattr(settings, field.name)))
 
 
+def _kwargs_are_wrong(text: str) -> str:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    example = '{"is_slippery": false}'
+    return "" if isinstance(found, dict) else f"is no JSON object. Write one such as '{example}'."
+
+
+def _workers_are_wrong(text: str) -> str:
+    if text == "auto" or (text.isdecimal() and 1 <= int(text[:9]) <= 1024):
+        return ""
+    return "is no number of workers. Write a whole number from 1 to 1024, or auto."
+
+
 def _tag_is_wrong(tag: str) -> str:
     if tag.strip() and tag not in RESERVED_TAGS:
         return ""
@@ -119,6 +137,7 @@ def _score_is_wrong(score: str) -> str:
 
 # Why a search must not vary a setting.
 _MEASURES = "it changes how a score is measured, not what is learned"
+_OTHER_TASK = "scores in different environments cannot be compared"
 _KEEPS = "it does not change what is learned"
 
 
@@ -169,9 +188,42 @@ class RunOptions:
     algorithm: str = setting("a2c", "Learning rule.", choices=("a2c", "pg"))
     environment: str = setting(
         "CartPole-v1",
-        "Id of a Gymnasium environment.",
+        "Id of a Gymnasium environment; `module:Id-v0` imports the module first, and"
+        " `module:name` is a class or function of your own.",
         metavar="ID",
-        fixed="scores in different environments cannot be compared",
+        fixed=_OTHER_TASK,
+    )
+    env_kwargs: str = setting(
+        "{}",
+        "Arguments of the environment, a JSON object.",
+        metavar="JSON",
+        wrong=_kwargs_are_wrong,
+        fixed=_OTHER_TASK,
+    )
+    wrappers: str = setting(
+        "",
+        "Wrappers around it, the innermost first: module:function,...",
+        metavar="LIST",
+        fixed=_OTHER_TASK,
+    )
+    frame_stack: int = setting(
+        1,
+        "Last observations that the policy sees at once.",
+        range=Range(1, 64),
+        fixed=_OTHER_TASK,
+    )
+    max_episode_steps: int = setting(
+        0,
+        "Steps after which an episode is cut; 0: the environment's limit.",
+        range=Range(0, 10**9),
+        fixed=_OTHER_TASK,
+    )
+    env_workers: str = setting(
+        "1",
+        "Processes that step environments: 1 is this one, `auto` is one for each environment.",
+        metavar="N|auto",
+        wrong=_workers_are_wrong,
+        fixed=_KEEPS,
     )
     total_steps: int = setting(
         100_000,

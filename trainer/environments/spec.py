@@ -1,110 +1,131 @@
-"""What a Gymnasium environment looks like to the trainer, checked before training starts."""
+"""What an environment looks like to the trainer, checked before training starts."""
 
 from __future__ import annotations
 
-import difflib
+import json
+import logging
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from gymnasium import spaces
+from gymnasium.wrappers import FrameStackObservation
 from numpy.typing import NDArray
 
-SMALLEST_IMAGE = 20  # what two convolutions leave at least one pixel of
+from trainer.contract.settings import RunOptions
+from trainer.environments.checks import check
+from trainer.environments.construction import EPISODE_BOUND, Recipe, time_limit
+from trainer.environments.errors import BadEnvironment
+from trainer.environments.observations import Encoder
+from trainer.environments.saved_state import can_be_saved
+
+log = logging.getLogger("trainer")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A registered environment that the trainer can handle."""
+    """An environment that the trainer can handle."""
 
     id: str
     observation_shape: tuple[int, ...]  # as the networks see it: (features,) or (H, W, channels)
     num_actions: int
     first_action: int  # what Gymnasium calls our action 0
-    one_hot_start: int | None  # the first of `Discrete` observations, None for arrays
     pixels: bool  # whether observations are images of bytes
     reward_threshold: float | None
-    max_episode_steps: int | None
+    max_episode_steps: int
     frames_per_second: int
+    has_state: bool  # whether `get_state` and `set_state` are all it takes to go on
+    customised: bool  # whether it differs from what is registered under its id
+    recipe: Recipe = field(compare=False)
+    encoder: Encoder = field(compare=False)
 
     def make(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
-        return _make(self.id, render_mode)
+        return self.recipe.make(render_mode)
 
-    def encode(self, observations: Any) -> NDArray[Any]:
-        """Stacked observations as the networks take them: one-hot, uint8 pixels, or float32."""
-        array = np.asarray(observations)
-        if self.one_hot_start is not None:
-            return np.eye(self.observation_shape[0], dtype=np.float32)[array - self.one_hot_start]
-        return array.astype(np.uint8 if self.pixels else np.float32)
+    def encode(self, observations: Sequence[Any]) -> NDArray[Any]:
+        """Observations as the networks take them: float32 vectors, or images."""
+        return self.encoder.encode(observations)
 
 
-def find(environment_id: str) -> Environment:
-    """The environment of that id.
+def of_options(options: RunOptions) -> Environment:
+    """The environment that a command asks for. Raises BadEnvironment."""
+    return find(
+        options.environment,
+        kwargs=json.loads(options.env_kwargs),
+        wrappers=[name.strip() for name in options.wrappers.split(",") if name.strip()],
+        max_episode_steps=options.max_episode_steps or None,
+        frame_stack=options.frame_stack,
+    )
+
+
+def find(
+    environment: str | Callable[..., gym.Env[Any, Any]],
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    wrappers: Sequence[str] = (),
+    max_episode_steps: int | None = None,
+    frame_stack: int = 1,
+) -> Environment:
+    """The environment of that id, class or function, after a reset and a step of it.
 
     Raises:
-        ValueError: it is unknown, lacks a dependency, or has spaces that no algorithm here takes.
+        BadEnvironment: it is unknown, cannot be made, breaks Gymnasium's API, or has spaces that
+            no algorithm here takes.
     """
+    recipe = Recipe(environment, kwargs or {}, tuple(wrappers), max_episode_steps, frame_stack)
+    env = recipe.make_unbounded()
     try:
-        env = _make(environment_id, None)
-    except gym.error.DependencyNotInstalled as error:
-        raise ValueError(
-            f"`environment` {environment_id} needs a package that is not installed: {error}"
-        ) from error
-    except (gym.error.Error, ImportError, TypeError, ValueError) as error:  # ".:x" is a TypeError
-        near = difflib.get_close_matches(environment_id, list(gym.registry), 3, 0.5)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        given = environment_id if environment_id.isprintable() else ascii(environment_id)
-        raise ValueError(
-            "`environment` must be the id of a Gymnasium environment, "
-            f"but got environment={given}.{hint}"
-        ) from error
-    try:
-        return _describe(environment_id, env)
+        if time_limit(env) is None:
+            log.warning(
+                "%s has no time limit: its episodes are cut after %s steps. --max_episode_steps"
+                " sets another limit.",
+                recipe.name, f"{EPISODE_BOUND:,}",
+            )  # fmt: skip
+        env = recipe.wrap(env)
+        return _describe(recipe, env)
     finally:
         env.close()
 
 
-def _make(environment_id: str, render_mode: str | None) -> gym.Env[Any, Any]:
-    with warnings.catch_warnings():  # that CartPole-v0 is old is no news to who asks for it
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        # The passive checker costs half of each step, and finds faults of environments, not ours.
-        wishes: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
-        return gym.make(environment_id, disable_env_checker=True, **wishes)
-
-
-def _describe(environment_id: str, env: gym.Env[Any, Any]) -> Environment:
-    observations, actions = env.observation_space, env.action_space
+def _describe(recipe: Recipe, env: gym.Env[Any, Any]) -> Environment:
+    name, actions = recipe.name, env.action_space
     if not isinstance(actions, spaces.Discrete):
-        raise ValueError(
-            f"`environment` {environment_id} must have Discrete actions, but has {actions}."
+        raise BadEnvironment(f"`environment` {name} must have Discrete actions, but has {actions}.")
+    try:
+        frame = env.observation_space
+        if recipe.frame_stack > 1 and isinstance(env, FrameStackObservation):
+            frame = env.env.observation_space
+        encoder = Encoder(frame, recipe.frame_stack)
+    except ValueError as error:
+        raise BadEnvironment(
+            f"`environment` {name} must have observations of a fixed size, but {error}. A wrapper"
+            " can leave it out: --wrappers module:function."
+        ) from error
+    if encoder.warning:
+        log.warning("%s %s", name, encoder.warning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Gymnasium's own, of what is checked here
+        masked = check(name, env, int(actions.start))
+    if masked:
+        log.warning(
+            "%s says by info['action_mask'] which actions are allowed, but no algorithm here heeds"
+            " that: it must cope with all of them.",
+            name,
         )
-    if isinstance(observations, spaces.Discrete):
-        shape: tuple[int, ...] = (int(observations.n),)
-    elif isinstance(observations, spaces.Box) and len(observations.shape) in (1, 3):
-        shape = observations.shape
-    else:
-        raise ValueError(
-            f"`environment` {environment_id} must have observations that are Discrete or a Box of"
-            f" rank 1 or 3, but has {observations}."
-        )
-    if len(shape) == 3 and min(shape[:2]) < SMALLEST_IMAGE:
-        size = " x ".join(map(str, shape))
-        raise ValueError(
-            f"`environment` {environment_id} must have images of at least {SMALLEST_IMAGE} x"
-            f" {SMALLEST_IMAGE}, but has {size}."
-        )
+    own = env.spec
     return Environment(
-        id=environment_id,
-        observation_shape=shape,
+        id=name,
+        observation_shape=encoder.shape,
         num_actions=int(actions.n),
         first_action=int(actions.start),
-        one_hot_start=int(observations.start)
-        if isinstance(observations, spaces.Discrete)
-        else None,
-        pixels=len(shape) == 3 and observations.dtype == np.uint8,
-        reward_threshold=env.spec.reward_threshold if env.spec else None,
-        max_episode_steps=env.spec.max_episode_steps if env.spec else None,
+        pixels=encoder.pixels,
+        reward_threshold=own.reward_threshold if own else None,
+        max_episode_steps=time_limit(env) or EPISODE_BOUND,
         frames_per_second=int(env.metadata.get("render_fps") or 30),
+        has_state=can_be_saved(env),
+        customised=recipe != Recipe(recipe.environment),
+        recipe=recipe,
+        encoder=encoder,
     )

@@ -38,6 +38,9 @@ class Collector(Protocol):
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Where environments and random counters stand between two rollouts, by name."""
 
+    def close(self) -> None:
+        """Closes the environments."""
+
     def restore(self, arrays: Arrays) -> None:
         """Takes up a `snapshot`. Raises CheckpointError where it is not one of such a collector."""
 

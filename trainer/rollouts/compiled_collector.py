@@ -119,6 +119,9 @@ class CompiledCollector:
         self.collected = field(arrays, "collected", np.int64, shape[:1]).copy()
         self.state = CartPoleState(tf.constant(physics), tf.constant(elapsed))
 
+    def close(self) -> None:
+        pass  # tensors need none
+
     @property
     def _resets(self) -> int:
         """How many resets of each environment a rollout has numbers for."""

@@ -1,9 +1,9 @@
-"""Any registered environment, stepped one by one, with the policy in NumPy."""
+"""Any Gymnasium environment, with the policy in NumPy."""
 
 from __future__ import annotations
 
-import itertools
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +13,25 @@ from numpy.typing import NDArray
 from trainer.agents.networks import Architecture, Array, Network, forward
 from trainer.agents.random_streams import Purpose, Streams
 from trainer.agents.rollout import Rollout
+from trainer.environments.errors import EnvironmentFault
 from trainer.environments.spec import Environment
 from trainer.rollouts.collector import Collector, choose
+from trainer.rollouts.environment_pool import EnvironmentPool
+from trainer.rollouts.episode_history import EpisodeHistory
+from trainer.rollouts.episodes import play_episodes
+from trainer.rollouts.worker_pool import open_pool
 from trainer.storage.checkpoint import Arrays, CheckpointError, field
 
 log = logging.getLogger("trainer")
 
+MAX_PLAYERS = 16  # environments that evaluate one agent side by side
+
 
 class GymnasiumCollector:
-    """Any registered environment, stepped one by one; the policy runs in NumPy.
+    """Steps environments in this process or in workers; the policy runs in NumPy.
 
-    Gymnasium's own vector environments are passed by: a loop over plain ones is as fast as they
-    are, keeps true successors without a mode, and lets every episode have a seed of its own.
+    Every episode has a seed of its own, and a rollout holds true successors, whatever steps the
+    environments: neither depends on how Gymnasium's vector environments reset themselves.
     """
 
     def __init__(
@@ -34,41 +41,44 @@ class GymnasiumCollector:
         num_envs: int,
         steps: int | None,
         streams: Streams,
+        workers: str = "1",
     ) -> None:
-        """`steps` None collects whole episodes, one in each environment."""
+        """`steps` None collects whole episodes, one in each environment.
+
+        Raises:
+            EnvironmentFault: an environment could not be made or reset.
+        """
         self._environment, self._architecture, self._streams = environment, architecture, streams
         self._shape = (streams.num_agents, num_envs)
-        self._steps = steps
+        self._steps, self._workers = steps, workers
         self._collected = np.zeros(streams.num_agents, np.int64)  # rollouts, an agent
         self._episodes = np.zeros(self._shape, np.int64)  # begun, an environment
-        # What leads an environment back to where it stands: the steps of its episode so far, and
-        # each agent's last rollouts of actions `[T, N]`, as many as its oldest episode spans.
-        self._ages = np.zeros(self._shape, np.int64)
-        self._actions: list[list[NDArray[np.int32]]] = [[] for _ in range(streams.num_agents)]
-        self._envs = [environment.make() for _ in range(streams.num_agents * num_envs)]
-        self._players: list[Any] = []  # environments of `play`, so that training goes on untouched
-        everyone = np.arange(len(self._envs))
-        first = self._reset(everyone)
+        self._history = EpisodeHistory(*self._shape)
+        self._interrupted = False  # whether a fault left the environments inside a rollout
+        self._players: EnvironmentPool | None = None  # of `play`, so that training is untouched
+        self._envs = open_pool(environment, streams.num_agents * num_envs, workers)
+        try:
+            first = self._reset(np.arange(streams.num_agents * num_envs))
+        except BaseException:
+            self._envs.close()
+            raise
         self._observed = first.reshape(*self._shape, *first.shape[1:])  # what the policy sees next
 
     def collect(self, weights: Array, active: NDArray[np.bool_]) -> Rollout:
-        policy = self._architecture.unpack(np.asarray(weights))["actor"]
-        alive = np.repeat(active, self._shape[1])
-        if self._steps is None:
-            self._flat(self._observed)[alive] = self._reset(np.flatnonzero(alive))
-        draws = self._acting_draws()
-        rows: list[list[NDArray[Any]]] = []
-        while alive.any() and (self._steps is None or len(rows) < self._steps):
-            rows.append(self._step(policy, next(draws), alive))
-            if self._steps is None:
-                alive &= (rows[-1][4] + rows[-1][5]).reshape(-1) == 0
+        before = self._episodes.copy(), self._observed.copy()
+        try:
+            rows = self._rows(self._architecture.unpack(np.asarray(weights))["actor"], active)
+        except EnvironmentFault:
+            self._episodes, self._observed = before
+            self._interrupted = True
+            raise
         self._collected += active
         fields = [np.stack(column) for column in zip(*rows, strict=True)]
         if self._steps is None:
             length = _padded_length(len(rows), self._environment.max_episode_steps)
             fields = [_pad(field, length) for field in fields]
         else:
-            self._remember(fields[1], (fields[4] + fields[5]) > 0, active)
+            self._history.extend(fields[1], (fields[4] + fields[5]) > 0, active)
         return Rollout(*map(tf.constant, fields))
 
     def play(
@@ -83,96 +93,138 @@ class GymnasiumCollector:
     ) -> NDArray[np.float64]:
         rows = np.asarray(weights)
         returns = np.full((self._shape[0], episodes), np.nan)
+        players = min(MAX_PLAYERS, self._shape[0] * self._shape[1])
+        if self._players is None:
+            self._players = open_pool(self._environment, players, self._workers)
         for agent in range(self._shape[0]):
             if active is not None and not active[agent]:
                 continue
             starts = self._streams.generator(purpose, agent, counter)
             acting = self._streams.generator(Purpose.FINAL_ACTING, agent, counter)
-            own = self._architecture.unpack(rows[agent : agent + 1])["actor"]
-            returns[agent] = self._play_one(own, starts, None if greedy else acting, episodes)
+            returns[agent] = play_episodes(
+                self._players,
+                players,
+                self._architecture.unpack(rows[agent : agent + 1])["actor"],
+                self._architecture.convolutions,
+                [_seed(starts) for _ in range(episodes)],
+                None if greedy else acting,
+            )
         return returns
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """Environments cannot be copied, but can be led back: a seed and the actions since."""
-        played = [
-            np.concatenate([block[:, env] for block in self._actions[agent]])[-age:]
-            for (agent, env), age in np.ndenumerate(self._ages)
-            if age
-        ]
-        return {
+        """Environments are led back by a seed and the actions since, or by their own states."""
+        arrays = {
             "collected": self._collected.copy(),
             "episodes": self._episodes.copy(),
-            "ages": self._ages.copy(),
-            "actions": np.concatenate([np.zeros(0, np.int32), *played]),
             "observed": self._observed.copy(),
+            **self._history.snapshot(),
         }
+        if self._steps is not None and self._environment.has_state and not self._interrupted:
+            try:
+                states = self._envs.states()
+            except EnvironmentFault as fault:
+                log.warning("States of environments are not in the checkpoint: %s", fault)
+            else:
+                arrays["states"] = np.concatenate(states)
+                arrays["state_sizes"] = np.array([len(state) for state in states])
+        return arrays
 
     def restore(self, arrays: Arrays) -> None:
         observed = field(arrays, "observed", self._observed.dtype, self._observed.shape)
-        ages = field(arrays, "ages", np.int64, self._shape)
-        actions = field(arrays, "actions", np.int32, (None,))
         episodes = field(arrays, "episodes", np.int64, self._shape)
-        if ages.min() < 0 or episodes.min() < 1 or ages.sum() != len(actions):
+        if episodes.min() < 1:
             raise CheckpointError("its episodes and actions do not agree")
-        if not np.isin(actions, np.arange(self._environment.num_actions)).all():
-            raise CheckpointError("its actions are none of the environment's")
+        self._history.restore(arrays, self._environment.num_actions)
         self._collected = field(arrays, "collected", np.int64, self._shape[:1]).copy()
         self._episodes = episodes - 1
-        self._ages = ages.copy()
         self._observed = observed.copy()
-        self._actions = [
-            [np.zeros((longest, self._shape[1]), np.int32)] for longest in ages.max(axis=1)
-        ]
-        first = self._reset(np.arange(len(self._envs)))
+        count = self._shape[0] * self._shape[1]
+        first = self._reset(np.arange(count))
         if self._steps is None:
             return  # every rollout begins with fresh episodes
-        ends = np.cumsum(ages.reshape(-1))
-        for index, age in enumerate(ages.reshape(-1).tolist()):
-            self._replay(index, first[index], actions[ends[index] - age : ends[index]])
+        if "states" in arrays and self._environment.has_state:
+            sizes = field(arrays, "state_sizes", np.int64, (count,))
+            states = field(arrays, "states", np.uint8, (int(sizes.sum()),))
+            parts = np.split(states, np.cumsum(sizes)[:-1])
+            self._envs.restore(parts, self._history.ages.reshape(-1).tolist())
+        else:
+            self._replay(first)
 
-    def _replay(self, index: int, observed: NDArray[Any], actions: NDArray[np.int32]) -> None:
-        """Leads an environment through the actions of its episode, to where it was observed."""
-        agent, env = divmod(index, self._shape[1])
-        over = False
-        for action in actions.astype(np.int64) + self._environment.first_action:
-            if not over:
-                raw, _, fell, late, _ = self._envs[index].step(action)
-                observed, over = self._environment.encode([raw])[0], bool(fell or late)
-        block = self._actions[agent][0]
-        block[len(block) - len(actions) :, env] = actions
-        if over or not np.array_equal(observed, self._observed[agent, env], equal_nan=True):
+    def close(self) -> None:
+        self._envs.close()
+        if self._players is not None:
+            self._players.close()
+
+    def _rows(self, policy: Network, active: NDArray[np.bool_]) -> list[list[NDArray[Any]]]:
+        """The time steps of a rollout, each as the fields of a `Rollout`."""
+        alive = np.repeat(active, self._shape[1])
+        if self._steps is None:
+            _flat(self._observed)[alive] = self._reset(np.flatnonzero(alive))
+        draws = self._acting_draws()
+        rows: list[list[NDArray[Any]]] = []
+        while alive.any() and (self._steps is None or len(rows) < self._steps):
+            rows.append(self._step(policy, next(draws), alive))
+            if self._steps is None:
+                alive &= (rows[-1][4] + rows[-1][5]).reshape(-1) == 0
+        return rows
+
+    def _step(
+        self, policy: Network, uniforms: NDArray[np.float32], alive: NDArray[np.bool_]
+    ) -> list[NDArray[Any]]:
+        """Steps the environments that are alive; one row of each field of a `Rollout`."""
+        observations = self._observed
+        actions = choose(forward(policy, observations, self._architecture.convolutions), uniforms)
+        live = np.flatnonzero(alive)
+        steps = self._envs.step(live.tolist(), actions.reshape(-1)[live])
+        rewards, terminated, truncated = np.zeros((3, *self._shape), np.float32)
+        _flat(rewards)[live] = steps.rewards
+        _flat(terminated)[live] = steps.terminated
+        _flat(truncated)[live] = steps.truncated
+        next_observations = observations.copy()
+        _flat(next_observations)[live] = steps.observations
+        self._observed = next_observations
+        over = np.flatnonzero(terminated + truncated)
+        if self._steps is not None and len(over):
+            self._observed = next_observations.copy()
+            _flat(self._observed)[over] = self._reset(over)
+        mask = alive.reshape(self._shape).astype(np.float32)
+        return [observations, actions, rewards, next_observations, terminated, truncated, mask]
+
+    def _replay(self, observed: NDArray[Any]) -> None:
+        """Leads environments from their resets through the actions of their episodes."""
+        ended = np.zeros(len(observed), bool)
+        for indices, actions in self._history.replay():
+            going = ~ended[indices]
+            if not going.any():
+                break
+            indices = indices[going]
+            steps = self._envs.step(indices.tolist(), actions[going])
+            observed[indices] = steps.observations
+            ended[indices] = steps.terminated | steps.truncated
+        expected = _flat(self._observed)
+        same = [np.array_equal(a, b) for a, b in zip(observed, expected, strict=True)]
+        lost = np.flatnonzero(ended | ~np.array(same))
+        if len(lost):
             log.warning(
                 "%s does not repeat itself from a seed and actions: what it was in the middle of is"
                 " lost, and the run goes on with a fresh episode.",
                 self._environment.id,
             )
-            self._ages[agent, env] = 0
-            self._observed[agent, env] = self._reset(np.array([index]))[0]
-
-    def _remember(
-        self, actions: NDArray[np.int32], over: NDArray[np.bool_], active: NDArray[np.bool_]
-    ) -> None:
-        """Takes in a rollout's actions and where episodes ended in it, both `[T, P, N]`."""
-        since = np.where(over.any(axis=0), over[::-1].argmax(axis=0), self._ages + len(over))
-        self._ages[active] = since[active]
-        for agent in np.flatnonzero(active):
-            blocks, needed = [*self._actions[agent], actions[:, agent]], self._ages[agent].max()
-            while len(blocks) > 1 and sum(map(len, blocks[1:])) >= needed:
-                blocks.pop(0)
-            self._actions[agent] = blocks
+            for index in lost.tolist():
+                self._history.forget(index)
+            expected[lost] = self._reset(lost)
 
     def _reset(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """Starts the next episode in each of those environments; their first observations."""
-        raw = []
+        seeds = []
         for index in indices.tolist():
             agent, env = divmod(index, self._shape[1])
             episode = int(self._episodes[agent, env])
-            generator = self._streams.generator(Purpose.ENVIRONMENT, agent, env, episode)
-            raw.append(self._envs[index].reset(seed=_seed(generator))[0])
+            seeds.append(_seed(self._streams.generator(Purpose.ENVIRONMENT, agent, env, episode)))
             self._episodes[agent, env] += 1
-        return self._environment.encode(raw)
+        return self._envs.reset(indices.tolist(), seeds)
 
-    def _acting_draws(self) -> Any:
+    def _acting_draws(self) -> Iterator[NDArray[np.float32]]:
         """Uniform numbers `[P, N]` for one step after the other, as long as asked."""
         generators = [
             self._streams.generator(Purpose.ACTING, agent, int(count))
@@ -182,86 +234,19 @@ class GymnasiumCollector:
             block = [g.random((256, self._shape[1]), np.float32) for g in generators]
             yield from np.stack(block, axis=1)
 
-    def _step(
-        self, policy: Network, uniforms: NDArray[np.float32], alive: NDArray[np.bool_]
-    ) -> list[NDArray[Any]]:
-        """Steps the environments that are alive; one row of each field of a `Rollout`."""
-        observations = self._observed
-        actions = choose(self._logits(policy, observations), uniforms)
-        live = np.flatnonzero(alive)
-        # As NumPy scalars: Gymnasium checks those faster than ints.
-        named = actions.reshape(-1).astype(np.int64) + self._environment.first_action
-        raw, earned, fell, late, _ = zip(*(self._envs[i].step(named[i]) for i in live), strict=True)
-        rewards, terminated, truncated = np.zeros((3, *self._shape), np.float32)
-        self._flat(rewards)[live] = earned
-        self._flat(terminated)[live] = fell
-        self._flat(truncated)[live] = np.array(late) & ~np.array(fell)
-        next_observations = observations.copy()
-        self._flat(next_observations)[live] = self._environment.encode(raw)
-        self._observed = next_observations
-        over = np.flatnonzero(terminated + truncated)
-        if self._steps is not None and len(over):
-            self._observed = next_observations.copy()
-            self._flat(self._observed)[over] = self._reset(over)
-        mask = alive.reshape(self._shape).astype(np.float32)
-        return [observations, actions, rewards, next_observations, terminated, truncated, mask]
 
-    def _flat(self, field: NDArray[Any]) -> NDArray[Any]:
-        """A view with agents and environments on one axis."""
-        return field.reshape(-1, *field.shape[2:])
-
-    def _logits(self, policy: Network, observations: NDArray[Any]) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = forward(policy, observations, self._architecture.convolutions)
-        return logits
-
-    def _play_one(
-        self,
-        policy: Network,
-        starts: np.random.Generator,
-        acting: np.random.Generator | None,
-        episodes: int,
-    ) -> NDArray[np.float64]:
-        """Returns of one agent's episodes, several of them under way at a time."""
-        while len(self._players) < min(episodes, 16):
-            self._players.append(self._environment.make())
-        returns = np.zeros(episodes)
-        seeds = [_seed(starts) for _ in range(episodes)]
-        waiting = itertools.count()
-        slots: list[tuple[Any, int, Any]] = []  # environment, episode, observation
-        for env, episode in zip(self._players, range(episodes), strict=False):
-            slots.append((env, next(waiting), env.reset(seed=seeds[episode])[0]))
-        while slots:
-            observations = self._environment.encode([slot[2] for slot in slots])[np.newaxis]
-            logits = self._logits(policy, observations)
-            if acting is None:
-                actions = logits.argmax(axis=-1)[0]
-            else:
-                actions = choose(logits, acting.random((1, len(slots)), np.float32))[0]
-            under_way = []
-            for (env, episode, _), action in zip(slots, actions, strict=True):
-                after, reward, fell, late, _ = env.step(
-                    int(action) + self._environment.first_action
-                )
-                returns[episode] += float(reward)
-                if fell or late:
-                    episode = next(waiting)
-                    if episode >= episodes:
-                        continue
-                    after = env.reset(seed=seeds[episode])[0]
-                under_way.append((env, episode, after))
-            slots = under_way
-        return returns
+def _flat(values: NDArray[Any]) -> NDArray[Any]:
+    """A view with agents and environments on one axis."""
+    return values.reshape(-1, *values.shape[2:])
 
 
 def _seed(generator: np.random.Generator) -> int:
     return int(generator.integers(2**31))
 
 
-def _padded_length(steps: int, limit: int | None) -> int:
+def _padded_length(steps: int, limit: int) -> int:
     """A multiple of 64 that rarely changes, since each new length compiles the update anew."""
-    longest = (
-        limit if limit is not None and steps <= limit <= 1024 else 1 << (steps - 1).bit_length()
-    )
+    longest = limit if steps <= limit <= 1024 else 1 << (steps - 1).bit_length()
     return -(-longest // 64) * 64
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from trainer.environments.errors import EnvironmentFault
 from trainer.run.job_dir import BadCommand, JobError
 
 SUCCESS, FAILED, BAD_COMMAND = 0, 1, 2
-FAULTS = (BadCommand, JobError, OSError)  # what can be mended from outside; others are ours
+FAULTS = (
+    BadCommand,
+    JobError,
+    EnvironmentFault,
+    OSError,
+)  # what can be mended from outside; others are ours
 
 
-def told(fault: BadCommand | JobError | OSError) -> tuple[str, int]:
+def told(fault: BadCommand | JobError | EnvironmentFault | OSError) -> tuple[str, int]:
     """The sentence and the exit code."""
     if isinstance(fault, OSError):
         where = f" ({fault.filename})" if fault.filename else ""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.contract import job_files, provenance
 from trainer.contract.settings import Command, RunOptions
 from trainer.contract.text import score
+from trainer.environments.errors import EnvironmentFault
 from trainer.outputs.metrics import JsonLinesReporter, Reporters, TensorBoardReporter
 from trainer.outputs.progress_bar import ConsoleReporter
 from trainer.process.console import python_command, quiet_standard_error
@@ -137,10 +138,14 @@ class Session:
             self.on_evaluation(evaluation)
             check()
 
-        self.run.train(on_evaluation, on_round)
-        self.trained()
-        check()
-        self.score(self.run.returns(greedy=True), self.run.returns(greedy=False))
+        try:
+            self.run.train(on_evaluation, on_round)
+            self.trained()
+            check()
+            self.score(self.run.returns(greedy=True), self.run.returns(greedy=False))
+        except EnvironmentFault as fault:
+            self.fail(fault)
+            raise
         self.finish()
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
@@ -216,6 +221,21 @@ class Session:
             return
         log.warning("%s came at %s steps; the same command goes on from there.", stopped, steps)
 
+    def fail(self, fault: EnvironmentFault) -> None:
+        """After a fault of an environment: saves a checkpoint, and what ended the run."""
+        if fault.details:
+            log.error("The error was raised in\n%s", fault.details)
+        try:
+            self._save()
+            reason = {"state": "failed", "problems": {"environment": str(fault)}}
+            self.job.job_dir.write_json(job_files.MANIFEST, reason)
+            self.job.deliver(LAST_WORDS)
+        except (OSError, JobError) as error:
+            log.error("The run could not be saved: %s", error)
+            return
+        steps = f"{int(self.run.progress.steps.mean()):,}"
+        log.warning("A checkpoint at %s steps is saved; the same command resumes there.", steps)
+
     def deliver_what_there_is(self) -> None:
         """After a fault of the disk: what is in the bucket by now is all there will be."""
         try:
@@ -226,6 +246,8 @@ class Session:
     def close(self) -> None:
         """Lets the next run in. Raises OSError where the disk is too full for the last reports."""
         try:
+            if hasattr(self, "run"):
+                self.run.close()
             self._reporters.close()
         finally:
             self.job.close()

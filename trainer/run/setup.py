@@ -66,7 +66,7 @@ def find_environment(command: Command) -> Environment:
 
     options = command.options
     try:
-        environment = spec.find(options.environment)
+        environment = spec.of_options(options)
     except ValueError as error:
         raise BadCommand(str(error)) from error
     if options.collector == "compiled" and not can_be_compiled(environment):
@@ -79,7 +79,7 @@ def find_environment(command: Command) -> Environment:
 
 def can_be_compiled(environment: Environment) -> bool:
     """Whether `cartpole.VERSIONS` has it; asked before TensorFlow may be imported."""
-    return environment.id in ("CartPole-v0", "CartPole-v1")
+    return environment.id in ("CartPole-v0", "CartPole-v1") and not environment.customised
 
 
 def solved_at_score(command: Command, environment: Environment) -> float | None:

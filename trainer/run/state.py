@@ -85,6 +85,10 @@ class Run:
         weights = self.agents.state.averaged
         return self.collector.play(weights, episodes, Purpose.FINAL, 0, greedy=greedy)
 
+    def close(self) -> None:
+        """Closes the environments."""
+        self.collector.close()
+
     def save(self, job_dir: JobDir, reports: list[Report]) -> None:
         """Writes the checkpoint, between two rounds. Raises OSError."""
         arrays = {
@@ -159,9 +163,15 @@ def make_collector(
     command: Command, environment: Environment, architecture: Architecture, streams: Streams
 ) -> Collector:
     batching = Batching(command.hyperparameters, command.options.algorithm)
-    if command.options.collector == "gymnasium" or environment.id not in VERSIONS:
+    gymnasium = command.options.collector == "gymnasium" or environment.customised
+    if gymnasium or environment.id not in VERSIONS:
         return GymnasiumCollector(
-            environment, architecture, batching.num_envs, batching.steps, streams
+            environment,
+            architecture,
+            batching.num_envs,
+            batching.steps,
+            streams,
+            command.options.env_workers,
         )
     return CompiledCollector(
         VERSIONS[environment.id], architecture, batching.num_envs, batching.steps, streams

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-FORMAT = 1
+FORMAT = 2  # 2: an environment's own state may stand for the actions that lead to it
+READABLE = (1, 2)
 HEADER = "header"
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -56,8 +57,8 @@ def read(content: bytes) -> Checkpoint:
         header = json.loads(arrays.pop(HEADER).tobytes())
     except Exception as error:  # NumPy and zipfile raise anything over arbitrary bytes
         raise CheckpointError("it is damaged, or no checkpoint at all") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise CheckpointError(f"it is not of format {FORMAT}")
+    if not isinstance(header, dict) or header.get("format") not in READABLE:
+        raise CheckpointError(f"it is not of format {' or '.join(map(str, READABLE))}")
     # A member that is no array comes as bytes.
     whole = all(isinstance(array, np.ndarray) for array in arrays.values())
     if not whole or header.pop("arrays", None) != sorted(arrays):

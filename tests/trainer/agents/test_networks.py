@@ -8,7 +8,7 @@ from trainer.agents import networks
 from trainer.agents.networks import Architecture
 from trainer.agents.random_streams import Purpose, Streams
 
-SHAPES = [(4,), (36, 40, 3)]
+SHAPES = [(4,), (36, 40, 3), (10, 7, 4), (3, 3, 1)]
 
 
 def stack(architecture: Architecture, agents: int) -> dict[str, networks.Network]:
@@ -73,8 +73,16 @@ def test_the_first_policy_is_close_to_uniform() -> None:
 
 
 def test_images_too_small_for_the_convolutions_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 20 x 20, but are 10 x 10 x 3"):
-        stack(Architecture((10, 10, 3), 2, 8, critic=False), 1)
+    with pytest.raises(ValueError, match="at least 3 x 3, but are 2 x 10 x 3"):
+        stack(Architecture((2, 10, 3), 2, 8, critic=False), 1)
+
+
+@pytest.mark.parametrize("shape", [(20, 20, 1), (19, 20, 1), (480, 640, 3), (3, 50, 2)])
+def test_images_of_any_size_have_a_front_that_fits(shape: tuple[int, ...]) -> None:
+    architecture = Architecture(shape, 2, 8, critic=False)
+    network = stack(architecture, 1)["actor"]
+    images = np.zeros((1, 2, *shape), np.uint8)
+    assert networks.forward(network, images, architecture.convolutions).shape == (1, 2, 2)
 
 
 def test_neurons_that_weigh_nothing_stay_so_under_gradients() -> None:

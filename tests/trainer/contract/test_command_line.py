@@ -29,7 +29,12 @@ def another_value(field: dataclasses.Field[object]) -> str:
     """Some good value other than the default, as text."""
     if field.metadata["choices"]:
         return str(field.metadata["choices"][-1])
-    named = {"stop_at_score": "none", "video": "false"}
+    named = {
+        "stop_at_score": "none",
+        "video": "false",
+        "env_kwargs": '{"a": 1}',
+        "env_workers": "auto",
+    }
     return named.get(field.name, OTHER_VALUES[str(field.type)])
 
 

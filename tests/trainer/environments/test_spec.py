@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from trainer.environments.errors import BadEnvironment
 from trainer.environments.spec import Environment, find
 
 
@@ -57,16 +58,20 @@ def box(*shape: int, dtype: type = np.float32) -> spaces.Box:
 
 
 def test_cartpole_is_described_as_gymnasium_registers_it() -> None:
-    assert find("CartPole-v1") == Environment(
+    found = find("CartPole-v1")
+    assert found == Environment(
         id="CartPole-v1",
         observation_shape=(4,),
         num_actions=2,
         first_action=0,
-        one_hot_start=None,
         pixels=False,
         reward_threshold=475.0,
         max_episode_steps=500,
         frames_per_second=50,
+        has_state=False,
+        customised=False,
+        recipe=found.recipe,
+        encoder=found.encoder,
     )
 
 
@@ -101,21 +106,11 @@ def test_continuous_actions_are_refused() -> None:
         find("Pendulum-v1")
 
 
-@pytest.mark.parametrize(
-    "observations",
-    [
-        spaces.Tuple([spaces.Discrete(2), spaces.Discrete(3)]),
-        spaces.Dict({"a": spaces.Discrete(2)}),
-        spaces.MultiDiscrete([2, 3]),
-        box(5, 5),
-        box(),
-    ],
-    ids=lambda space: str(space),
-)
-def test_other_observations_are_refused_by_name(observations: Any, registered: Any) -> None:
-    with pytest.raises(ValueError, match="OwnTest-v0 must have observations that are") as refusal:
-        find(registered(observations))
-    assert str(observations) in str(refusal.value)
+def test_a_space_without_a_fixed_size_is_refused_by_the_part_that_has_none(registered: Any) -> None:
+    words = spaces.Sequence(spaces.Discrete(3))
+    with pytest.raises(BadEnvironment, match=r"must have observations of a fixed size") as refusal:
+        find(registered(spaces.Dict({"place": box(2), "said": spaces.Tuple([words])})))
+    assert "['said'][0] Sequence(Discrete(3)" in str(refusal.value)
 
 
 def test_discrete_observations_are_one_hot_from_where_they_start(registered: Any) -> None:
@@ -151,10 +146,13 @@ def test_features_reach_the_networks_as_float32(registered: Any) -> None:
     assert encoded.tolist() == [[0, 1, 2, 3], [1, 1, 1, 1]]
 
 
-def test_a_bare_environment_has_no_threshold_and_no_limit(registered: Any) -> None:
+def test_episodes_without_a_time_limit_are_bounded_with_a_sentence(
+    registered: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     environment = find(registered(box(4)))
     assert environment.reward_threshold is None
-    assert environment.max_episode_steps is None
+    assert environment.max_episode_steps == 1000
+    assert "OwnTest-v0 has no time limit: its episodes are cut after 1,000 steps." in caplog.text
     assert environment.frames_per_second == 30
 
 
