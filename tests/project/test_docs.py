@@ -58,7 +58,7 @@ def test_the_page_of_the_search_space_has_every_type_scale_and_field() -> None:
         assert f"| `{field}` |" in page
 
 
-def test_a_field_is_told_with_the_words_that_it_takes() -> None:
+def test_a_field_is_listed_with_its_values() -> None:
     fields = dict(site_tables._fields({"a": {"b": ("X", "Y")}, "c": ["text"], "d": "anything"}))
     assert fields == {"a.b": "`X`, `Y`", "c[]": "a list of text", "d": site_tables.IGNORED}
 
@@ -77,7 +77,7 @@ def test_the_notebook_was_run_from_top_to_bottom() -> None:
     assert ran == [*range(1, len(ran) + 1)], "run scripts/notebook.py"
 
 
-def test_the_notebook_ended_well_and_tells_nothing_of_the_machine() -> None:
+def test_the_notebook_s_outputs_have_no_errors_and_no_paths_of_the_machine() -> None:
     for cell in cells("code"):
         for output in cell["outputs"]:
             assert output["output_type"] != "error"
@@ -104,7 +104,7 @@ def test_answers_are_hidden() -> None:
 @pytest.mark.notebook
 @pytest.mark.filterwarnings("ignore")  # of Jupyter, about sockets and loops
 def test_the_notebook_runs() -> None:
-    """Every claim in it is an assertion in it. What is compared below must not depend on luck."""
+    """Its claims are assertions in it. Only what every run has in common is compared here."""
     import nbformat
 
     from scripts.notebook import executed
@@ -122,7 +122,7 @@ def test_the_notebook_runs() -> None:
 
 
 class _Links(HTMLParser):
-    """What a page loads by itself from elsewhere."""
+    """The addresses that a page loads by itself."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ def test_scripts_can_be_run(script: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.name for path in LOCKS))
 def test_every_requirement_is_pinned_and_has_a_hash(name: str) -> None:
-    assert len(pins(name)) > 10
+    assert pins(name)
     for pin, block in pins(name).items():
         assert "==" in pin and "--hash=sha256:" in block, pin
 

@@ -1,4 +1,4 @@
-"""`scripts/tune.sh`: the tuner with what it needs, from anywhere."""
+"""`scripts/tune.sh` runs the tuner from any directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUDGET = ("--max-trials", "1", "--candidates", "1")
 
 
 def tune(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Runs it with this very environment, which holds all that it asks for."""
+    """Runs it with this virtual environment."""
     stamp = Path(sys.prefix) / "requirements.stamp"
     if not stamp.exists():
         pytest.skip("needs the environment that scripts/setup_venv.sh makes")
@@ -32,7 +32,7 @@ def tune(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_anything_it_searches_the_template_into_a_new_folder(tmp_path: Path) -> None:
+def test_without_arguments_it_searches_the_template_in_a_new_folder(tmp_path: Path) -> None:
     for name in ("tuner", "trainer"):  # not ours
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit(9)")
@@ -44,7 +44,7 @@ def test_without_anything_it_searches_the_template_into_a_new_folder(tmp_path: P
     assert {flag.split("=")[0] for flag in flags} >= {"--gamma", "--hidden_neurons"}
 
 
-def test_a_file_and_a_job_dir_are_taken_from_where_the_user_is(tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_user_s_directory(tmp_path: Path) -> None:
     template = (ROOT / "templates" / "smoke.yaml").read_text(encoding="utf-8")
     (tmp_path / "space.yaml").write_text(template.replace("minValue: 0.001", "minValue: 0.0"))
     ended = tune(tmp_path, "space.yaml", "--job-dir=here")
@@ -53,7 +53,7 @@ def test_a_file_and_a_job_dir_are_taken_from_where_the_user_is(tmp_path: Path) -
     assert not (tmp_path / "runs").exists()
 
 
-def test_its_trials_are_of_our_trainer_wherever_it_is_called(tmp_path: Path) -> None:
+def test_its_trials_run_our_trainer_from_any_directory(tmp_path: Path) -> None:
     (tmp_path / "trainer.py").write_text("raise SystemExit(9)")  # not ours
     words = ("--trainer-args=--environment=NoSuch-v0", "--job-dir", "here")
     ended = tune(tmp_path, str(ROOT / "templates" / "smoke.yaml"), *BUDGET, *words)

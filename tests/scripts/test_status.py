@@ -14,7 +14,7 @@ from tuner.__main__ import main
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    """Where a gcloud that knows nobody asks for jobs."""
+    """An endpoint that a gcloud without an account asks for jobs."""
     sdk = find_sdk()
     if sdk is None:
         pytest.skip("needs gcloud")
@@ -29,7 +29,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoin
     endpoint.close()
 
 
-def test_a_job_of_vertex_is_asked_for_by_its_number(
+def test_a_vertex_job_is_found_by_its_number(
     service: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.job = vertex_answer(vertex_trial(1, 20.0), vertex_trial(2, 480.5))
@@ -40,7 +40,7 @@ def test_a_job_of_vertex_is_asked_for_by_its_number(
     assert asked.startswith("/v1/projects/test/locations/europe-west4/hyperparameterTuningJobs/7")
 
 
-def test_a_job_of_ai_platform_is_asked_for_by_its_name(
+def test_an_ai_platform_job_is_found_by_its_name(
     service: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.job = AI_PLATFORM
@@ -49,7 +49,7 @@ def test_a_job_of_ai_platform_is_asked_for_by_its_name(
     assert service.requests[0].path.startswith("/v1/projects/other/jobs/cartpole_1")
 
 
-def test_a_job_that_is_not_there_is_one_sentence(
+def test_a_missing_job_is_reported_in_one_line(
     service: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.failures = [404]
@@ -58,7 +58,7 @@ def test_a_job_that_is_not_there_is_one_sentence(
     assert message.startswith("error: gcloud must find job cartpole_1") and message.count("\n") == 1
 
 
-def test_a_job_that_tunes_nothing_is_one_sentence(
+def test_a_job_without_trials_is_reported_in_one_line(
     service: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["status", "cartpole_1"]) == 1

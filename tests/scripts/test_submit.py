@@ -97,7 +97,7 @@ class Submission(NamedTuple):
 
 
 def run(script: str, *flags: str, cwd: Path, **environment: str) -> Submission:
-    """`scripts/<script>` with nothing of this process' environment but where programs are."""
+    """Runs `scripts/<script>` with the given environment, and of this process' only paths."""
     (cwd / "space.yaml").write_text(SPACE, encoding="utf-8")
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "VENV") if name in os.environ}
     ended = subprocess.run(
@@ -124,7 +124,7 @@ def service() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def cloud(service: Endpoint, tmp_path: Path) -> dict[str, str]:
-    """Good settings, and a gcloud that knows nobody and asks our endpoint; all of it unused."""
+    """Good settings, and a gcloud without an account that calls our endpoint."""
     service.requests.clear()
     service.failures.clear()
     return {
@@ -141,7 +141,7 @@ def cloud(service: Endpoint, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def traced(tmp_path: Path) -> dict[str, str]:
-    """Good settings, and a gcloud that only notes that it was called, in the file `called`."""
+    """Good settings, and a stand-in for gcloud that creates the file `called`."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "gcloud").write_text(f"#!/bin/sh\ntouch {shlex.quote(str(tmp_path))}/called\n")
@@ -199,7 +199,7 @@ def test_a_flag_that_there_is_not_is_refused(
 
 
 @both_scripts
-def test_a_file_with_an_error_goes_no_further_than_the_linter(
+def test_a_file_with_an_error_is_not_submitted(
     tmp_path: Path, traced: dict[str, str], script: str
 ) -> None:
     (tmp_path / "bad.yaml").write_text(SPACE.replace("MAXIMIZE", "MAXIMISE"), encoding="utf-8")
@@ -210,7 +210,7 @@ def test_a_file_with_an_error_goes_no_further_than_the_linter(
 
 
 @both_scripts
-def test_a_flag_wins_over_its_variable(tmp_path: Path, traced: dict[str, str], script: str) -> None:
+def test_a_flag_overrides_its_variable(tmp_path: Path, traced: dict[str, str], script: str) -> None:
     flags = ("--region=europe-west1", "--job-name", "another", "--project=mine")
     ended = run(script, "--dry-run", *flags, cwd=tmp_path, **traced)
     assert ended.code == 0, ended.errors
@@ -221,14 +221,16 @@ def test_a_flag_wins_over_its_variable(tmp_path: Path, traced: dict[str, str], s
     assert not (tmp_path / "called").exists()
 
 
-def test_ai_platform_says_that_it_is_closed(tmp_path: Path, traced: dict[str, str]) -> None:
+def test_ai_platform_warns_that_the_service_is_closed(
+    tmp_path: Path, traced: dict[str, str]
+) -> None:
     ended = run("submit_ai_platform.sh", "--dry-run", cwd=tmp_path, **traced)
     assert ended.code == 0, ended.errors
     assert "closed AI Platform Training on 31 January 2025" in ended.errors
 
 
 @both_scripts
-def test_without_gcloud_a_dry_run_works_and_a_submission_says_what_is_missing(
+def test_without_gcloud_a_dry_run_works_and_a_submission_names_it(
     tmp_path: Path, script: str
 ) -> None:
     programs = tmp_path / "programs"
@@ -247,7 +249,7 @@ def test_without_gcloud_a_dry_run_works_and_a_submission_says_what_is_missing(
 
 
 @both_scripts
-def test_the_posted_job_is_the_known_one(
+def test_the_posted_job_is_the_expected_one(
     tmp_path: Path, service: Endpoint, cloud: dict[str, str], script: str
 ) -> None:
     ended = run(script, cwd=tmp_path, **cloud)
@@ -284,7 +286,7 @@ def test_spot_asks_for_spot_machines(
     sorted((ROOT / "templates").glob("*.yaml")),
     ids=lambda path: path.name,
 )
-def test_the_services_take_our_templates(
+def test_gcloud_accepts_our_templates(
     tmp_path: Path, service: Endpoint, cloud: dict[str, str], script: str, template: Path
 ) -> None:
     ended = run(script, cwd=tmp_path, **{**cloud, "CONFIG": str(template)})
@@ -316,7 +318,7 @@ def test_a_refusal_is_followed_by_what_to_do(
     assert advice in last
 
 
-def test_a_service_that_is_away_is_asked_again_and_then_reported(
+def test_an_unavailable_service_is_asked_again_and_then_reported(
     tmp_path: Path, service: Endpoint, cloud: dict[str, str]
 ) -> None:
     service.failures.extend([503] * 20)
@@ -328,7 +330,7 @@ def test_a_service_that_is_away_is_asked_again_and_then_reported(
     assert "gcloud ai hp-tuning-jobs list --region=us-central1" in last
 
 
-def test_who_is_not_logged_in_is_told_how(
+def test_without_an_account_the_message_says_how_to_log_in(
     tmp_path: Path, service: Endpoint, cloud: dict[str, str]
 ) -> None:
     del cloud["CLOUDSDK_AUTH_DISABLE_CREDENTIALS"]
@@ -356,7 +358,7 @@ def test_stream_stays_until_the_job_has_ended(
         ("submit_vertex.sh", "ai", "SUPPORTED_TRAINING_REGIONS"),
     ],
 )
-def test_the_regions_are_those_that_gcloud_knows(script: str, module: str, name: str) -> None:
+def test_the_regions_are_gcloud_s(script: str, module: str, name: str) -> None:
     sdk = find_sdk()
     if sdk is None:
         pytest.skip("needs gcloud: https://cloud.google.com/sdk/docs/install")
