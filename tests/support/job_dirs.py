@@ -15,11 +15,11 @@ import numpy as np
 import optuna
 from optuna.distributions import FloatDistribution
 
+from trainer.contract.run_record import Scores
 from tuner.report.files import open_files
 from tuner.report.gather import gather
 from tuner.report.model import Report
 from tuner.search import journal, objective
-from tuner.search.objective import Scores
 from tuner.search.trial_store import FILE, OTHERS_CPU
 
 SPACE = {"gamma": (0.9, 0.999, "UNIT_LINEAR_SCALE"), "learning_rate": (1e-3, 0.1, "UNIT_LOG_SCALE")}

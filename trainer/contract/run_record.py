@@ -1,4 +1,4 @@
-"""What a finished or unfinished run says of itself: the content of its JSON files, checked.
+"""Reads what a run has recorded: its scores, its learning curve and its settings.
 
 The files may be of any trainer and in any state: what does not fit is left out.
 """
@@ -6,8 +6,8 @@ The files may be of any trainer and in any state: what does not fit is left out.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from trainer.contract.job_files import json_object
 
 _LARGEST_STEP = 2**53
+_LARGEST = 1e100  # of a score: sums and squares of scores stay finite
 
 
 class Point(NamedTuple):
@@ -37,8 +38,8 @@ class Point(NamedTuple):
 def curve(metrics: bytes) -> list[Point]:
     """The reports in `metrics.jsonl` that have a score, in their order."""
     found = []
-    for text in metrics.decode("utf-8", errors="replace").splitlines():
-        line = json_object(text.encode()) or {}
+    for text in io.BytesIO(metrics):
+        line = json_object(text) or {}
         scores = line.get("scores")
         if not isinstance(scores, list):
             scores = [line.get("mean_score")]
@@ -63,35 +64,41 @@ def fingerprint(points: Sequence[Point]) -> str | None:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The scores in a manifest, an item an agent."""
+class Scores:
+    """What is known of a run's agents, an item an agent."""
 
     scores: tuple[float, ...] = ()
     steps: tuple[int, ...] = ()  # that each agent took
     steps_to_solve: tuple[int | None, ...] = ()
     stayed_solved: tuple[bool | None, ...] = ()
     sampled_mean: float | None = None
-    interval: tuple[float, float] | None = None
+    reported: float | None = None  # the metric, as the run told its tuner
+    solved_at: float | None = None  # the score at which its task counts as solved
 
 
-def outcome(manifest: Mapping[str, Any]) -> Outcome:
-    """The scores of a finished run; empty where the manifest has none, or not one an agent."""
+def scores(
+    manifest: Mapping[str, Any], settings: Mapping[str, Any], reported: float | None = None
+) -> Scores:
+    """The scores in `manifest.json` and the threshold in `hyperparameters.json`.
+
+    Of a manifest without a score for each agent nothing but `reported` is known.
+    """
     found = mapping(manifest.get("scores"))
-    scores = numbers(found.get("scores"))
+    agents = numbers(found.get("scores"))
+    if not agents:
+        return Scores(reported=reported)
     steps = [int(count) for count in numbers(found.get("steps"))]
     solved, stayed = (items(found.get(name)) for name in ("steps_to_solve", "stayed_solved"))
-    if not scores:
-        return Outcome()
-    if not len(scores) == len(steps) == len(solved) == len(stayed):
+    if not len(agents) == len(steps) == len(solved) == len(stayed):
         steps, solved, stayed = [], [], []
-    interval = numbers(found.get("interval"))
-    return Outcome(
-        scores,
+    return Scores(
+        agents,
         tuple(steps),
         tuple(None if (n := number(count)) is None else int(n) for count in solved),
         tuple(None if flag is None else bool(flag) for flag in stayed),
         number(found.get("sampled_mean_score")),
-        (interval[0], interval[1]) if len(interval) == 2 else None,
+        reported,
+        number(mapping(settings.get("effective")).get("solved_at_score")),
     )
 
 
@@ -100,27 +107,19 @@ def mean_score(manifest: bytes) -> float | None:
     return number(mapping((json_object(manifest) or {}).get("scores")).get("mean_score"))
 
 
-def solved_at(settings: Mapping[str, Any]) -> float | None:
-    """The score at which the run's task counts as solved, from `hyperparameters.json`."""
-    return number(mapping(settings.get("effective")).get("solved_at_score"))
-
-
 def mapping(found: Any) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
 def items(found: Any) -> list[Any]:
-    return found if isinstance(found, list) else []
+    return list(found) if isinstance(found, list | tuple) else []
 
 
 def number(found: Any) -> float | None:
-    """A finite number; None for anything else, also for an integer that no float can hold."""
+    """A number that a score can be; None for anything else."""
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
-    try:
-        return float(found) if math.isfinite(found) else None
-    except OverflowError:
-        return None
+    return float(found) if abs(found) <= _LARGEST else None
 
 
 def numbers(found: Any) -> tuple[float, ...]:

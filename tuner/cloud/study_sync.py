@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
 
 from trainer.contract.errors import Error
+from trainer.contract.job_files import MANIFEST, METRICS, SETTINGS, json_object
+from trainer.contract.run_record import Scores, number
 from trainer.storage import atomic, lease
 from trainer.storage.gcs import RemoteFolder, Unreachable
+from trainer.storage.run_files import read_scores
 from tuner.execution.trial_command import Task
-from tuner.search import journal, objective
-from tuner.search.objective import Scores
+from tuner.search import journal
 
 SCORE = "mean_score"  # what the trainer's own records call its metric
-_METRICS, _MANIFEST, _SETTINGS = "metrics.jsonl", "manifest.json", "hyperparameters.json"
 _SEEN = ".bucket.json"  # which objects the local files are copies of
 OWNER = "tuner.json"
 _LAST_WORDS = 120.0  # seconds that an upload is tried for where nothing can go on without it
@@ -93,18 +95,18 @@ class RemoteStudy:
         """
         self.push()
         if not metric_file.exists():
-            found = self._read(task.job_dir, _METRICS)
+            found = self._read(task.job_dir, METRICS)
             if found is not None:
                 task.job_dir.mkdir(parents=True, exist_ok=True)
                 atomic.write_bytes(metric_file, as_reports(found, tag, task.trial))
 
     def read_scores(self, job_dir: Path, reported: float | None) -> Scores:
         """What a finished trial's manifest says, brought from the bucket with what else counts."""
-        for name in (_SETTINGS, _METRICS, _MANIFEST):
+        for name in (SETTINGS, METRICS, MANIFEST):
             found = self._read(job_dir, name)
             if found is not None:
                 atomic.write_bytes(job_dir / name, found)
-        return objective.read_scores(job_dir, reported)
+        return read_scores(job_dir, reported)
 
     def _push(self, patience: float) -> None:
         for name in self._files:
@@ -210,11 +212,11 @@ class RemoteStudy:
 def as_reports(metrics: bytes, tag: str, trial: int) -> bytes:
     """A trial's metric file as it must have been, from the trainer's own record of its scores."""
     lines, last = [], -1
-    for text in metrics.decode("utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
-            found: Mapping[str, object] = json.loads(text)
-            score = float(str(found[SCORE]))
-            last = max(int(str(found["step"])), last + 1)  # services want steps to rise
+    for text in io.BytesIO(metrics):
+        found = json_object(text) or {}
+        score, step = number(found.get(SCORE)), number(found.get("step"))
+        if score is not None and step is not None:
+            last = max(int(step), last + 1)  # services want steps to rise
             report = {"global_step": str(last), tag: str(score), "trial": str(trial)}
             lines.append(json.dumps(report) + "\n")
     return "".join(lines).encode()

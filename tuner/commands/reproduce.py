@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from trainer.contract.errors import FAILED, SUCCESS, BadCommand, Error
+from trainer.contract.run_record import fingerprint
+from trainer.storage.run_files import read_curve, read_scores, read_settings
 from tuner.commands.errors import read, why
 from tuner.execution.local_trial import TrialSettings
 from tuner.execution.processes import ProcessExecutor
@@ -22,7 +24,6 @@ from tuner.execution.trial_command import Task
 from tuner.execution.worker_pool import StackExecutor
 from tuner.outputs import recipe, results
 from tuner.outputs.recipe import Recipe
-from tuner.search import curves, objective
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
@@ -58,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         raise Error(f"{folder} could not be written: {why(error)}.") from error
     score = _score(folder, found, outcome)
-    here = recipe.where(recipe.settings(folder))
-    verdict = recipe.judge(found, curves.fingerprint(curves.read(folder)), here, score)
+    here = recipe.where(read_settings(folder))
+    verdict = recipe.judge(found, fingerprint(read_curve(folder)), here, score)
     print("\n".join(verdict.lines))
     return SUCCESS if verdict.reproduced else FAILED
 
@@ -74,7 +75,7 @@ def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
     def why_stop(trial: Trial) -> str:
         """Stops a trainer of another version, which says so before it trains."""
         nonlocal wrong
-        versions = recipe.settings(folder).get("versions")
+        versions = read_settings(folder).get("versions")
         here = versions.get("trainer") if isinstance(versions, dict) else None
         there = found.where.get("trainer")
         if not wrong and here is not None and here != there:
@@ -109,5 +110,5 @@ def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
 
 def _score(folder: Path, found: Recipe, outcome: Outcome) -> float | None:
     reported = outcome.measurements[-1].value if outcome.measurements else None
-    summary = results.summary(objective.read_scores(folder, reported))
+    summary = results.summary(read_scores(folder, reported))
     return summary.get("interquartile_mean")

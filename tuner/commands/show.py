@@ -6,14 +6,16 @@ It reads files only, in whatever state they are: a study may be at work, killed 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainer.contract.errors import Error
+from trainer.contract.job_files import MANIFEST, METRICS, SETTINGS
+from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interval
 from trainer.storage.file_lock import is_locked
+from trainer.storage.run_files import read_curve, read_json, read_scores
 from tuner.cloud import jobs
 from tuner.cloud.job_json import STUDY
 from tuner.commands.errors import printed, why
@@ -22,13 +24,12 @@ from tuner.outputs import plot, terminal
 from tuner.outputs.progress import shown_flags
 from tuner.outputs.results import BEST, summary
 from tuner.outputs.terminal import Screen, printable, wrapped
-from tuner.search import curves, objective
-from tuner.search.objective import Scores
+from tuner.search import objective
 from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import IQM, MINIMIZE, OBJECTIVES
 
-STUDY_FILE, LOCK, MANIFEST = "study.journal", "study.lock", "manifest.json"
-_OF_A_RUN = (MANIFEST, "hyperparameters.json", curves.FILE, "checkpoint")
+STUDY_FILE, LOCK = "study.journal", "study.lock"
+_OF_A_RUN = (MANIFEST, SETTINGS, METRICS, "checkpoint")
 _DAMAGED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
@@ -76,21 +77,21 @@ def job_dir(folder: Path, to: Screen) -> list[str]:
 
 
 def _run(folder: Path, to: Screen) -> Iterator[str]:
-    if (manifest := _object(folder / MANIFEST)) is None:
+    if (manifest := read_json(folder / MANIFEST)) is None:
         damaged = (folder / MANIFEST).exists()
         yield f"run      {folder}: " + (
             f"{MANIFEST} is damaged" if damaged else "not finished; at work, or stopped"
         )
     else:
         yield f"run      {folder}: {manifest.get('state', 'finished')}"
-    if (folder / curves.FILE).exists() and not curves.read(folder):
-        yield f"damaged  {folder / curves.FILE} holds no report"
-    yield from _described("score", objective.read_scores(folder, None))
+    if (folder / METRICS).exists() and not read_curve(folder):
+        yield f"damaged  {folder / METRICS} holds no report"
+    yield from _described("score", read_scores(folder, None))
     yield from _curve(folder, to, f"curve    {folder}")
 
 
 def _study(folder: Path, to: Screen) -> Iterator[str]:
-    found, best = _object(folder / STUDY), _object(folder / BEST)
+    found, best = read_json(folder / STUDY), read_json(folder / BEST)
     at_work = is_locked(folder / LOCK)
     try:
         told = found or {}
@@ -126,7 +127,7 @@ def _study(folder: Path, to: Screen) -> Iterator[str]:
 
 
 def _row(folder: Path, trial: jobs.Trial, reason: str, aim: str, goal: str) -> Row:
-    scores = objective.read_scores(folder / trial.id, trial.score)
+    scores = read_scores(folder / trial.id, trial.score)
     good = trial.state == "SUCCEEDED"
     value = objective.value(scores, aim, goal) if good else None
     return Row(trial.id, trial.state, scores if good else Scores(), value, reason, trial.parameters)
@@ -167,8 +168,8 @@ def _problems(folder: Path, rows: list[Row]) -> Iterator[str]:
             yield f"damaged  trial {row.number}: its folder {place} is missing"
         elif not row.scores.scores:
             yield f"damaged  trial {row.number}: {place / MANIFEST} is missing or damaged"
-        elif (place / curves.FILE).exists() and not curves.read(place):
-            yield f"damaged  trial {row.number}: {place / curves.FILE} holds no report"
+        elif (place / METRICS).exists() and not read_curve(place):
+            yield f"damaged  trial {row.number}: {place / METRICS} holds no report"
 
 
 def _strays(folder: Path, known: set[str]) -> Iterator[str]:
@@ -202,7 +203,7 @@ def _fresh(folder: Path) -> Iterator[str]:
     for place in sorted([*folder.glob("confirm-*/*"), *folder.glob("test-*/*")]):
         if not place.is_dir():
             continue
-        scores = objective.read_scores(place, None)
+        scores = read_scores(place, None)
         name = f"{place.parent.name}/{place.name}"
         word = place.parent.name.split("-")[0]
         yield (
@@ -226,18 +227,10 @@ def _described(word: str, scores: Scores) -> Iterator[str]:
 
 
 def _curve(folder: Path, to: Screen, title: str) -> Iterator[str]:
-    points = curves.read(folder)
+    points = read_curve(folder)
     if not points:
         yield f"{title}: no reports"
         return
     agents = len(points[-1].scores)
     yield f"{title}: mean of {several(agents, 'agent')}, from the worst to the best"
     yield from plot.text(points, to.width, blocks=to.blocks)
-
-
-def _object(file: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

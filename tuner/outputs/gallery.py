@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 
 from optuna.trial import FrozenTrial
 
+from trainer.storage.run_files import read_curve
 from tuner.execution.trial_command import Task
 from tuner.outputs import plot
-from tuner.search import curves
 
 # Optuna's other stores ask for their clouds' clients, which are slow to import and not used here.
 _CLIENTS = [name for name in ("boto3", "google.cloud.storage") if name not in sys.modules]
@@ -86,7 +86,7 @@ def _files(task: Task, temporary: Path) -> list[Path]:
     flags, curve, video = temporary / FLAGS, temporary / CURVE, task.job_dir / VIDEO
     flags.write_text("\n".join(task.words) + "\n", encoding="utf-8")
     files = [flags]
-    if points := curves.read(task.job_dir):
+    if points := read_curve(task.job_dir):
         curve.write_text(plot.svg(points, task.name), encoding="utf-8")
         files.append(curve)
     return [*files, video] if video.is_file() else files

@@ -6,7 +6,7 @@ import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tuner.search.curves import Point
+from trainer.contract.run_record import Point
 
 HEIGHT = 13  # lines of a plot, without its axis
 _NARROWEST = 8  # columns of a plot, however narrow the terminal is

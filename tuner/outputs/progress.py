@@ -6,10 +6,10 @@ import statistics
 import time
 from collections.abc import Sequence
 
+from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interquartile_mean, interval
 from tuner.execution.trial import FAILED, INFEASIBLE, LOG, SUCCEEDED, Outcome, Trial
 from tuner.execution.trial_command import Task
-from tuner.search.objective import Scores
 from tuner.search.trial_record import Record
 from tuner.spec.diagnostics import several, shown
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from trainer.contract import flags as trainer_flags
 from trainer.contract.errors import Error
+from trainer.contract.job_files import MANIFEST
+from trainer.contract.run_record import fingerprint
+from trainer.storage.run_files import read_curve, read_json, read_settings
 from tuner.execution import trial_command
-from tuner.search import curves
 from tuner.spec.diagnostics import shown
 
-SETTINGS, MANIFEST = "hyperparameters.json", "manifest.json"
 OURS = ("seed", "seeds")  # flags that stand for themselves
 
 
@@ -54,7 +55,7 @@ def record(
 
     Of a trainer that leaves neither settings nor metrics little is known, and null says so.
     """
-    found, manifest = settings(folder), _content(folder / MANIFEST)
+    found, manifest = read_settings(folder), read_json(folder / MANIFEST) or {}
     named = trainer_flags.given((*args, *flags))
     all_of_it = found.get("settings")
     every: dict[str, Any] = all_of_it if isinstance(all_of_it, dict) else {}
@@ -65,24 +66,11 @@ def record(
             name: value for name, value in every.items() if name not in {*OURS, *named}
         },
         "stacked": manifest.get("stacked") is True,
-        "curve_sha256": curves.fingerprint(curves.read(folder)),
+        "curve_sha256": fingerprint(read_curve(folder)),
         "versions": found.get("versions"),
         "machine": found.get("machine"),
         "git_commit": found.get("git_commit"),
     }
-
-
-def settings(folder: Path) -> dict[str, Any]:
-    """A run's hyperparameters.json; empty where there is none, or a damaged one."""
-    return _content(folder / SETTINGS)
-
-
-def _content(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def where(found: Mapping[str, Any]) -> dict[str, str]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interquartile_mean, interval, probability_of_improvement
 from tuner.outputs.progress import begun
 from tuner.search import objective
-from tuner.search.objective import Scores
 from tuner.search.trial_store import Record
 from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import MINIMIZE

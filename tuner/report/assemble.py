@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainer.contract.run_record import number
 from tuner.cloud.job_json import STUDY as STUDY_JSON
 from tuner.outputs.results import BEST
 from tuner.report import fresh_runs, journal, runs
@@ -104,7 +105,7 @@ def of_study(
         list(map(str, args if isinstance(args, list) else str(identity.get("args", "")).split())),
         fresh_runs.seeds(kept.seeds if kept else best.get("seeds")),
         best=best,
-        cpu_seconds=runs.number(kept.cpu_seconds if kept else best.get("cpu_seconds")),
+        cpu_seconds=number(kept.cpu_seconds if kept else best.get("cpu_seconds")),
         problems=problems,
     )
     return fresh_runs.added(report, steps)
@@ -124,10 +125,10 @@ def _of_record(record: Record, run: Run, aim: str, goal: str) -> Trial:
         reason.strip(),
         dataclasses.replace(run, scores=scores),
         runs.estimate(scores, aim, goal) if succeeded else None,
-        runs.number(record.seconds) if record.over else None,
+        number(record.seconds) if record.over else None,
         record.started,
         record.ended,
-        [report for report in record.measurements if runs.number(report.value) is not None],
+        [report for report in record.measurements if number(report.value) is not None],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tuner.report import runs
+from trainer.contract.run_record import number
 from tuner.report.chart import Chart, compact, text
 from tuner.report.model import Estimate, Report
 
@@ -76,8 +76,8 @@ def chart(report: Report) -> Chart | None:
 
 def _optimism(report: Report, rows: list[Stage]) -> dict[str, Any]:
     """A bracket from the score that the search claimed to the score of the test."""
-    tuning, gap = report.best.get("tuning"), runs.number(report.best.get("optimism_gap"))
-    claimed = runs.number(tuning.get("claimed")) if isinstance(tuning, dict) else None
+    tuning, gap = report.best.get("tuning"), number(report.best.get("optimism_gap"))
+    claimed = number(tuning.get("claimed")) if isinstance(tuning, dict) else None
     tested = [(y, row.estimate.value) for y, row in enumerate(rows) if row.kind == "test"]
     if claimed is None or gap is None or not tested:
         return {}

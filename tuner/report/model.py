@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from trainer.contract.run_record import Scores
 from tuner.execution.metric_file import Measurement
-from tuner.search.objective import Scores
 from tuner.spec.study_spec import MAXIMIZE, MEAN, STEPS_TO_SOLVE, Parameter
 
 RUN, STUDY, JOB = "run", "study", "job"

@@ -6,18 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from trainer.contract import run_record
 from trainer.contract.job_files import CHECKPOINT, MANIFEST, METRICS, SETTINGS
+from trainer.contract.run_record import Scores, mapping, number
 from trainer.contract.statistics import interval
 from tuner.execution.trial import LOG
 from tuner.report.model import DAMAGED, SUCCEEDED, UNFINISHED, Estimate, Point, Run
 from tuner.search import objective
-from tuner.search.objective import Scores
 from tuner.spec.study_spec import IQM, LOWER_BOUND, MINIMIZE
 
 SMALL = (MANIFEST, SETTINGS)  # files that are read of every run
 SIGNS = (MANIFEST, SETTINGS, METRICS, CHECKPOINT, LOG)  # any of them makes a folder a run's
 WITH_INTERVAL = (IQM, LOWER_BOUND)  # objectives that the interval is of
-_TOO_LARGE = 1e100  # as a score it is damage, and its square would overflow
 
 
 def path(folder: str, name: str) -> str:
@@ -34,7 +34,7 @@ def read_run(folder: str, contents: Mapping[str, bytes]) -> Run:
             if not found[name]:
                 problems.append(f"{name} is not a JSON object.")
     manifest, provenance = found.get(MANIFEST, {}), found.get(SETTINGS, {})
-    scores = _scores(_mapping(manifest.get("scores")))
+    scores = run_record.scores(manifest, {})
     if manifest and not scores.scores:
         problems.append(f"{MANIFEST} has no scores.")
     state = DAMAGED if problems else SUCCEEDED if manifest else UNFINISHED
@@ -50,11 +50,11 @@ def read_run(folder: str, contents: Mapping[str, bytes]) -> Run:
         problems,
         {
             name: value
-            for name, value in _mapping(provenance.get("settings")).items()
+            for name, value in mapping(provenance.get("settings")).items()
             if isinstance(value, str | bool | int | float)
         },
-        {name: str(value) for name, value in _mapping(provenance.get("sources")).items()},
-        {name: str(value) for name, value in _mapping(provenance.get("versions")).items()},
+        {name: str(value) for name, value in mapping(provenance.get("sources")).items()},
+        {name: str(value) for name, value in mapping(provenance.get("versions")).items()},
         str(provenance.get("git_commit") or ""),
         scores,
         number(manifest.get("wall_seconds")),
@@ -63,12 +63,7 @@ def read_run(folder: str, contents: Mapping[str, bytes]) -> Run:
 
 def points(content: bytes) -> list[Point]:
     """The evaluations in `metrics.jsonl`, by step; damaged lines are left out."""
-    found: dict[int, Point] = {}
-    for line in map(json_object, content.splitlines()):
-        step = line.get("step")
-        scores = _numbers(line.get("scores")) or _numbers([line.get("mean_score")])
-        if type(step) is int and step >= 0 and scores:
-            found[step] = Point(step, scores)
+    found = {each.step: Point(each.step, tuple(each.known)) for each in run_record.curve(content)}
     return [found[step] for step in sorted(found)]
 
 
@@ -100,42 +95,7 @@ def json_object(content: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def number(found: Any) -> float | None:
-    """A number of a plausible size, else None."""
-    is_number = isinstance(found, int | float) and not isinstance(found, bool)
-    return float(found) if is_number and abs(found) < _TOO_LARGE else None
-
-
 def clean(scores: Scores) -> Scores:
     """The same, without what cannot be a score."""
-    return _scores(objective.as_json(scores))
-
-
-def _scores(found: Mapping[str, Any]) -> Scores:
-    scores, steps = _numbers(found.get("scores")), _numbers(found.get("steps"))
-    solved, stayed = (_items(found.get(name)) for name in ("steps_to_solve", "stayed_solved"))
-    if not len(scores) == len(steps) == len(solved) == len(stayed):
-        steps, solved, stayed = (), [], []
-    return Scores(
-        scores,
-        tuple(map(int, steps)),
-        tuple(None if (taken := number(item)) is None else int(taken) for item in solved),
-        tuple(None if item is None else bool(item) for item in stayed),
-        number(found.get("sampled_mean_score", found.get("sampled_mean"))),
-        number(found.get("reported")),
-    )
-
-
-def _mapping(found: Any) -> Mapping[str, Any]:
-    return found if isinstance(found, dict) else {}
-
-
-def _items(found: Any) -> list[Any]:
-    return list(found) if isinstance(found, list | tuple) else []
-
-
-def _numbers(found: Any) -> tuple[float, ...]:
-    """A list's numbers without its nulls; empty if it holds anything else."""
-    items = [item for item in _items(found) if item is not None]
-    numbers = [number(item) for item in items]
-    return tuple(item for item in numbers if item is not None) if None not in numbers else ()
+    found = objective.as_json(scores) | {"sampled_mean_score": scores.sampled_mean}
+    return run_record.scores({"scores": found}, {}, number(scores.reported))

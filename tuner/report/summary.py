@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tuner.report import runs
+from trainer.contract.run_record import number
 from tuner.report.formats import big, duration, short
 from tuner.report.model import RUN, Estimate, Report, Run, Trial
 from tuner.report.seed_noise import Noise
@@ -63,7 +63,7 @@ def headline(report: Report) -> Headline:
         f"Chosen among {several(len(report.trials), 'trial')}, then tested on seeds that no part of"
         " the study had used."
     )
-    better = runs.number(report.best.get("probability_of_improvement"))
+    better = number(report.best.get("probability_of_improvement"))
     if better is not None:
         lede += f" A new run of it beats a run of the defaults with probability {better:.2f}."
     defaults = report.tested.get("defaults", (None, None))[1]
@@ -91,7 +91,7 @@ def facts(report: Report, noise: Noise | None, score: Callable[[float], str]) ->
         states = [trial.state.lower() for trial in report.trials]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         found.append(Fact("Trials", f"{len(states):,}", counts))
-    gap = runs.number(report.best.get("optimism_gap"))
+    gap = number(report.best.get("optimism_gap"))
     if gap is not None:
         found.append(Fact("Optimism", short(gap, 3), "search score minus test score"))
     if noise is not None:
@@ -99,7 +99,7 @@ def facts(report: Report, noise: Noise | None, score: Callable[[float], str]) ->
     total = sum(steps for _, steps in budget(report))
     if total:
         found.append(Fact("Environment steps", big(total), "of all agents"))
-    cpu = runs.number(report.best.get("cpu_seconds", report.cpu_seconds))
+    cpu = number(report.best.get("cpu_seconds", report.cpu_seconds))
     if cpu:
         found.append(Fact("CPU time", duration(cpu), "of all processes"))
     return found + _times(report)

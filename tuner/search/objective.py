@@ -1,52 +1,17 @@
-"""What a study makes best: one number of a trial's agents."""
+"""The objective of a study: one number for the agents of a trial."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interquartile_mean, interval
 from tuner.spec.study_spec import IQM, LOWER_BOUND, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
 
 UNSOLVED = 2.0  # an agent that never solved its task counts as if twice its steps were needed
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What is known of a run's agents, one item an agent."""
-
-    scores: tuple[float, ...] = ()
-    steps: tuple[int, ...] = ()  # that each agent took
-    steps_to_solve: tuple[int | None, ...] = ()
-    stayed_solved: tuple[bool | None, ...] = ()
-    sampled_mean: float | None = None
-    reported: float | None = None  # the metric, as the trial told the service
-    solved_at: float | None = None  # the score at which its task counts as solved
-
-
-def read_scores(job_dir: Path, reported: float | None) -> Scores:
-    """What a finished run's manifest says, or the reported metric alone where it says nothing."""
-    try:
-        manifest = json.loads((job_dir / "manifest.json").read_bytes())
-        scores = _scores(manifest["scores"], reported)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return Scores(reported=reported)
-    return dataclasses.replace(scores, solved_at=_solved_at(job_dir))
-
-
-def _solved_at(job_dir: Path) -> float | None:
-    try:
-        settings = json.loads((job_dir / "hyperparameters.json").read_bytes())
-        found = float(settings["effective"]["solved_at_score"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return found if math.isfinite(found) else None
 
 
 def joined(first: Scores, second: Scores) -> Scores:
@@ -76,19 +41,6 @@ def joined(first: Scores, second: Scores) -> Scores:
 def _known(scores: Scores) -> tuple[float, ...]:
     """A number for each agent, or one for the run."""
     return scores.scores or (() if scores.reported is None else (scores.reported,))
-
-
-def _scores(found: Mapping[str, Any], reported: float | None) -> Scores:
-    scores = tuple(float(score) for score in found["scores"])
-    steps = tuple(int(count) for count in found.get("steps", ()))
-    solved = tuple(found.get("steps_to_solve", ()))
-    stayed = tuple(found.get("stayed_solved", ()))
-    sampled = found.get("sampled_mean_score")
-    if not scores or not all(map(math.isfinite, scores)):
-        return Scores(reported=reported)
-    if not len(scores) == len(steps) == len(solved) == len(stayed):
-        steps, solved, stayed = (), (), ()
-    return Scores(scores, steps, solved, stayed, sampled, reported)
 
 
 def as_json(scores: Scores) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interval
 from tuner.execution.trial import SUCCEEDED
 from tuner.search import objective
-from tuner.search.objective import Scores
 from tuner.search.trial_store import Record
 from tuner.spec.study_spec import MINIMIZE
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from optuna.trial import TrialState
 
+from trainer.contract.run_record import Scores
 from tuner.execution import metric_file
 from tuner.execution.metric_file import Measurement
 from tuner.execution.trial import STOPPED, SUCCEEDED, Outcome
 from tuner.search import objective
-from tuner.search.objective import Scores
 from tuner.search.space import Value
 
 RUNNING = "RUNNING"

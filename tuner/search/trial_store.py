@@ -20,10 +20,10 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from trainer.contract.errors import Error
+from trainer.contract.run_record import Scores
 from tuner.execution.trial import FAILED, INFEASIBLE, Outcome
 from tuner.search import journal, sampling, space
 from tuner.search.differences import differences
-from tuner.search.objective import Scores
 from tuner.search.seed_ledger import SeedLedger
 from tuner.search.space import Value
 from tuner.search.trial_record import RUNNING as RUNNING

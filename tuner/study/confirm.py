@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trainer.contract.run_record import Scores
 from trainer.contract.text import several
 from tuner.search import objective, selection
-from tuner.search.objective import Scores
 from tuner.search.trial_store import Record
 from tuner.study.study_run import StudyFailed, StudyRun
 

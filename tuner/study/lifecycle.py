@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from trainer.contract.text import several
 from trainer.storage import atomic
+from trainer.storage.run_files import read_scores
 from tuner.cloud.study_sync import RemoteStudy
 from tuner.execution.scheduler import Interrupted, Interrupts, Scheduler
 from tuner.execution.trial import METRIC, Trial
 from tuner.execution.trial_command import Task
 from tuner.outputs import results, tensorboard
 from tuner.outputs.live_display import Display
-from tuner.search import objective
 from tuner.search.space import Value
 from tuner.spec.study_spec import MEDIAN
 from tuner.study import open, stages
@@ -78,8 +78,8 @@ def _findings(
         open.opened(plan, first) as study,
     ):
         scheduler = Scheduler(trials, plan.parallel, interrupts, prepare, look)
-        read_scores = objective.read_scores if remote is None else remote.read_scores
-        run = StudyRun(plan, study, scheduler, display, read_scores)
+        find_scores = read_scores if remote is None else remote.read_scores
+        run = StudyRun(plan, study, scheduler, display, find_scores)
         tensorboard.keep(plan.job_dir, plan.spec, display.line)
         for line in _announcement(run):
             display.line(line)

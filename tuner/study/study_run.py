@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainer.contract.errors import Error
-from trainer.storage import atomic
+from trainer.contract.run_record import Scores
+from trainer.storage import atomic, run_files
 from tuner.cloud import job_json
 from tuner.execution import metric_file
 from tuner.execution.metric_file import Measurement
@@ -16,8 +17,7 @@ from tuner.execution.trial import SUCCEEDED, Outcome, Trial
 from tuner.execution.trial_command import Task
 from tuner.outputs import progress
 from tuner.outputs.live_display import Display
-from tuner.search import objective, selection
-from tuner.search.objective import Scores
+from tuner.search import selection
 from tuner.search.trial_store import Record, Study
 from tuner.study.plan import Plan
 
@@ -34,7 +34,7 @@ class StudyRun:
     study: Study
     scheduler: Scheduler
     display: Display
-    read_scores: Callable[[Path, float | None], Scores] = objective.read_scores
+    read_scores: Callable[[Path, float | None], Scores] = run_files.read_scores
     steps: int = 0  # environment steps of confirming and testing
     confirmed: dict[int, Scores] = field(default_factory=dict)  # trial -> on fresh seeds
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.cloud_runs import PREFIX, UNCLOSED, WHERE, remote_folders, write
 from tests.support.storage_server import Fault, FaultyStorage
@@ -211,6 +215,74 @@ def test_an_object_whose_answer_was_lost_can_get_its_former_content_back(
     write_unanswered(storage, folder, b"second")
     write(folder, "a", b"first")
     assert storage.objects() == {f"{PREFIX}/a": b"first"}
+
+
+def test_a_deletion_whose_answer_was_lost_is_done(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", b"ours")
+    storage.add(Fault(kind="delete", times=1, lose_answer=True))
+    folder.delete("a")
+    assert storage.objects() == {} and "a" not in folder.objects
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_an_object_can_be_written_and_deleted_after_a_deletion_without_an_answer(
+    carried_out: bool, storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write(folder, "a", b"first")
+    fault = storage.add(Fault(kind="delete", lose_answer=carried_out, reset=not carried_out))
+    with pytest.raises(Unreachable):
+        folder.delete("a")
+    fault.times = 0
+    write(folder, "a", b"second")
+    assert storage.objects() == {f"{PREFIX}/a": b"second"}
+    folder.delete("a")
+    assert storage.objects() == {}
+
+
+def test_an_object_whose_answer_was_lost_can_be_deleted(
+    storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    write_unanswered(storage, folder, b"ours")
+    folder.delete("a")
+    assert storage.objects() == {}
+
+
+@given(st.lists(st.tuples(st.sampled_from("WD"), st.integers(0, 2), st.booleans()), max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_lost_answers_never_make_us_another_process(
+    steps: list[tuple[str, int, bool]],
+) -> None:
+    """Whatever is written and deleted, and whichever answers are lost: in the end ours is there."""
+    with FaultyStorage() as storage, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ours, "READING", 0.1)
+        with remote_folders(storage, patch) as open_folder:
+            folder = open_folder()
+            for what, content, lost in steps:
+                kind = "insert" if what == "W" else "delete"
+                fault = storage.add(Fault(kind=kind, lose_answer=True)) if lost else None
+                with contextlib.suppress(Unreachable):
+                    write(folder, "a", b"%d" % content) if what == "W" else folder.delete("a")
+                if fault:
+                    fault.times = 0
+            write(folder, "a", b"last")
+            assert storage.objects() == {f"{PREFIX}/a": b"last"}
+
+
+def test_an_empty_object_of_a_server_that_leaves_its_size_out_is_empty() -> None:
+    blob = SimpleNamespace(generation="7", size=None, crc32c="AAAAAA==")
+    assert ours._stored(blob) == (7, (0, ours.checksum(io.BytesIO(b""))))
+
+
+@pytest.mark.parametrize("verb", ["get", "delete"])
+def test_trying_the_rights_leaves_no_object_where_one_is_missing(
+    verb: str, storage: FaultyStorage, folder: RemoteFolder
+) -> None:
+    storage.add(Fault.deny(f"storage.objects.{verb}"))
+    with pytest.raises(Refused):
+        folder.check_rights()
+    assert storage.objects() == {}
 
 
 def test_a_lost_answer_is_no_licence_to_replace_what_others_wrote(

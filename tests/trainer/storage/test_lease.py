@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -280,6 +281,45 @@ def test_clocks_that_jump_change_nothing(
     new_claim().take(BRIEFLY)
     with pytest.raises(Taken):
         living.renew()
+
+
+def test_a_claim_whose_answer_was_lost_is_ours_and_not_waited_for(
+    storage: FaultyStorage, new_claim: Any
+) -> None:
+    claim = new_claim()
+    fault = storage.add(Fault(kind="insert", lose_answer=True))
+    with pytest.raises(Unreachable):
+        claim.take()
+    fault.times = 0
+    claim._remote.list()
+    claim.take(600)
+    assert owner(storage)["run"] == claim._record["run"]
+    claim.release()
+    assert storage.objects() == {}
+
+
+def test_who_holds_a_folders_lock_need_not_wait_for_its_former_owner(
+    storage: FaultyStorage, new_claim: Any, tmp_path: Path
+) -> None:
+    dead, claim = new_claim(elsewhere=True), new_claim()
+    for each in (dead, claim):
+        each._folder = each._record["folder"] = lease._identity(tmp_path)
+    dead.take()
+    claim._remote.list()
+    claim.take(600)
+    assert owner(storage)["run"] == claim._record["run"]
+
+
+def test_who_did_not_get_a_folder_does_not_give_it_back(
+    storage: FaultyStorage, new_claim: Any
+) -> None:
+    living = new_claim(elsewhere=True)
+    living.take()
+    late = new_claim()
+    with alive(living), pytest.raises(Taken):
+        late.take(10 * BRIEFLY)
+    late.release()
+    assert owner(storage)["run"] == living._record["run"]
 
 
 def test_two_views_of_a_process_are_one() -> None:

@@ -15,10 +15,10 @@ import pytest
 from tests.conftest import TIMEOUT, TINY_RUN, FinishedRun, cloudless_environment
 from tests.support.tuner_of_fakes import stand_in
 from tests.tuner.test_main import tuner
+from trainer.storage.run_files import read_scores
 from tuner.execution.trial_command import TRAINER
 from tuner.outputs import recipe, results
 from tuner.outputs.recipe import Recipe, judge
-from tuner.search import objective
 
 HERE = {"trainer": "0.1.0", "processor": "A"}
 RECIPE = Recipe(
@@ -123,7 +123,7 @@ def test_another_file_is_refused_in_a_sentence(tmp_path: Path, text: str) -> Non
 @pytest.fixture
 def best(tmp_path: Path, finished_run: FinishedRun) -> dict[str, Any]:
     """best.json of a study whose winner in the test was a run of the real trainer."""
-    scores = objective.read_scores(finished_run.job_dir, None)
+    scores = read_scores(finished_run.job_dir, None)
     args, flags = list(TINY_RUN), ["--learning_rate=0.01"]
     return {
         "metric": "mean_score", "args": args, "flags": flags,
@@ -170,7 +170,7 @@ def test_a_run_that_learned_beside_others_is_reproduced_to_the_last_bit_too(tmp_
     winner = tmp_path / "winner"
     best = {
         "metric": "mean_score", "args": list(TINY_RUN), "flags": flags,
-        "test": {"winner": results.summary(objective.read_scores(winner, None))},
+        "test": {"winner": results.summary(read_scores(winner, None))},
         "reproduce": recipe.record(winner, (0, 2), TINY_RUN, flags),
     }  # fmt: skip
     assert best["reproduce"]["stacked"] is True

@@ -13,11 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tuner.test_main import tuner
+from trainer.contract.run_record import Point
 from tuner.commands.show import job_dir
 from tuner.outputs import plot
 from tuner.outputs.terminal import Screen
-from tuner.search import curves
-from tuner.search.curves import Point
 
 PIPE = Screen(79, False, False)
 METRICS = (
@@ -223,17 +222,3 @@ def test_a_rising_curve_rises() -> None:
     assert marked == sorted(marked, reverse=True)
     assert lines[0].startswith("100 |") and lines[plot.HEIGHT - 1].startswith("  0 |*")
     assert lines[plot.HEIGHT // 2].startswith(" 50 |")
-
-
-def test_a_curves_fingerprint_is_of_steps_and_scores_alone(tmp_path: Path) -> None:
-    def of(text: str) -> str | None:
-        (tmp_path / "metrics.jsonl").write_text(text)
-        return curves.fingerprint(curves.read(tmp_path))
-
-    whole = of(METRICS)
-    assert whole == of(METRICS.replace('"time": 1', '"wall": 2.5') + '{"step": 30, "sco')
-    assert whole != of(METRICS.replace("9.0]", "9.000000000000002]"))
-    assert whole != of(METRICS.replace('"step": 10', '"step": 11'))
-    assert whole != of(METRICS.replace("[1.0, 3.0]", "[3.0, 1.0]"))
-    assert of("") is None
-    assert curves.read(tmp_path / "missing") == []

@@ -14,11 +14,11 @@ import pytest
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.trial import FrozenTrial
 
+from trainer.contract.run_record import Scores
 from tuner.execution.metric_file import Measurement
 from tuner.execution.trial import FAILED, SUCCEEDED, Outcome
 from tuner.execution.trial_command import Task
 from tuner.outputs import gallery
-from tuner.search.objective import Scores
 from tuner.search.trial_store import FILE, Study
 from tuner.spec.study_spec import DOUBLE, MAXIMIZE, Parameter
 

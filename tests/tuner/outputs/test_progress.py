@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from trainer.contract.run_record import Scores
 from tuner.execution.metric_file import Measurement
 from tuner.execution.trial import FAILED, INFEASIBLE, STOPPED, SUCCEEDED, Outcome
 from tuner.execution.trial_command import Task
 from tuner.outputs import progress
-from tuner.search.objective import Scores
 from tuner.search.trial_record import RUNNING, Record
 
 WINNER = Record(7, {"gamma": 0.95}, SUCCEEDED, value=499.0)

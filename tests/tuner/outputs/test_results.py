@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from trainer.contract.run_record import Scores
 from tuner.execution.trial import SUCCEEDED
 from tuner.outputs.results import Findings, best_json, told
-from tuner.search.objective import Scores
 from tuner.search.trial_store import Record
 from tuner.spec.study_spec import IQM, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from trainer.contract.run_record import Scores
 from tuner.report import fresh_runs
 from tuner.report.model import Run
-from tuner.search.objective import Scores
 
 
 def test_both_parts_of_confirming_count_and_earlier_ones_do_not() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interval
 from tuner.search import objective
-from tuner.search.objective import Scores, from_json, joined, read_scores, utilities, value
+from tuner.search.objective import from_json, joined, utilities, value
 from tuner.spec.study_spec import (
     IQM,
     LOWER_BOUND,
@@ -22,13 +21,6 @@ from tuner.spec.study_spec import (
     STEPS_TO_SOLVE,
 )
 
-FOUND = {
-    "scores": [500.0, 100.0, 400.0, 300.0, 500.0],
-    "sampled_mean_score": 350.0,
-    "steps": [1000] * 5,
-    "steps_to_solve": [100, None, 300, 400, 200],
-    "stayed_solved": [True, None, True, False, True],
-}
 SCORES = Scores(
     (500.0, 100.0, 400.0, 300.0, 500.0),
     (1000,) * 5,
@@ -37,29 +29,6 @@ SCORES = Scores(
     350.0,
     360.0,
 )
-
-
-def manifest(folder: Path, content: Any) -> Path:
-    (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
-    return folder
-
-
-def test_the_manifest_of_a_trial_is_read(tmp_path: Path) -> None:
-    assert read_scores(manifest(tmp_path, {"scores": FOUND}), 360.0) == SCORES
-
-
-@pytest.mark.parametrize(
-    "content", [None, [], {}, {"scores": 3}, {"scores": {"scores": []}},
-                {"scores": {"scores": ["x"]}}, {"scores": {"scores": [1, float("nan")]}}]
-)  # fmt: skip
-def test_without_scores_there_is_the_reported_metric(tmp_path: Path, content: Any) -> None:
-    assert read_scores(manifest(tmp_path, content), 7.0) == Scores(reported=7.0)
-    assert read_scores(tmp_path / "nowhere", 7.0) == Scores(reported=7.0)
-
-
-def test_courses_that_fit_no_scores_are_left_out(tmp_path: Path) -> None:
-    found = read_scores(manifest(tmp_path, {"scores": FOUND | {"steps": [1]}}), None)
-    assert (found.scores, found.steps, found.steps_to_solve) == (SCORES.scores, (), ())
 
 
 @pytest.mark.parametrize(
@@ -112,12 +81,3 @@ def test_two_halves_count_as_one_run() -> None:
     assert joined(Scores(reported=1.0), Scores(reported=2.0)).scores == (1.0, 2.0)
     assert joined(first, Scores(reported=2.0)).steps == ()
     assert joined(first, Scores()) == joined(Scores(), first) == first
-
-
-@pytest.mark.parametrize("text", ["", "[1]", '{"effective": {"solved_at_score": null}}', "{"])
-def test_a_threshold_that_is_not_told_is_not_known(tmp_path: Path, text: str) -> None:
-    (tmp_path / "manifest.json").write_text('{"scores": {"scores": [1.0]}}')
-    (tmp_path / "hyperparameters.json").write_text(text)
-    assert read_scores(tmp_path, None) == Scores((1.0,))
-    (tmp_path / "hyperparameters.json").write_text('{"effective": {"solved_at_score": -100}}')
-    assert read_scores(tmp_path, None).solved_at == -100.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interval
 from tuner.execution.trial import FAILED, STOPPED, SUCCEEDED
-from tuner.search.objective import Scores
 from tuner.search.selection import chosen, first_solved, ranked, remaining
 from tuner.search.trial_store import RUNNING, Record
 from tuner.spec.study_spec import IQM, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE

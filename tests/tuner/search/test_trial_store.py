@@ -13,10 +13,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
 
+from trainer.contract.run_record import Scores
 from tuner.execution.metric_file import Measurement
 from tuner.execution.trial import FAILED, INFEASIBLE, STOPPED, SUCCEEDED, Outcome
 from tuner.search.differences import differences
-from tuner.search.objective import Scores
 from tuner.search.space import Value
 from tuner.search.trial_store import FILE, NAME, RUNNING, Record, Study, StudyError
 from tuner.spec.study_spec import (
