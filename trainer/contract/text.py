@@ -40,14 +40,15 @@ def did_you_mean(word: str) -> str:
     return f" Did you mean {word}?" if word else ""
 
 
-def decimals(*values: float) -> int:
-    """How many decimals a line shows of scores: one of large ones, more where all are small."""
-    largest = max(map(abs, values), default=0.0)
-    return 1 if largest >= 10 else 2 if largest > 1 else 4
-
-
 def score(value: float, *others: float) -> str:
-    """A score, with as many decimals as suit it and the `others` on its line; zero has no sign."""
-    if abs(value) >= 1e9:
+    """A score, with the decimals that suit it and the `others` on its line; zero has no sign."""
+    largest = max(map(abs, (value, *others)))
+    if largest >= 1e9:
         return f"{value:.5g}"
-    return f"{value:z.{decimals(value, *others)}f}"
+    decimals = 0 if largest >= 1e4 else 1 if largest >= 10 else 2 if largest > 1 else 4
+    return f"{value:z.{decimals}f}"
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A score and its interval."""
+    return f"{score(value, low, high)} [{score(low, value, high)}, {score(high, value, low)}]"

@@ -30,7 +30,9 @@ def _ai_platform(
         trial: dict[str, Any] = {
             "trialId": str(record.number),
             "hyperparameters": {name: str(value) for name, value in record.values.items()},
-            "state": "SUCCEEDED" if record.state == STOPPED else _state(record, "FAILED"),
+            "state": "SUCCEEDED"
+            if record.state == STOPPED
+            else _state(record, "FAILED", "RUNNING" if state == "RUNNING" else "QUEUED"),
             **_times(record),
             "allMetrics": [
                 {"trainingStep": str(step), "objectiveValue": value}
@@ -75,7 +77,9 @@ def _vertex(
         final = metric_file.counted(record.measurements, spec.measurement, spec.goal)
         trial: dict[str, Any] = {
             "id": str(record.number),
-            "state": "SUCCEEDED" if record.state == STOPPED else _state(record, "INFEASIBLE"),
+            "state": "SUCCEEDED"
+            if record.state == STOPPED
+            else _state(record, "INFEASIBLE", "ACTIVE" if state == "RUNNING" else "REQUESTED"),
             "parameters": [
                 {"parameterId": name, "value": value} for name, value in record.values.items()
             ],
@@ -97,9 +101,10 @@ def _vertex(
     }
 
 
-def _state(record: Record, failed: str) -> str:
+def _state(record: Record, failed: str, unfinished: str) -> str:
+    """A trial's state in a service's words; `unfinished` says whether anybody is at work on it."""
     if not record.over:
-        return "RUNNING" if failed == "FAILED" else "ACTIVE"
+        return unfinished
     return "SUCCEEDED" if record.state == SUCCEEDED else failed
 
 

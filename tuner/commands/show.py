@@ -6,35 +6,41 @@ It reads files only, in whatever state they are: a study may be at work, killed 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from rich.console import Console
 
 from trainer.contract.errors import Error
 from trainer.contract.job_files import MANIFEST, METRICS, SETTINGS
-from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interval
+from trainer.contract.text import score, with_interval
+from trainer.storage import files
 from trainer.storage.file_lock import is_locked
 from trainer.storage.run_files import read_curve, read_json, read_scores
-from tuner.cloud import jobs
-from tuner.cloud.job_json import STUDY
 from tuner.commands.errors import printed, why
-from tuner.execution.trial import LOG
-from tuner.outputs import plot, terminal
+from tuner.execution.trial import LOG, SUCCEEDED
+from tuner.outputs import terminal
 from tuner.outputs.progress import shown_flags
 from tuner.outputs.results import BEST, summary
-from tuner.outputs.terminal import Screen, printable, wrapped
+from tuner.outputs.terminal import labelled, printable
+from tuner.report import journal
+from tuner.report.journal import KeptStudy
 from tuner.search import objective
+from tuner.search.trial_record import Record
+from tuner.search.trial_store import FILE as STUDY
 from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import IQM, MINIMIZE, OBJECTIVES
 
-STUDY_FILE, LOCK = "study.journal", "study.lock"
+LOCK = "study.lock"
 _OF_A_RUN = (MANIFEST, SETTINGS, METRICS, "checkpoint")
 _DAMAGED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+_CURVE_LINES, _BAR = 12, 16  # lines and columns
 
 
 class NothingThere(Error):
-    """A folder with neither a study nor a run; the message is a sentence."""
+    """A folder with neither a study nor a run."""
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
@@ -43,194 +49,199 @@ def add_flags(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints what lies there, in whatever state it is."""
+    """Prints what lies there."""
+    console = terminal.console()
     try:
-        lines = job_dir(Path(options.job_dir), terminal.stdout())
+        lines = shown(Path(options.job_dir), console)
     except (OSError, ValueError) as error:
         raise Error(f"{printable(options.job_dir)} could not be read: {why(error)}.") from error
     return printed("\n".join(lines))
 
 
-class Row(NamedTuple):
-    """A trial in the table."""
-
-    number: str
-    state: str
-    scores: Scores
-    value: float | None  # what the study makes best
-    reason: str
-    parameters: Mapping[str, Any]
-
-
-def job_dir(folder: Path, to: Screen) -> list[str]:
-    """The lines about a folder. Raises NothingThere."""
-    if (folder / STUDY).exists() or (folder / STUDY_FILE).exists():
-        lines = list(_study(folder, to))
+def shown(folder: Path, console: Console) -> list[str]:
+    """The lines about a folder, as wide as the console. Raises NothingThere."""
+    if (folder / STUDY).exists() or (folder / BEST).exists():
+        lines = list(_study(folder, console))
     elif any((folder / name).exists() for name in _OF_A_RUN):
-        lines = list(_run(folder, to))
+        lines = list(_run(folder, console))
     else:
         raise NothingThere(
-            f"{printable(str(folder))} must be the job dir of a study or of a run, but holds"
-            " neither."
+            f"{printable(str(folder))} holds neither a study nor a run. Name the job dir of one."
         )
-    return [part for line in lines for part in wrapped(line, to)]
+    text = "\n".join(terminal.wrapped(printable(line), console.width) for line in lines)
+    return text.split("\n")
 
 
-def _run(folder: Path, to: Screen) -> Iterator[str]:
+def _run(folder: Path, console: Console) -> Iterator[str]:
     if (manifest := read_json(folder / MANIFEST)) is None:
         damaged = (folder / MANIFEST).exists()
-        yield f"run      {folder}: " + (
-            f"{MANIFEST} is damaged" if damaged else "not finished; at work, or stopped"
-        )
+        state = f"{MANIFEST} is damaged" if damaged else "not finished; at work, or stopped"
+        yield labelled("run", f"{folder}: {state}")
     else:
-        yield f"run      {folder}: {manifest.get('state', 'finished')}"
+        yield labelled("run", f"{folder}: {manifest.get('state', 'finished')}")
     if (folder / METRICS).exists() and not read_curve(folder):
-        yield f"damaged  {folder / METRICS} holds no report"
-    yield from _described("score", read_scores(folder, None))
-    yield from _curve(folder, to, f"curve    {folder}")
+        yield labelled("damaged", f"{folder / METRICS} holds no report")
+    scores = read_scores(folder, None)
+    if scores.scores:
+        yield _line("score", "final policies", summary(scores))
+    yield from _curve(folder, console, str(folder))
 
 
-def _study(folder: Path, to: Screen) -> Iterator[str]:
-    found, best = read_json(folder / STUDY), read_json(folder / BEST)
-    at_work = is_locked(folder / LOCK)
+def _study(folder: Path, console: Console) -> Iterator[str]:
+    best, at_work = read_json(folder / BEST), is_locked(folder / LOCK)
+    study = journal.read(_content(folder / STUDY))
     try:
-        told = found or {}
-        job = jobs.vertex_job(told) if "studySpec" in told else jobs.ai_platform_job(told)
-        reasons = _reasons(told)
+        if study is None:
+            raise ValueError("no study")
+        yield from list(_described(folder, study, best, console, at_work=bool(at_work)))
     except _DAMAGED:
-        what = "is damaged" if (folder / STUDY).exists() else "is not there yet"
-        yield f"study    {folder}: {'in progress' if at_work else 'not at work'}; {STUDY} {what}"
+        state = "in progress" if at_work else "not at work"
+        yield labelled("study", f"{folder}: {state}; {STUDY} is damaged or missing")
         yield from _strays(folder, set())
-        return
-    aim = str(told.get("objective"))
+
+
+def _described(
+    folder: Path, study: KeptStudy, best: dict[str, Any] | None, console: Console, *, at_work: bool
+) -> Iterator[str]:
+    aim, goal = str(study.identity.get("objective")), str(study.identity.get("goal") or "")
     aim = aim if aim in OBJECTIVES else IQM
-    rows = [_row(folder, trial, reasons.get(trial.id, ""), aim, job.goal) for trial in job.trials]
-    sign = 1 if objective.direction(aim, job.goal) == MINIMIZE else -1
-    rows.sort(key=lambda row: (row.value is None, sign * (row.value or 0.0)))
-    over = sum("SUCCEEDED" in row.state or bool(row.reason) for row in rows)
-    state = "finished" if best else "not finished; the same command goes on"
-    yield (
-        f"study    {folder}: {'in progress' if at_work else state};"
-        f" {over} of {several(len(rows), 'trial')} ended"
+    sign = 1 if objective.direction(aim, goal) == MINIMIZE else -1
+    trials = sorted(
+        study.records, key=lambda trial: (_value(trial) is None, sign * (_value(trial) or 0.0))
     )
-    yield from _table(folder, rows, aim)
-    yield from _problems(folder, rows)
-    yield from _strays(folder, {row.number for row in rows})
-    winner = rows[0].number if rows and rows[0].value is not None else None
+    over = sum(trial.over for trial in trials)
+    state = "finished" if best else "not finished; the same command continues it"
+    yield labelled(
+        "study",
+        f"{folder}: {'in progress' if at_work else state};"
+        f" {over} of {several(len(trials), 'trial')} ended",
+    )
+    yield from _trials(trials, aim, console, at_work=at_work)
+    yield from _problems(folder, trials)
+    yield from _strays(folder, {str(trial.number) for trial in trials})
+    winner = str(trials[0].number) if trials and _value(trials[0]) is not None else ""
     if (folder / BEST).exists():
-        yield from _end(best, BEST if at_work is False else f"{BEST}, of an earlier end,")
+        yield from _end(best, f"{BEST}, of an earlier end," if at_work else BEST)
         winner = str((best or {}).get("trial", winner))
     else:
         yield from _fresh(folder)
-    if winner is not None and winner in {row.number for row in rows}:
-        yield from _curve(folder / winner, to, f"curve    trial {winner}")
+    if winner.isdecimal():
+        yield from _curve(folder / winner, console, f"trial {winner}")
 
 
-def _row(folder: Path, trial: jobs.Trial, reason: str, aim: str, goal: str) -> Row:
-    scores = read_scores(folder / trial.id, trial.score)
-    good = trial.state == "SUCCEEDED"
-    value = objective.value(scores, aim, goal) if good else None
-    return Row(trial.id, trial.state, scores if good else Scores(), value, reason, trial.parameters)
+def _value(trial: Record) -> float | None:
+    """What the study makes best; None for a trial that did not succeed."""
+    return trial.value if trial.state == SUCCEEDED else None
 
 
-def _reasons(found: Mapping[str, Any]) -> dict[str, str]:
-    trials = found.get("trials") or found.get("trainingOutput", {}).get("trials", [])
-    return {str(t.get("id", t.get("trialId"))): str(t.get("infeasibleReason", "")) for t in trials}
+def _trials(
+    trials: Sequence[Record], aim: str, console: Console, *, at_work: bool
+) -> Iterator[str]:
+    """A table, best first."""
+    rows = [("trial", "state", aim, "flags")]
+    for trial in trials:
+        end, scores = trial.reason, trial.scores.scores
+        if (value := _value(trial)) is not None:
+            end = with_interval(value, *interval(scores)) if scores else score(value)
+        state = trial.state if trial.over or at_work else "unfinished"
+        flags = shown_flags([f"--{name}={value}" for name, value in trial.values.items()])
+        rows.append((str(trial.number), state, end, flags))
+    yield from terminal.table(console, [[*map(printable, row)] for row in rows])
 
 
-def _table(folder: Path, rows: list[Row], aim: str) -> Iterator[str]:
-    """Best first; those without a score last, with their reason and their log."""
-    cells = [("trial", "state", aim, "flags")]
-    for row in rows:
-        score = row.reason
-        if row.value is not None:
-            score = f"{row.value:.5g}"
-            if row.scores.scores:
-                low, high = interval(row.scores.scores)
-                score += f" [{low:.5g}, {high:.5g}]"
-        flags = shown_flags([f"--{name}={value}" for name, value in row.parameters.items()])
-        if row.state in ("FAILED", "INFEASIBLE"):
-            flags += f"; log: {folder / row.number / LOG}"
-        cells.append((row.number, row.state, score, flags))
-    widths = [max(len(line[column]) for line in cells) for column in range(3)]
-    for line in cells:
-        padded = [f"{text:<{width}}" for text, width in zip(line, widths, strict=False)]
-        yield "  ".join([*padded, line[3]]).rstrip()
-
-
-def _problems(folder: Path, rows: list[Row]) -> Iterator[str]:
-    """Trials that ended well whose folders are not whole."""
-    for row in rows:
-        place = folder / row.number
-        if row.state != "SUCCEEDED":
+def _problems(folder: Path, trials: Sequence[Record]) -> Iterator[str]:
+    """Logs of trials that failed, and trials that ended well whose folders are not whole."""
+    for trial in trials:
+        run_dir = folder / str(trial.number)
+        if trial.state in ("FAILED", "INFEASIBLE"):
+            yield labelled("failed", f"trial {trial.number}: log: {run_dir / LOG}")
+        if trial.state != "SUCCEEDED":
             continue
-        if not place.is_dir():
-            yield f"damaged  trial {row.number}: its folder {place} is missing"
-        elif not row.scores.scores:
-            yield f"damaged  trial {row.number}: {place / MANIFEST} is missing or damaged"
-        elif (place / METRICS).exists() and not read_curve(place):
-            yield f"damaged  trial {row.number}: {place / METRICS} holds no report"
+        if not run_dir.is_dir():
+            yield labelled("damaged", f"trial {trial.number}: its folder {run_dir} is missing")
+        elif not read_scores(run_dir, None).scores:
+            yield labelled(
+                "damaged", f"trial {trial.number}: {run_dir / MANIFEST} is missing or damaged"
+            )
+        elif (run_dir / METRICS).exists() and not read_curve(run_dir):
+            yield labelled("damaged", f"trial {trial.number}: {run_dir / METRICS} holds no report")
 
 
 def _strays(folder: Path, known: set[str]) -> Iterator[str]:
     names = [p.name for p in folder.iterdir() if p.name.isdecimal() and p.name not in known]
     for name in sorted(names, key=int):
-        yield f"damaged  {folder / name}: {STUDY} knows no such trial"
+        yield labelled("damaged", f"{folder / name}: {STUDY} knows no such trial")
 
 
 def _end(best: Mapping[str, Any] | None, name: str) -> Iterator[str]:
     """What a study that has ended found out on fresh seeds."""
     try:
         assert best is not None
-        lines = [
-            _line("confirm", f"trial {number}", found)
-            for number, found in best.get("confirm", {}).items()
-        ]
-        lines += [_line("test", who, found) for who, found in best["test"].items()]
+        confirm, test = best.get("confirm", {}), best["test"]
+        lines = [_line("confirm", f"trial {number}", found) for number, found in confirm.items()]
+        lines += [_line("test", who, found) for who, found in test.items()]
         if best["optimism_gap"] is not None:
+            gap, claimed = float(best["optimism_gap"]), float(best["tuning"]["claimed"])
             lines.append(
-                f"optimism {best['optimism_gap']:.4g}: the search claimed"
-                f" {best['tuning']['claimed']:.5g} for its best ({best['objective']})"
+                labelled(
+                    "optimism",
+                    f"{score(gap, claimed)}: the search claimed {score(claimed, gap)} for its best"
+                    f" ({best['objective']})",
+                )
             )
     except (*_DAMAGED, AssertionError):
-        yield f"damaged  {name} is not whole; the study's command, given again, writes it"
+        yield labelled(
+            "damaged", f"{name} is not whole; the study's command, given again, writes it"
+        )
         return
     yield from lines
 
 
 def _fresh(folder: Path) -> Iterator[str]:
     """The runs on fresh seeds of a study that has not ended."""
-    for place in sorted([*folder.glob("confirm-*/*"), *folder.glob("test-*/*")]):
-        if not place.is_dir():
+    for run_dir in sorted([*folder.glob("confirm-*/*"), *folder.glob("test-*/*")]):
+        if not run_dir.is_dir():
             continue
-        scores = read_scores(place, None)
-        name = f"{place.parent.name}/{place.name}"
-        word = place.parent.name.split("-")[0]
-        yield (
-            _line(word, name, summary(scores))
-            if scores.scores
-            else f"{word:<9}{name}: not finished"
-        )
+        scores = read_scores(run_dir, None)
+        name = f"{run_dir.parent.name}/{run_dir.name}"
+        word = run_dir.parent.name.split("-")[0]
+        if scores.scores:
+            yield _line(word, name, summary(scores))
+        else:
+            yield labelled(word, f"{name}: not finished")
 
 
 def _line(word: str, who: str, found: Mapping[str, Any]) -> str:
     if not found:
-        return f"{word:<9}{who}: no score"
-    low, high = found["interval"]
-    text = f"{who}: {found['interquartile_mean']:.5g} [{low:.5g}, {high:.5g}]"
-    return f"{word:<9}{text}, {several(found['agents'], 'seed')}"
+        return labelled(word, f"{who}: no score")
+    text = with_interval(float(found["interquartile_mean"]), *map(float, found["interval"]))
+    return labelled(word, f"{who}: {text}, {several(found['agents'], 'seed')}")
 
 
-def _described(word: str, scores: Scores) -> Iterator[str]:
-    if scores.scores:
-        yield _line(word, "final policies", summary(scores))
-
-
-def _curve(folder: Path, to: Screen, title: str) -> Iterator[str]:
-    points = read_curve(folder)
+def _curve(folder: Path, console: Console, title: str) -> Iterator[str]:
+    """The learning curve: some of its points, in numbers and as bars."""
+    points = list({point.step: point for point in read_curve(folder)}.values())
     if not points:
-        yield f"{title}: no reports"
+        yield labelled("curve", f"{title}: no reports")
         return
     agents = len(points[-1].scores)
-    yield f"{title}: mean of {several(agents, 'agent')}, from the worst to the best"
-    yield from plot.text(points, to.width, blocks=to.blocks)
+    yield labelled(
+        "curve", f"{title}: the mean, the worst and the best of {several(agents, 'agent')}"
+    )
+    every = max(1, -(-len(points) // _CURVE_LINES))
+    some = points[::-every][::-1]  # the last is one of them
+    low, high = min(point.mean for point in some), max(point.mean for point in some)
+    block = "\N{FULL BLOCK}" if console.encoding.startswith("utf") else "#"
+    rows: list[tuple[str, ...]] = [("steps", "mean", "worst", "best", "")]
+    for point in some:
+        three = (point.mean, min(point.known), max(point.known))
+        bar = block * round(1 + (_BAR - 1) * (point.mean - low) / (high - low or 1.0))
+        rows.append((f"{point.step:,}", *(score(number, *three) for number in three), bar))
+    yield from terminal.table(console, rows, numbers=4)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return files.read(file)
+    except OSError:
+        return b""

@@ -1,12 +1,15 @@
-"""What a study shows while it runs: lines that stay, and on a terminal a table below that moves."""
+"""What a study shows while it runs: lines that stay and, on a terminal, a table below them."""
 
 from __future__ import annotations
 
-import shutil
-import sys
+import math
 import time
 from collections.abc import Sequence
 from typing import TextIO
+
+from rich.live import Live
+
+from tuner.outputs import terminal
 
 _EVERY = 0.5  # seconds between two pictures of the table
 
@@ -15,34 +18,43 @@ class Display:
     """Writes to `stream`, by default stdout."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = sys.stdout if stream is None else stream
-        self._live = self._stream.isatty()
-        self._drawn = 0  # lines of the table that stand below
-        self._at = 0.0
+        self._console = terminal.console(stream)
+        self._live: Live | None = None
+        self._drawn_at = -math.inf
 
     def line(self, text: str = "") -> None:
-        """One or more lines that stay."""
-        self.clear()
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        """Prints one or more lines that stay."""
+        terminal.fit(self._console)
+        terminal.write(self._console, text)
 
     @property
     def due(self) -> bool:
         """Whether a table would be drawn: on a terminal, and not too often."""
-        return self._live and time.monotonic() - self._at >= _EVERY
+        moves = self._console.is_terminal and not self._console.is_dumb_terminal
+        return moves and time.monotonic() - self._drawn_at >= _EVERY
 
     def table(self, lines: Sequence[str]) -> None:
         """Draws the table anew, if it is due."""
         if not self.due:
             return
-        self.clear()
-        width = shutil.get_terminal_size().columns - 1
-        self._stream.write("".join(f"{line[:width]}\n" for line in lines))
-        self._stream.flush()
-        self._drawn, self._at = len(lines), time.monotonic()
+        terminal.fit(self._console)
+        text = "\n".join(terminal.wrapped(line, self._console.width) for line in lines)
+        if self._live is None:
+            self._live = Live(
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+            self._console.show_cursor(True)  # a tuner that is killed leaves it as it was
+        self._live.update(text, refresh=True)
+        self._drawn_at = time.monotonic()
 
     def clear(self) -> None:
         """Takes the table away."""
-        if self._drawn:
-            self._stream.write(f"\x1b[{self._drawn}F\x1b[J")
-            self._drawn, self._at = 0, 0.0
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            self._drawn_at = -math.inf

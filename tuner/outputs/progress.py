@@ -1,4 +1,4 @@
-"""What a study tells while it runs, line by line, and how its lines begin."""
+"""What a study says while it runs: a line for each trial, and the table of the running ones."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from collections.abc import Sequence
 
 from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interquartile_mean, interval
+from trainer.contract.text import score, with_interval
 from tuner.execution.trial import FAILED, INFEASIBLE, LOG, SUCCEEDED, Outcome, Trial
 from tuner.execution.trial_command import Task
+from tuner.outputs.terminal import labelled
 from tuner.search.trial_record import Record
 from tuner.spec.diagnostics import several, shown
-
-_WIDTH = 9  # of the words that lines begin with
-
-
-def begun(word: str, text: str) -> str:
-    """A line about one thing, under others of the same kind."""
-    return f"{word:<{_WIDTH}}{text}".rstrip()
 
 
 def trial_line(record: Record, flags: Sequence[str], is_best: bool) -> str:
@@ -27,27 +22,24 @@ def trial_line(record: Record, flags: Sequence[str], is_best: bool) -> str:
     if record.reason:
         end += f" ({record.reason})"
     elif record.value is not None:
-        end = f"{record.value:.5g}"
+        end = score(record.value)
         if record.scores.scores:
-            low, high = interval(record.scores.scores)
-            end += f" [{low:.5g}, {high:.5g}]"
+            end = with_interval(record.value, *interval(record.scores.scores))
     star = ", best so far" if is_best else ""
     return f"trial {record.number}: {end} after {record.seconds:.0f} s{star}: {shown_flags(flags)}"
 
 
 def part_line(task: Task, outcome: Outcome, scores: Scores) -> str:
-    """A part of confirm or test that has ended, in one line."""
+    """A run of confirm or test that has ended, in one line."""
     end = outcome.state
     if outcome.state == SUCCEEDED:
         values = scores.scores or (scores.reported or 0.0,)
-        low, high = interval(values)
-        mean = float(interquartile_mean(values))
-        end = f"{mean:.5g} [{low:.5g}, {high:.5g}]"
+        end = with_interval(float(interquartile_mean(values)), *interval(values))
     return f"{task.name}: {end} after {outcome.seconds:.0f} s"
 
 
 def last_words(task: Task, outcome: Outcome) -> list[str]:
-    """Those of a run that failed, and where the others stand."""
+    """The last lines of a run that failed, and the path of its log."""
     if outcome.state not in (FAILED, INFEASIBLE):
         return []
     return [*(f"    {line}" for line in outcome.last_lines), f"    log: {task.job_dir / LOG}"]
@@ -83,16 +75,16 @@ def table(
     lines = [""]
     for trial in running:
         last = trial.measurements[-1:]
-        news = "".join(f"  {value:.5g} at {step:,} steps" for step, value in last)
+        news = "".join(f"  {score(value)} at {step:,} steps" for step, value in last)
         waits = "waits for a machine"
         time_ = waits if trial.started is None else f"{time.monotonic() - trial.started:.0f} s"
         lines.append(f"{trial.task.name}  {time_}{news}")
-    if best is not None:
-        lines.append(begun("best", f"trial {best.number}: {best.value:.5g}"))
+    if best is not None and best.value is not None:
+        lines.append(labelled("best", f"trial {best.number}: {score(best.value)}"))
     seconds_each = [record.seconds for record in records if record.over]
     left = max_trials - len(seconds_each)
     if seconds_each and left > 0:
         seconds = statistics.fmean(seconds_each) * left / parallel
         text = f"{several(left, 'trial')}, about {seconds:.0f} s; then confirm and test"
-        lines.append(begun("left", text))
+        lines.append(labelled("left", text))
     return lines

@@ -1,7 +1,8 @@
-"""What a study found, as text and as JSON."""
+"""What a study found, as text for the terminal and as best.json."""
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,8 @@ from typing import Any
 
 from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interquartile_mean, interval, probability_of_improvement
-from tuner.outputs.progress import begun
+from trainer.contract.text import score, with_interval
+from tuner.outputs.terminal import labelled
 from tuner.search import objective
 from tuner.search.trial_store import Record
 from tuner.spec.diagnostics import several
@@ -81,56 +83,54 @@ def summary(scores: Scores) -> dict[str, Any]:
     }
 
 
-def told(findings: Findings) -> list[str]:
+def described(findings: Findings) -> list[str]:
     """The findings for a person."""
     lines = [
-        begun("winner", f"trial {findings.winner.number}: {' '.join(findings.flags)}"),
-        *_described(findings.tested["winner"], findings.goal),
+        labelled("winner", f"trial {findings.winner.number}: {shlex.join(findings.flags)}"),
+        *_scores(findings.tested["winner"], findings.goal),
     ]
     if "defaults" in findings.tested:
         lines += [
-            begun("defaults", "the trainer's own, on the same seeds"),
-            *_described(findings.tested["defaults"], findings.goal),
+            labelled("defaults", "the trainer's own, on the same seeds"),
+            *_scores(findings.tested["defaults"], findings.goal),
         ]
     better = findings.probability_of_improvement
     if better is not None:
-        lines.append(begun("better", f"than the defaults with probability {better:.2f}"))
-    gap = findings.optimism_gap
-    if gap is not None:
+        lines.append(labelled("better", f"than the defaults with probability {better:.2f}"))
+    gap, claimed, shown = findings.optimism_gap, findings.claimed, findings.shown
+    if gap is not None and shown is not None:
         lines.append(
-            begun(
+            labelled(
                 "optimism",
-                f"{gap:.4g}: the search claimed {findings.claimed:.5g} for its best"
-                f" ({findings.objective}), the test shows {findings.shown:.5g}",
+                f"{score(gap, claimed)}: the search claimed {score(claimed, gap)} for its best"
+                f" ({findings.objective}), the test shows {score(shown, claimed)}",
             )
         )
     solved = findings.first_solved or "unknown"
-    lines.append(
-        begun("trials", f"until a configuration was found that is solved on fresh seeds: {solved}")
-    )
+    lines.append(labelled("trials", f"until one was found that is solved on fresh seeds: {solved}"))
     cost = f"{findings.environment_steps:,} environment steps"
     if findings.cpu_seconds:  # of trials in containers nobody knows
         cost += f", {findings.cpu_seconds:,.0f} CPU s"
-    return [*lines, begun("cost", cost)]
+    return [*lines, labelled("cost", cost)]
 
 
-def _described(scores: Scores, goal: str) -> list[str]:
+def _scores(scores: Scores, goal: str) -> list[str]:
     found = summary(scores)
     if not found:
-        return [begun("", "no score")]
+        return [labelled("", "no score")]
     low, high = found["interval"]
     worst = found["best"] if goal == MINIMIZE else found["worst"]
-    line = f"{found['interquartile_mean']:.1f} [{low:.1f}, {high:.1f}] greedy"
+    line = f"{with_interval(found['interquartile_mean'], low, high)} greedy"
     if found["sampled_mean"] is not None:
-        line += f", {found['sampled_mean']:.1f} sampled"
-    lines = [f"{line}; worst of {several(found['agents'], 'seed')} {worst:.1f}"]
+        line += f", {score(found['sampled_mean'], low, high)} sampled"
+    lines = [f"{line}; worst of {several(found['agents'], 'seed')} {score(worst, low, high)}"]
     if found["share_solved"] is not None:
         line = f"solved {found['share_solved']:.0%}, stayed solved"
         line += f" {found['share_stayed_solved']:.0%}"
         if found["median_steps_to_solve"] is not None:
             line += f", median steps to solve {found['median_steps_to_solve']:,.0f}"
         lines.append(line)
-    return [begun("", line) for line in lines]
+    return [labelled("", line) for line in lines]
 
 
 def best_json(findings: Findings) -> dict[str, Any]:

@@ -1,43 +1,82 @@
-"""What stdout can show: its width, and whether it has more than ASCII."""
+"""The terminal: text as wide as it is, broken at spaces only; a pipe gets whole lines."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 import textwrap
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TextIO
 
-_PIPE = 80  # columns of a plot that goes to no terminal
+from rich.console import Console
+from rich.table import Table
 
-
-class Screen(NamedTuple):
-    """What is written to: lines of a pipe are as long as they are."""
-
-    width: int
-    wraps: bool
-    blocks: bool  # whether it can show more than ASCII
+_PIPE = 10_000  # columns: nothing is broken or cut on its way into a pipe or a file
+_FIRST = 9  # columns of the word that a line begins with
 
 
-def stdout() -> Screen:
-    try:
-        "●░│└─".encode(sys.stdout.encoding or "ascii")
-        blocks = True
-    except (UnicodeEncodeError, LookupError):
-        blocks = False
-    width = shutil.get_terminal_size((_PIPE, 24)).columns
-    return Screen(max(width - 1, 10), sys.stdout.isatty(), blocks)
+def console(file: TextIO | None = None) -> Console:
+    """A console that writes plain text: no colours, no markup."""
+    found = Console(
+        file=file, width=_PIPE, color_system=None, highlight=False, markup=False, emoji=False
+    )
+    fit(found)
+    return found
 
 
-def wrapped(line: str, to: Screen) -> list[str]:
-    """Plots fit already; text goes on in the next line, further in."""
-    text = printable(line)
-    if not to.wraps or len(text) <= to.width:
-        return [text]
-    return textwrap.wrap(
-        text, to.width, subsequent_indent="    ", drop_whitespace=True, replace_whitespace=False
+def fit(console: Console) -> None:
+    """Makes a console as wide as its terminal is now."""
+    if console.is_terminal:
+        console.width = shutil.get_terminal_size().columns
+
+
+def labelled(word: str, text: str) -> str:
+    """A line that begins with a word, under others of the same kind."""
+    return f"{word:<{_FIRST}}{text}".rstrip()
+
+
+def write(console: Console, text: str) -> None:
+    """Prints lines, each broken at spaces where it is too long: numbers and paths stay whole."""
+    for line in text.split("\n"):
+        console.print(wrapped(line, console.width), soft_wrap=True)
+
+
+def wrapped(line: str, width: int) -> str:
+    """A line in lines of `width` columns, the further ones set in, unless a word is longer."""
+    if len(line) <= width:
+        return line
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
     )
 
 
 def printable(text: str) -> str:
     """Text on one line, whatever characters a file has."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def table(console: Console, rows: Sequence[Sequence[str]], numbers: int = 0) -> list[str]:
+    """Lines of a table without rules, the headers in its first row.
+
+    Only the last column is broken, at spaces. If there is no room for that each row is a line.
+
+    Args:
+        numbers: how many of the columns are numbers, and set right.
+    """
+    *widths, _ = ([len(cell) for cell in column] for column in zip(*rows, strict=True))
+    words = [word for row in rows for word in row[-1].split()]
+    if sum(max(width) + 2 for width in widths) + max(map(len, words), default=0) > console.width:
+        return ["  ".join(filter(None, row)) for row in rows]
+    found = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    for index in range(len(widths)):
+        found.add_column(no_wrap=True, justify="right" if index < numbers else "left")
+    found.add_column()
+    for row in rows:
+        found.add_row(*row)
+    with console.capture() as capture:
+        console.print(found)
+    return [line.rstrip() for line in capture.get().splitlines()]

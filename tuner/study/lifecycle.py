@@ -47,7 +47,7 @@ def study(
             return 128 + interrupted.number
         finally:
             display.clear()
-        for line in results.told(findings):
+        for line in results.described(findings):
             display.line(line)
         atomic.write_json(plan.job_dir / results.BEST, results.best_json(findings))
         display.line(f"{plan.where}/{results.BEST} has the flags to paste.")

@@ -9,7 +9,7 @@ from trainer.contract.text import several
 from tuner.execution.scheduler import Interrupted
 from tuner.execution.trial import STOPPED_EARLY, SUCCEEDED, Outcome, Trial
 from tuner.execution.trial_command import Task
-from tuner.outputs import gallery, progress
+from tuner.outputs import artifacts, progress
 from tuner.search import early_stopping, objective
 from tuner.study.plan import as_flags
 from tuner.study.study_run import StudyFailed, StudyRun
@@ -26,7 +26,7 @@ def tune(run: StudyRun) -> None:
     try:
         run.scheduler.run(search.next_task, search.ended, search.why_stop, run.count_cpu)
     except Interrupted:
-        run.write_study("RUNNING")
+        run.write_study("CANCELLED")  # the services' word; the same command continues
         raise
     run.write_study("SUCCEEDED")
 
@@ -67,7 +67,7 @@ class Search:
         scores = self._run.scores(task, outcome)
         value = objective.value(scores, self._plan.objective, self._plan.spec.goal)
         kept = self._study.place(task.trial)
-        gallery.keep(kept, self._plan.job_dir, task, self._run.display.line)
+        artifacts.keep(kept, self._plan.job_dir, task, self._run.display.line)
         record = self._study.tell(task.trial, outcome, scores, value)
         is_best = [best.number for best in self._run.ranked()[:1]] == [record.number]
         flags = as_flags(self._plan.flags(record.values))

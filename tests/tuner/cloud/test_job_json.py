@@ -53,7 +53,7 @@ def test_vertex_shape() -> None:
         ("2", "SUCCEEDED", 90.0, 10),
         ("3", "INFEASIBLE", None, None),
         ("4", "INFEASIBLE", None, None),
-        ("5", "ACTIVE", None, None),
+        ("5", "REQUESTED", None, None),
     ]
     assert found["trials"][3]["infeasibleReason"] == "no metric"
     assert job.trials[0].parameters == VALUES

@@ -122,7 +122,7 @@ def test_a_study_from_search_to_test(place: Place) -> None:
         "tune: 3 trials of 2 seeds, 1 at a time, the best iqm of mean_score; everything goes to"
         " study"
     )
-    assert lines[1].startswith("trial 1: 89.5 [89, 90] after")
+    assert lines[1].startswith("trial 1: 89.5 [89.0, 90.0] after")
     assert any(line.startswith("winner   trial ") for line in lines)
     first = place.starts("1")[0]
     args = load((TEMPLATES / "smoke.yaml").read_bytes(), "f").job.args

@@ -3,44 +3,80 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.support.terminals import Screen
 from tuner.outputs import live_display
 from tuner.outputs.live_display import Display
+from tuner.outputs.terminal import wrapped
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_display, "_EVERY", 0)
+    monkeypatch.setenv("TERM", "xterm")
 
 
 def test_elsewhere_there_are_plain_lines_only() -> None:
     stream = io.StringIO()
     shown = Display(stream)
     shown.table(["trial 1  3 s"])
-    shown.line("trial 1: 500")
-    assert stream.getvalue() == "trial 1: 500\n"
+    shown.line("trial 1: 500, " + "and so on, " * 20)
+    assert stream.getvalue() == "trial 1: 500, " + "and so on, " * 20 + "\n"
 
 
-def test_on_a_terminal_a_table_stands_below_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "11")
-    stream = Terminal()
-    shown = Display(stream)
-    shown.table(["one", "a line that is too long"])
-    shown.table(["not yet: too soon"])
-    shown.line("stays")
-    shown.table(["three"])
-    shown.clear()
-    assert stream.getvalue() == (
-        "one\na line tha\n" "\x1b[2F\x1b[J" "stays\n" "three\n" "\x1b[1F\x1b[J"
-    )  # fmt: skip
+def test_on_a_terminal_a_table_stands_below_the_lines_and_moves() -> None:
+    with Screen(columns=30, rows=8) as screen:
+        shown = Display(screen.stream)
+        shown.table(["one", "two"])
+        assert screen.lines() == ["one", "two"]
+        shown.line("stays")
+        shown.table(["three"])
+        assert screen.lines() == ["stays", "three"]
+        shown.line("stays too")
+        shown.clear()
+        assert screen.lines() == ["stays", "stays too"]
 
 
-def test_a_table_moves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_display, "_EVERY", 0)
-    stream = Terminal()
-    shown = Display(stream)
-    shown.table(["one"])
-    shown.table(["two"])
-    assert stream.getvalue() == "one\n\x1b[1F\x1b[Jtwo\n"
+def test_a_second_picture_comes_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_display, "_EVERY", 1e9)
+    with Screen() as screen:
+        shown = Display(screen.stream)
+        shown.table(["one"])
+        shown.table(["two"])
+        assert screen.lines() == ["one"]
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with Screen() as screen:
+        shown = Display(screen.stream)
+        shown.table(["one"])
+        shown.line("stays")
+        assert screen.lines() == ["stays"]
+
+
+@pytest.mark.parametrize("columns", [20, 80])
+def test_no_number_is_broken_over_two_lines(columns: int) -> None:
+    words = [f"{number * 1234.5678:.7f}" for number in range(40)]
+    with Screen(columns=columns, rows=40) as screen:
+        shown = Display(screen.stream)
+        shown.table([", ".join(words[:20])])
+        assert re.findall(r"\d+\.\d+", "\n".join(screen.lines())) == words[:20]
+        shown.clear()
+        shown.line(", ".join(words))
+        assert re.findall(r"\d+\.\d+", "\n".join(screen.lines())) == words
+
+
+@given(st.text(alphabet="a1.-e ", max_size=200), st.integers(8, 100))
+def test_wrapping_breaks_at_spaces_only(text: str, width: int) -> None:
+    lines = wrapped(text, width).split("\n")
+    assert " ".join(lines).split() == text.split()
+    for line in lines:
+        assert len(line) <= width or len(line.split()) <= 1

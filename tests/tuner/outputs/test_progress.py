@@ -27,7 +27,7 @@ def outcome(state: str, *last_lines: str) -> Outcome:
 
 def test_a_trial_in_one_line() -> None:
     line = progress.trial_line(WINNER, ["--gamma=0.95000001", "--algorithm=pg"], True)
-    assert line == "trial 7: 499 after 0 s, best so far: gamma 0.95, algorithm pg"
+    assert line == "trial 7: 499.0 after 0 s, best so far: gamma 0.95, algorithm pg"
     stopped = Record(8, {"gamma": 0.9}, STOPPED, "the median rule stopped it", seconds=3.4)
     assert progress.trial_line(stopped, ["--gamma=0.9"], False) == (
         "trial 8: STOPPED (the median rule stopped it) after 3 s: gamma 0.9"
@@ -44,7 +44,7 @@ def test_the_table_of_running_trials() -> None:
     assert progress.table([running], records, WINNER, 5, 2) == [
         "",
         "trial 2  0 s  123.4 at 5,000 steps",
-        "best     trial 7: 499",
+        "best     trial 7: 499.0",
         "left     4 trials, about 20 s; then confirm and test",
     ]
     assert progress.table([], records, None, 2, 2)[1] == (
@@ -55,8 +55,8 @@ def test_the_table_of_running_trials() -> None:
 @pytest.mark.parametrize(
     "state, scores, line",
     [
-        (SUCCEEDED, Scores((3.0,) * 4), "3 [3, 3]"),
-        (SUCCEEDED, Scores(reported=2.5), "2.5 [2.5, 2.5]"),
+        (SUCCEEDED, Scores((3.0,) * 4), "3.00 [3.00, 3.00]"),
+        (SUCCEEDED, Scores(reported=2.5), "2.50 [2.50, 2.50]"),
         (FAILED, Scores(reported=2.5), "FAILED"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from trainer.contract.run_record import Scores
 from tuner.execution.trial import SUCCEEDED
-from tuner.outputs.results import Findings, best_json, told
+from tuner.outputs.results import Findings, best_json, described
 from tuner.search.trial_store import Record
 from tuner.spec.study_spec import IQM, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
 
@@ -32,7 +32,7 @@ FINDINGS = Findings(
 
 
 def test_the_end_of_a_study() -> None:
-    lines = told(FINDINGS)
+    lines = described(FINDINGS)
     assert lines[0] == "winner   trial 7: --gamma=0.95"
     assert lines[1] == "         500.0 [500.0, 500.0] greedy, 499.0 sampled; worst of 4 seeds 500.0"
     assert lines[2] == "         solved 100%, stayed solved 100%, median steps to solve 250"
@@ -42,13 +42,11 @@ def test_the_end_of_a_study() -> None:
     # The winner beats 3 of 4 seeds and ties with the fourth.
     assert lines[6] == "better   than the defaults with probability 0.88"
     assert lines[7] == (
-        "optimism 10: the search claimed 510 for its best (iqm), the test shows 500"
+        "optimism 10.0: the search claimed 510.0 for its best (iqm), the test shows 500.0"
     )
-    assert lines[8] == (
-        "trials   until a configuration was found that is solved on fresh seeds: unknown"
-    )
+    assert lines[8] == ("trials   until one was found that is solved on fresh seeds: unknown")
     assert lines[9] == "cost     1,234,567 environment steps, 90 CPU s"
-    assert told(dataclasses.replace(FINDINGS, first_solved=3))[8].endswith(" fresh seeds: 3")
+    assert described(dataclasses.replace(FINDINGS, first_solved=3))[8].endswith(" fresh seeds: 3")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +63,7 @@ def test_the_gap_is_positive_where_the_search_flattered(
 def test_without_defaults_nothing_is_compared() -> None:
     findings = dataclasses.replace(FINDINGS, tested={"winner": WINNER})
     assert findings.probability_of_improvement is None
-    assert not any(line.startswith(("defaults", "better")) for line in told(findings))
+    assert not any(line.startswith(("defaults", "better")) for line in described(findings))
 
 
 def test_the_winner_as_json() -> None:

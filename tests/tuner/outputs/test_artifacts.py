@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
-from xml.etree import ElementTree
 
 import optuna
 import pytest
@@ -18,13 +17,12 @@ from trainer.contract.run_record import Scores
 from tuner.execution.metric_file import Measurement
 from tuner.execution.trial import FAILED, SUCCEEDED, Outcome
 from tuner.execution.trial_command import Task
-from tuner.outputs import gallery
+from tuner.outputs import artifacts
 from tuner.search.trial_store import FILE, Study
 from tuner.spec.study_spec import DOUBLE, MAXIMIZE, Parameter
 
 dashboard = pytest.importorskip("optuna_dashboard")
 VIDEO = bytes(range(256)) * 40
-METRICS = '{"step": 10, "scores": [1, 2]}\n{"step": 20, "final": true, "scores": [3, null]}\n{"st'
 
 
 @pytest.fixture
@@ -45,7 +43,6 @@ def trial(study: Study, folder: Path, *, whole: bool = True) -> Task:
     job_dir.mkdir()
     if whole:
         (job_dir / "recording.mp4").write_bytes(VIDEO)
-        (job_dir / "metrics.jsonl").write_text(METRICS)
     words = ("--seed=0", "--gamma=0.95")
     return Task(f"trial {record.number}", record.number, job_dir, words)
 
@@ -67,7 +64,7 @@ class Dashboard:
     def __init__(self, folder: Path) -> None:
         self._app: Any = dashboard.wsgi(
             str(folder / FILE),
-            artifact_store=FileSystemArtifactStore(str(folder / gallery.FOLDER)),
+            artifact_store=FileSystemArtifactStore(str(folder / artifacts.FOLDER)),
         )
 
     def get(self, path: str) -> tuple[bytes, dict[str, str]]:
@@ -96,31 +93,27 @@ class Dashboard:
         ]
 
 
-def test_the_dashboard_serves_each_trials_video_curve_and_flags(
-    study: Study, tmp_path: Path
-) -> None:
+def test_the_dashboard_serves_each_trials_video_and_flags(study: Study, tmp_path: Path) -> None:
     task = trial(study, tmp_path)
-    gallery.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(place(study, task), tmp_path, task, refuse)
     tell(study, 1)
     failed = trial(study, tmp_path, whole=False)
-    gallery.keep(place(study, failed), tmp_path, failed, refuse)
+    artifacts.keep(place(study, failed), tmp_path, failed, refuse)
     tell(study, 2, FAILED)
     first, second = Dashboard(tmp_path).artefacts()
     assert first["recording.mp4"] == (task.job_dir / "recording.mp4").read_bytes() == VIDEO
     assert first["flags.txt"] == b"--seed=0\n--gamma=0.95\n"
-    ElementTree.fromstring(first["curve.svg"])
-    assert b"20 steps" in first["curve.svg"] and b"trial 1" in first["curve.svg"]
     assert set(second) == {"flags.txt"}
 
 
 def test_a_video_lies_on_the_disk_once(study: Study, tmp_path: Path) -> None:
     task = trial(study, tmp_path)
-    gallery.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(place(study, task), tmp_path, task, refuse)
     video = task.job_dir / "recording.mp4"
     assert video.stat().st_nlink == 2
-    kept = list((tmp_path / gallery.FOLDER).iterdir())
+    kept = list((tmp_path / artifacts.FOLDER).iterdir())
     assert [file.samefile(video) for file in kept].count(True) == 1
-    assert len(kept) == 3, "nothing temporary is left"
+    assert len(kept) == 2, "nothing temporary is left"
     # A run that writes its video anew replaces it; what Optuna has stays what it was.
     (task.job_dir / "new").write_bytes(b"new")
     (task.job_dir / "new").replace(video)
@@ -133,13 +126,13 @@ def test_a_tuner_that_was_killed_before_it_told_of_the_end_adds_nothing_twice(
 ) -> None:
     task = trial(study, tmp_path)
     (task.job_dir / "recording.mp4").unlink()
-    gallery.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(place(study, task), tmp_path, task, refuse)
     (task.job_dir / "recording.mp4").write_bytes(VIDEO)
-    gallery.keep(place(study, task), tmp_path, task, refuse)
-    gallery.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(place(study, task), tmp_path, task, refuse)
     tell(study, 1)
-    assert len(list((tmp_path / gallery.FOLDER).iterdir())) == 3
-    assert set(Dashboard(tmp_path).artefacts()[0]) == {"recording.mp4", "curve.svg", "flags.txt"}
+    assert len(list((tmp_path / artifacts.FOLDER).iterdir())) == 2
+    assert set(Dashboard(tmp_path).artefacts()[0]) == {"recording.mp4", "flags.txt"}
 
 
 def test_without_links_files_are_copied(
@@ -148,19 +141,19 @@ def test_without_links_files_are_copied(
     def no_links(*paths: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
-    monkeypatch.setattr(gallery.os, "link", no_links)
+    monkeypatch.setattr(artifacts.os, "link", no_links)
     task = trial(study, tmp_path)
-    gallery.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(place(study, task), tmp_path, task, refuse)
     tell(study, 1)
     assert Dashboard(tmp_path).artefacts()[0]["recording.mp4"] == VIDEO
 
 
 def test_whatever_goes_wrong_is_one_line(study: Study, tmp_path: Path) -> None:
-    (tmp_path / gallery.FOLDER).write_text("a file, not a folder")
+    (tmp_path / artifacts.FOLDER).write_text("a file, not a folder")
     told: list[str] = []
     task = trial(study, tmp_path)
-    gallery.keep(place(study, task), tmp_path, task, told.append)
+    artifacts.keep(place(study, task), tmp_path, task, told.append)
     assert len(told) == 1
-    assert told[0].startswith("trial 1: not all to look at is kept: FileExistsError: ")
+    assert told[0].startswith("trial 1: not all artifacts were kept: FileExistsError: ")
     tell(study, 1)
     assert study._study.trials[0].state == optuna.trial.TrialState.COMPLETE
