@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 
 from tests.conftest import ROOT, cloudless_environment
 from tests.support import tuner_of_fakes
+from tests.support.terminals import Screen
 from tests.support.waiting import wait_until
 from tuner.__main__ import main
 from tuner.cloud import jobs
@@ -56,14 +58,20 @@ class Place:
         (self.path / "fake.json").write_text(json.dumps(book), encoding="utf-8")
 
     def start(
-        self, *flags: str, fake: str = "fake_trainer.py", out: Any = subprocess.PIPE
+        self,
+        *flags: str,
+        fake: str = "fake_trainer.py",
+        out: Any = subprocess.PIPE,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:
         """The tuner in a process of its own; with the real trainer where `fake` is empty."""
         command = tuner_of_fakes.command(fake) if fake else [sys.executable, "-m", "tuner"]
         return subprocess.Popen(
             [*command, "run", "space.yaml", "--job-dir", "study", *flags],
             cwd=self.path,
-            env=cloudless_environment() | {"FAKE": str(self.path / "fake.json")},
+            env=cloudless_environment()
+            | {"FAKE": str(self.path / "fake.json")}
+            | dict(environment or {}),
             stdout=out,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -339,9 +347,63 @@ def test_twice_ends_at_once_and_the_same_command_goes_on(
     process.communicate(timeout=30)
     assert process.returncode == code
     assert not alive(int((place.study / "1" / "starts").read_text().split()[0]))
+    told = place.json("study.json")
+    assert told["state"] == "CANCELLED"
+    assert [trial["state"] for trial in told["trainingOutput"]["trials"]] == ["QUEUED"]
     place.behave({})
     assert place.run("--candidates", "1", "--max-trials", "2").code == 0
     assert [len(place.starts(n)) for n in ("1", "2")] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "redirection", [">&-", "2>&-", "<&- >&- 2>&-", "| true", ">/dev/full", ">/dev/full 2>&1"]
+)
+def test_a_study_goes_on_whatever_becomes_of_its_streams(place: Place, redirection: str) -> None:
+    words = ["run", "space.yaml", "--job-dir", "study", "--max-trials=1", "--candidates=1"]
+    command = shlex.join([*tuner_of_fakes.command(), *words])
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} {redirection}"],
+        env=cloudless_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr and "Logging error" not in done.stderr
+    assert place.json("best.json")["trial"] == 1
+    whole = (place.study / "study.journal").read_text()
+    assert all(json.loads(line) for line in whole.splitlines()), "nothing else is in it"
+
+
+@pytest.mark.parametrize("columns", [20, 80])
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"TERM": "dumb"}, {"NO_COLOR": "1"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}],
+    ids=str,
+)
+def test_on_a_terminal_no_number_is_broken_and_the_table_goes_away(
+    place: Place, columns: int, environment: dict[str, str]
+) -> None:
+    place.behave({"1": "wait 1.2"})
+    with Screen(columns=columns, rows=24) as screen:
+        process = place.start(
+            *("--max-trials", "1", "--candidates", "1"), out=screen.slave,
+            environment={"TERM": "xterm"} | environment,
+        )  # fmt: skip
+        lines: list[str] = []
+        while process.poll() is None:
+            lines = screen.lines()
+        lines = screen.lines()
+        _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    text = " ".join(" ".join(lines).split())
+    assert "trial 1: 89.5 [89.0, 90.0] after" in text
+    assert "best.json has the flags to paste." in text
+    assert "left" not in text, "the table is gone"
+    drew = "\x1b[" in screen.raw
+    assert drew == (environment.get("TERM") != "dumb")
+    for line in lines:
+        assert len(line) <= columns
 
 
 def test_a_second_tuner_in_a_folder_is_refused(place: Place) -> None:
