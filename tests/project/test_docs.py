@@ -7,12 +7,14 @@ import json
 import re
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import ROOT
 from trainer.contract.settings import Hyperparameters, RunOptions
+from trainer.environments import spec
 from tuner.spec import study_spec
 
 NOTEBOOK = ROOT / "notebooks" / "pg_and_a2c.ipynb"
@@ -61,6 +63,16 @@ def test_the_page_of_the_search_space_has_every_type_scale_and_field() -> None:
 def test_a_field_is_listed_with_its_values() -> None:
     fields = dict(site_tables._fields({"a": {"b": ("X", "Y")}, "c": ["text"], "d": "anything"}))
     assert fields == {"a.b": "`X`, `Y`", "c[]": "a list of text", "d": site_tables.IGNORED}
+
+
+def test_the_environment_that_the_docs_show_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = re.findall(r"^```python\n(.*?)^```", PAGES["environments.md"], re.M | re.S)
+    (tmp_path / "corridor.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = spec.find("corridor:Corridor", kwargs={"length": 12}, max_episode_steps=100)
+    assert (found.observation_shape, found.num_actions, found.max_episode_steps) == ((12,), 2, 100)
 
 
 def test_formulas_become_mathml_and_code_stays() -> None:
