@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
     streams.protect()
-    parser = Parser(prog="python -m trainer.play", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m trainer.play", description=__doc__)
     parser.add_argument("job_dir", help="the folder of a finished run, or gs://bucket/path")
     parser.add_argument("--episodes", type=whole_number, default=1, help="default 1")
     parser.add_argument("--seed", type=whole_number, default=0, help="default 0")

@@ -22,7 +22,7 @@ from trainer.storage.job_dir import JobDir, read_artefacts
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
     streams.protect()
-    parser = Parser(prog="python -m trainer.recover", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m trainer.recover", description=__doc__)
     parser.add_argument("job_dir", help="the folder of the run, or gs://bucket/path")
     parser.add_argument(
         "--output", type=Path, help="where the models go; needed for a bucket, else JOB_DIR"

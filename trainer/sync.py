@@ -26,7 +26,7 @@ class Unfit(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
     streams.protect()
-    parser = Parser(prog="python -m trainer.sync", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m trainer.sync", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the run says that it kept everything")
     parser.add_argument("job_dir", help="gs://bucket/path, the job dir that the run was given")
     parser.add_argument(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from trainer.contract import streams
-from trainer.contract.errors import BAD_COMMAND
+from trainer.contract.command_line import Parser
 from tuner.commands import errors
 from tuner.execution.trial_command import TRAINER
 
@@ -42,16 +40,15 @@ def main(arguments: Sequence[str] | None = None, trainer: Sequence[str] = TRAINE
 
 def parser(names: Sequence[str]) -> argparse.ArgumentParser:
     """The command line, with the flags of the commands `names`: the others are not imported."""
-    whole = _Parser(
+    whole = Parser(
         prog="python -m tuner",
         description="Searches for good hyperparameters of the trainer.",
         epilog="Exit codes: 0 success; 1 a file with errors, or a job or study that failed; 2 a bad"
         " command line; 130, 143 a signal.",
-        allow_abbrev=False,
     )
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     for name, help in COMMANDS.items():
-        command = commands.add_parser(name, help=help, allow_abbrev=False)
+        command = commands.add_parser(name, help=help)
         if name in names:
             module = importlib.import_module(f"tuner.commands.{name}")
             module.add_flags(command)
@@ -68,16 +65,6 @@ def _joined(arguments: Sequence[str]) -> list[str]:
         else:
             words.append(word)
     return words
-
-
-class _Parser(argparse.ArgumentParser):
-    """Ends a bad command with code 2 and one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        if "argument COMMAND" in message:  # --help lists them
-            message = re.sub(r" \(choose from.*", "", message)
-        print(f"error: {message}. Try --help.", file=sys.stderr)
-        raise SystemExit(BAD_COMMAND)
 
 
 if __name__ == "__main__":

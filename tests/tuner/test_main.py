@@ -98,11 +98,18 @@ def test_a_file_with_errors_is_not_translated() -> None:
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ((), "the following arguments are required: COMMAND. Try --help."),
-        (("lnit",), "argument COMMAND: invalid choice: 'lnit'. Try --help."),
-        (("lint",), "the following arguments are required: FILE. Try --help."),
-        (("lint", "--quiet", "f"), "unrecognized arguments: --quiet. Try --help."),
-        (("vertex", "f"), "the following arguments are required: --image, --job-dir. Try --help."),
+        ((), "still missing: COMMAND."),
+        (
+            ("lnit",),
+            "COMMAND: 'lnit' is not one of run, show, reproduce, report, lint, vertex, status,"
+            " fetch.",
+        ),
+        (("lint",), "still missing: FILE."),
+        (
+            ("lint", "--quiet", "f"),
+            "--quiet is not a flag of this program. --help lists the flags.",
+        ),
+        (("vertex", "f"), "still missing: --image, --job-dir."),
         (
             ("lint", "no/such.yaml"),
             "no/such.yaml could not be read: No such file or directory.",

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until the input ends; 128 + n where signal n ended it, 1 after a fault of ours."""
     streams.protect()
     parser = Parser(
-        prog="python -m trainer.batch", description=__doc__, allow_abbrev=False,
+        prog="python -m trainer.batch", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(

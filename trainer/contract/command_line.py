@@ -83,14 +83,15 @@ class Parser(argparse.ArgumentParser):
         """Prints one sentence, whatever the user has typed, and ends the process."""
         flag, colon, said = message.removeprefix("argument ").partition(": ")
         if not colon or not message.startswith("argument "):
-            sentence = message
+            sentence = message.replace("the following arguments are required", "still missing")
         elif said.endswith((".", "?")):  # a sentence of ours
             sentence = said
         else:
-            flag = flag.split("/")[0]
-            said = re.sub(r" \(choose from.*", "", said, flags=re.DOTALL)
             said = said.replace("expected one argument", "a value is missing")
-            sentence = f"{flag}: {said}"
+            if found := re.fullmatch(r"invalid choice: (.*) \(choose from (.*)\)", said, re.DOTALL):
+                known = found[2].replace("'", "")
+                said = f"{found[1]} is not one of {known}"
+            sentence = f"{flag.split('/')[0]}: {said}"
         sentence = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in sentence)
         if len(sentence) > _LONGEST:
             sentence = f"{sentence[: _LONGEST - 100]} ... {sentence[-95:]}"

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from tuner.spec.diagnostics import ERROR, Finding, Place, Refused, shown
+from trainer.contract.text import shown
+from tuner.spec.diagnostics import ERROR, Diagnostic, InvalidSpec, Location
 from tuner.spec.study_spec import (
     CATEGORICAL,
     DOUBLE,
@@ -37,12 +38,12 @@ def hp_tuning_job(
 ) -> dict[str, Any]:
     """What `gcloud ai hp-tuning-jobs create --config` takes, for a study without errors.
 
-    Raises Refused with the names of all that Vertex AI has no equivalent for, and ValueError for
-    an image, a job dir or a name that no job can have.
+    Raises InvalidSpec with the names of all that Vertex AI has no equivalent for, and ValueError
+    for an image, a job dir or a name that no job can have.
     """
-    findings = _refusals(spec)
-    if findings:
-        raise Refused(findings)
+    diagnostics = _refusals(spec)
+    if diagnostics:
+        raise InvalidSpec(diagnostics)
     display_name = display_name or job_dir.rstrip("/").rpartition("/")[2]
     _check_arguments(image, job_dir, display_name)
     job: dict[str, Any] = {"displayName": display_name}
@@ -72,33 +73,33 @@ class _Dumper(yaml.SafeDumper):
 like_gcloud(_Dumper)
 
 
-def _refusals(spec: StudySpec) -> list[Finding]:
+def _refusals(spec: StudySpec) -> list[Diagnostic]:
     """What has no equivalent, each by its name."""
     machine = spec.job.machine_type
-    refusals: list[tuple[Place, str]] = []
+    refusals: list[tuple[Location, str]] = []
     if spec.resume:
         message = f"resumePreviousJobId: {shown(spec.resume)} has no equivalent on Vertex AI."
-        refusals.append((spec.places["resume"], f"{message} Delete it to begin afresh."))
+        refusals.append((spec.locations["resume"], f"{message} Delete it to begin afresh."))
     if spec.algorithm == POPULATION:
         message = f"algorithm {POPULATION} has no equivalent on Vertex AI. Delete it."
-        refusals.append((spec.places["algorithm"], message))
+        refusals.append((spec.locations["algorithm"], message))
     if not _COMPUTE_ENGINE.fullmatch(machine):
         message = f"{shown(machine) if machine else 'no machine'} has no equivalent on Vertex AI."
         hint = "Write scaleTier: CUSTOM and masterType: n1-standard-4, or another of that kind."
-        refusals.append((spec.job.places["machine_type"], f"{message} {hint}"))
+        refusals.append((spec.job.locations["machine_type"], f"{message} {hint}"))
     if spec.job.accelerator.startswith("TPU"):
         message = f"{spec.job.accelerator}: the trainer has no use for a TPU. Delete it."
-        refusals.append((spec.job.places["accelerator"], message))
-    for name, place in [
-        (spec.metric, spec.places["metric"]),
-        *((parameter.name, parameter.places["name"]) for parameter in spec.parameters),
+        refusals.append((spec.job.locations["accelerator"], message))
+    for name, location in [
+        (spec.metric, spec.locations["metric"]),
+        *((parameter.name, parameter.locations["name"]) for parameter in spec.parameters),
     ]:
         if not name or re.search(r"\s", name):
             message = f"a name on Vertex AI must have no spaces, but this is {shown(name)}."
-            refusals.append((place, message))
+            refusals.append((location, message))
     for field in spec.left_out:
-        refusals.append((spec.places[field], f"{field} has no equivalent here. Delete it."))
-    return [Finding(ERROR, place, message) for place, message in refusals]
+        refusals.append((spec.locations[field], f"{field} has no equivalent here. Delete it."))
+    return [Diagnostic(ERROR, location, message) for location, message in refusals]
 
 
 def _check_arguments(image: str, job_dir: str, display_name: str) -> None:

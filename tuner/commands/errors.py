@@ -8,7 +8,8 @@ from pathlib import Path
 
 from trainer.contract import streams
 from trainer.contract.errors import FAILED, SUCCESS, BadCommand, Error
-from tuner.spec.diagnostics import Refused, errors, shown
+from trainer.contract.text import shown
+from tuner.spec.diagnostics import InvalidSpec, errors
 
 INTERRUPTED = 130
 
@@ -17,10 +18,10 @@ def exit_code(command: Callable[[], int]) -> int:
     """Runs a command; prints its `Error` and returns the exit code that stands for it."""
     try:
         return command()
-    except Refused as refused:
-        for finding in errors(refused.findings):
-            print(finding, file=sys.stderr)
-        return refused.exit_code
+    except InvalidSpec as invalid:
+        for diagnostic in errors(invalid.diagnostics):
+            print(diagnostic, file=sys.stderr)
+        return invalid.exit_code
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

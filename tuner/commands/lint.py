@@ -7,7 +7,7 @@ import argparse
 from trainer.contract.errors import FAILED, SUCCESS
 from tuner.commands.errors import read
 from tuner.spec import loader
-from tuner.spec.diagnostics import Finding, errors
+from tuner.spec.diagnostics import Diagnostic, errors
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
@@ -19,10 +19,10 @@ def add_flags(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints one line a finding."""
-    findings: list[Finding] = []
+    """Prints one line a diagnostic."""
+    diagnostics: list[Diagnostic] = []
     for file in options.files:
         found = loader.lint(read(file), file)
         print("\n".join(map(str, found)) or f"{file}: nothing to change")
-        findings += found
-    return FAILED if errors(findings) else SUCCESS
+        diagnostics += found
+    return FAILED if errors(diagnostics) else SUCCESS

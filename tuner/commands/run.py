@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from trainer.contract.errors import BadCommand, Error
+from trainer.contract.text import shown
 from tuner.commands.errors import read, why
 from tuner.spec import loader
-from tuner.spec.diagnostics import shown
 from tuner.spec.study_spec import ENGINES, OBJECTIVES
 
 LEAST_CONFIRM_SEEDS, LEAST_TEST_SEEDS = 10, 20

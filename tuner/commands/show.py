@@ -15,7 +15,7 @@ from rich.console import Console
 from trainer.contract.errors import Error
 from trainer.contract.job_files import MANIFEST, METRICS, SETTINGS
 from trainer.contract.statistics import interval
-from trainer.contract.text import score, with_interval
+from trainer.contract.text import score, several, with_interval
 from trainer.storage import files
 from trainer.storage.file_lock import is_locked
 from trainer.storage.run_files import read_curve, read_json, read_scores
@@ -30,7 +30,6 @@ from tuner.report.journal import KeptStudy
 from tuner.search import objective
 from tuner.search.trial_record import Record
 from tuner.search.trial_store import FILE as STUDY
-from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import IQM, MINIMIZE, OBJECTIVES
 
 LOCK = "study.lock"

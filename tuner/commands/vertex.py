@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from trainer.contract.errors import SUCCESS, BadCommand
+from trainer.contract.text import shown
 from tuner.cloud import vertex_job
 from tuner.commands.errors import printed, read, write
 from tuner.spec import loader
-from tuner.spec.diagnostics import shown
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interquartile_mean, interval
-from trainer.contract.text import score, with_interval
+from trainer.contract.text import score, several, shown, with_interval
 from tuner.execution.trial import FAILED, INFEASIBLE, LOG, SUCCEEDED, Outcome, Trial
 from tuner.execution.trial_command import Task
 from tuner.outputs.terminal import labelled
 from tuner.search.trial_record import Record
-from tuner.spec.diagnostics import several, shown
 
 
 def trial_line(record: Record, flags: Sequence[str], is_best: bool) -> str:

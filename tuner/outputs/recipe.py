@@ -13,9 +13,9 @@ from trainer.contract import flags as trainer_flags
 from trainer.contract.errors import Error
 from trainer.contract.job_files import MANIFEST
 from trainer.contract.run_record import fingerprint
+from trainer.contract.text import shown
 from trainer.storage.run_files import read_curve, read_json, read_settings
 from tuner.execution import trial_command
-from tuner.spec.diagnostics import shown
 
 OURS = ("seed", "seeds")  # flags that stand for themselves
 

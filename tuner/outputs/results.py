@@ -10,11 +10,10 @@ from typing import Any
 
 from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interquartile_mean, interval, probability_of_improvement
-from trainer.contract.text import score, with_interval
+from trainer.contract.text import score, several, with_interval
 from tuner.outputs.terminal import labelled
 from tuner.search import objective
 from tuner.search.trial_store import Record
-from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import MINIMIZE
 
 BEST = "best.json"

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from trainer.contract.run_record import number
+from trainer.contract.text import several
 from tuner.report.formats import big, duration, short
 from tuner.report.model import RUN, Estimate, Report, Run, Trial
 from tuner.report.seed_noise import Noise
-from tuner.spec.diagnostics import several
 from tuner.spec.study_spec import IQM, LOWER_BOUND, STEPS_TO_SOLVE
 
 _MEASURES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tuner.spec.diagnostics import shown
+from trainer.contract.text import shown
 
 
 def differences(theirs: Any, ours: Any, name: str = "") -> list[str]:

@@ -17,7 +17,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from tuner.spec.diagnostics import number
+from trainer.contract.text import number
 from tuner.spec.study_spec import CATEGORICAL, DISCRETE, INTEGER, LOG, REVERSE_LOG, Parameter
 
 Value = int | float | str

@@ -1,9 +1,9 @@
-"""Reads the AI Platform dialect: `trainingInput` with `hyperparameters`."""
+"""Reads a search space in the dialect of AI Platform: `trainingInput` with `hyperparameters`."""
 
 from __future__ import annotations
 
-from tuner.spec.diagnostics import Finding
-from tuner.spec.fields import Fields, places, with_left_out
+from tuner.spec.diagnostics import Diagnostic
+from tuner.spec.fields import ONE_PROCESS, Fields, locations, with_left_out
 from tuner.spec.google_schemas import AI_PLATFORM
 from tuner.spec.schema import check
 from tuner.spec.study_spec import (
@@ -46,10 +46,13 @@ MACHINES = {
 TIER_GPU = "NVIDIA_TESLA_T4"
 
 
-def read(tree: Value) -> tuple[StudySpec, list[Finding]]:
+ROLE_FIELDS = ("Count", "Type", "Config")
+
+
+def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
     """The study as far as it can be read, and what keeps the service from running it."""
-    findings = list(check(tree, AI_PLATFORM, "the file"))
-    root = Fields(tree, tree.place, "the file", findings)
+    diagnostics = list(check(tree, AI_PLATFORM, "the file"))
+    root = Fields(tree, tree.location, "the file", diagnostics)
     training = root.fields("trainingInput")
     training.need("hyperparameters")
     search = training.fields("hyperparameters")
@@ -68,9 +71,9 @@ def read(tree: Value) -> tuple[StudySpec, list[Finding]]:
         job=_job(training),
         kms_key=training.fields("encryptionConfig").text("kmsKeyName"),
         labels=root.pairs("labels"),
-        places=places(
+        locations=locations(
             search.home,
-            search.places(
+            search.locations(
                 metric="hyperparameterMetricTag",
                 parameters="params",
                 goal="goal",
@@ -82,7 +85,7 @@ def read(tree: Value) -> tuple[StudySpec, list[Finding]]:
             ),
         ),
     )
-    return with_left_out(spec, root, NOT_THE_STUDY), findings
+    return with_left_out(spec, root, NOT_THE_STUDY), diagnostics
 
 
 def _parameter(fields: Fields) -> Parameter | None:
@@ -107,11 +110,11 @@ def _parameter(fields: Fields) -> Parameter | None:
         words=fields.words("categoricalValues") if kind == CATEGORICAL else (),
         values=fields.numbers("discreteValues") if kind == DISCRETE else (),
         scale=fields.word("scaleType", NO_SCALE),
-        places=places(
+        locations=locations(
             fields.home,
-            fields.places(name="parameterName", type="type", scale="scaleType"),
-            fields.places(low="minValue", high="maxValue"),
-            fields.places(words="categoricalValues", values="discreteValues"),
+            fields.locations(name="parameterName", type="type", scale="scaleType"),
+            fields.locations(low="minValue", high="maxValue"),
+            fields.locations(words="categoricalValues", values="discreteValues"),
         ),
     )
 
@@ -121,11 +124,17 @@ def _job(training: Fields) -> TrialJob:
     disk, accelerator = master.fields("diskConfig"), master.fields("acceleratorConfig")
     tier, machine = training.text("scaleTier", "BASIC"), training.text("masterType")
     if tier == "CUSTOM" and "masterType" not in training:
-        training.refuse("scaleTier", "CUSTOM must have a masterType. Add one: n1-standard-4.")
+        training.refuse("scaleTier", "CUSTOM has no masterType. Add one: n1-standard-4.")
     if tier != "CUSTOM" and "masterType" in training:
-        training.refuse("masterType", f"masterType must come with CUSTOM, but scaleTier is {tier}.")
+        training.refuse("masterType", f"{tier} has a machine of its own. Write scaleTier: CUSTOM.")
     if "args" in training and {"containerArgs", "containerCommand"} & master.content.keys():
-        training.refuse("args", "args exclude containerArgs and containerCommand. Keep one.")
+        training.refuse("args", "args stand beside containerArgs or containerCommand. Keep one.")
+    if tier in ("STANDARD_1", "PREMIUM_1"):
+        training.refuse("scaleTier", f"{ONE_PROCESS}, and {tier} is several machines. Write BASIC.")
+    for role in ("worker", "parameterServer", "evaluator"):
+        given = [field for part in ROLE_FIELDS if (field := f"{role}{part}") in training]
+        if given and not (given == [f"{role}Count"] and training.whole(given[0], 1) == 0):
+            training.refuse(given[0], f"{ONE_PROCESS}. Delete {' and '.join(given)}.")
     machine_field = "masterType" if tier == "CUSTOM" else "scaleTier"
     machine = machine if tier == "CUSTOM" else tier
     gpu = tier == "BASIC_GPU"
@@ -145,11 +154,11 @@ def _job(training: Fields) -> TrialJob:
         service_account=training.text("serviceAccount"),
         network=training.text("network"),
         web_access=training.switch("enableWebAccess"),
-        places=places(
+        locations=locations(
             training.home,
-            master.places(args="containerArgs"),
-            training.places(args="args", machine_type=machine_field),
-            accelerator.places(accelerator="type"),
-            scheduling.places(timeout="maxRunningTime"),
+            master.locations(args="containerArgs"),
+            training.locations(args="args", machine_type=machine_field),
+            accelerator.locations(accelerator="type"),
+            scheduling.locations(timeout="maxRunningTime"),
         ),
     )

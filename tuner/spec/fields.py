@@ -1,31 +1,33 @@
-"""What the readers of both dialects share: looking up the fields of a tree."""
+"""Looks up the fields of a file, for the readers of both dialects."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Set
 
-from tuner.spec.diagnostics import ERROR, Finding, Place
-from tuner.spec.study_spec import Places, StudySpec
+from tuner.spec.diagnostics import ERROR, Diagnostic, Location
+from tuner.spec.study_spec import Locations, StudySpec
 from tuner.spec.yaml_tree import Value
+
+ONE_PROCESS = "the trainer is one process"
 
 
 class Fields:
     """A mapping of a file, forgiving: what is missing or of a wrong kind reads as a default.
 
-    `schema.check` tells the user about kinds. Here gathers what is wrong beyond them, in
-    `findings`, which all parts of a file share, and which fields nobody looked up.
+    `schema.check` reports wrong kinds. What is wrong beyond them goes to `diagnostics`, a list that
+    all parts of a file share. `unused` tells which fields nobody looked up.
     """
 
     def __init__(
-        self, value: Value | None, home: Place, name: str, findings: list[Finding]
+        self, value: Value | None, home: Location, name: str, diagnostics: list[Diagnostic]
     ) -> None:
         content = value.content if value else None
         self.given = isinstance(content, dict)
         self.content = content if isinstance(content, dict) else {}
-        self.home = (value.key_place or value.place) if value else home
+        self.home = (value.key_location or value.location) if value else home
         self.name = name
-        self.findings = findings
+        self.diagnostics = diagnostics
         self._used: set[str] = set()
         self._parts: list[Fields] = []
 
@@ -66,7 +68,7 @@ class Fields:
         return tuple(str(item.content) for item in self.items(name))
 
     def numbers(self, name: str) -> tuple[float, ...]:
-        """All of them or none: each keeps its place in the list."""
+        """All of them, or none where one is no number: each keeps its index."""
         numbers = [item.number for item in self.items(name)]
         found = tuple(float(number) for number in numbers if number is not None)
         return found if len(found) == len(numbers) else ()
@@ -77,11 +79,11 @@ class Fields:
         return tuple((key, str(item.content)) for key, item in content.items())
 
     def fields(self, name: str) -> Fields:
-        """The mapping inside, empty where there is none."""
+        """The mapping of that name, empty where there is none."""
         return self._part(self.value(name), name)
 
     def each(self, name: str, called: str) -> list[Fields]:
-        """The mappings of the list inside."""
+        """The mappings in the list of that name."""
         return [self._part(item, called) for item in self.items(name)]
 
     def first(self, name: str, called: str) -> Fields:
@@ -90,50 +92,50 @@ class Fields:
         return self._part(items[0] if items else None, called)
 
     def _part(self, value: Value | None, name: str) -> Fields:
-        part = Fields(value, self.home, name, self.findings)
+        part = Fields(value, self.home, name, self.diagnostics)
         self._parts.append(part)
         return part
 
-    def at(self, name: str) -> Place:
+    def at(self, name: str) -> Location:
         """Where a field begins."""
         value = self.content.get(name)
-        return value.key_place or value.place if value else self.home
+        return value.key_location or value.location if value else self.home
 
-    def places(self, **names: str) -> dict[str, Place]:
+    def locations(self, **names: str) -> dict[str, Location]:
         """Where each value stands, under the names that a StudySpec has for them."""
-        found: dict[str, Place] = {}
+        found: dict[str, Location] = {}
         for ours, theirs in names.items():
             value = self.content.get(theirs)
             if value is not None:
-                found[ours] = value.place
+                found[ours] = value.location
                 items = value.content if isinstance(value.content, list) else []
-                found |= {f"{ours}.{index}": item.place for index, item in enumerate(items)}
+                found |= {f"{ours}.{index}": item.location for index, item in enumerate(items)}
         return found
 
-    def unused(self) -> dict[str, Place]:
-        """Fields that nothing looked at, those of mappings inside included."""
+    def unused(self) -> dict[str, Location]:
+        """Fields that nobody looked up, those of mappings inside included."""
         own = {name: self.at(name) for name in self.content if name not in self._used}
         inside = [(part.name, part.unused()) for part in self._parts]
         return own | {f"{part}.{name}": at for part, found in inside for name, at in found.items()}
 
     def refuse(self, name: str, message: str) -> None:
-        """Says what is wrong with a field."""
-        self.findings.append(Finding(ERROR, self.at(name), message))
+        """Reports what is wrong with a field."""
+        self.diagnostics.append(Diagnostic(ERROR, self.at(name), message))
 
     def need(self, *names: str) -> None:
         for name in names:
             if self.given and name not in self.content:
-                wrong = f"{self.name} must have {name}. Add it."
-                self.findings.append(Finding(ERROR, self.home, wrong))
+                wrong = f"{self.name} has no {name}. Add it."
+                self.diagnostics.append(Diagnostic(ERROR, self.home, wrong))
 
 
-def places(home: Place, *found: dict[str, Place]) -> Places:
-    """One of several."""
-    return Places(home, {name: place for each in found for name, place in each.items()})
+def locations(home: Location, *found: dict[str, Location]) -> Locations:
+    """The locations of one record, from the parts of a file that it is read from."""
+    return Locations(home, {name: location for each in found for name, location in each.items()})
 
 
 def with_left_out(spec: StudySpec, root: Fields, ignored: Set[str]) -> StudySpec:
     """The study that knows which other fields of its file say something."""
-    left_out = {name: place for name, place in root.unused().items() if name not in ignored}
-    known = Places(spec.places.home, {**spec.places.of, **left_out})
-    return dataclasses.replace(spec, left_out=tuple(left_out), places=known)
+    left_out = {name: location for name, location in root.unused().items() if name not in ignored}
+    known = Locations(spec.locations.home, {**spec.locations.of, **left_out})
+    return dataclasses.replace(spec, left_out=tuple(left_out), locations=known)

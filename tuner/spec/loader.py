@@ -1,42 +1,58 @@
-"""Reads a file of either dialect and finds all that is wrong with it, in order of place."""
+"""Reads a search space of either dialect and checks it, in the order of the file."""
 
 from __future__ import annotations
 
+import re
+
 from tuner.spec import ai_platform, service_rules, trainer_rules, vertex_ai, warnings, yaml_tree
-from tuner.spec.diagnostics import ERROR, Finding, Refused, errors
+from tuner.spec.diagnostics import ERROR, Diagnostic, InvalidSpec, errors
 from tuner.spec.study_spec import StudySpec
 
+_TEMPLATE = re.compile(r"[^\s,#]*?(\$\{|\{\{|\{%)")
 
-def examine(data: bytes, file: str) -> tuple[StudySpec | None, list[Finding]]:
+
+def examine(data: bytes, file: str) -> tuple[StudySpec | None, list[Diagnostic]]:
     """The study in a file's `data`, as far as it can be read, and what to change in it."""
     try:
         tree = yaml_tree.read(data, file)
-    except Refused as refused:
-        return None, refused.findings
+    except InvalidSpec as invalid:
+        return None, invalid.diagnostics
     keys = tree.content.keys() if isinstance(tree.content, dict) else set()
     ours, theirs = "trainingInput" in keys, {"studySpec", "trialJobSpec"} & keys
     if ours == bool(theirs):
         message = (
-            "the file must have `trainingInput` (AI Platform) or `studySpec` and `trialJobSpec`"
-            f" (Vertex AI) at its top, but has {'both' if ours else 'neither'}."
+            f"the file has {'both' if ours else 'neither'} of `trainingInput` (AI Platform) and"
+            " `studySpec` with `trialJobSpec` (Vertex AI) at its top. Write one of them."
         )
-        return None, [Finding(ERROR, tree.place, message)]
-    spec, findings = (ai_platform if ours else vertex_ai).read(tree)
+        return None, [Diagnostic(ERROR, tree.location, message)]
+    spec, found = (ai_platform if ours else vertex_ai).read(tree)
     for more in (service_rules.check(spec), trainer_rules.check(spec), warnings.check(spec)):
-        # What is already wrong has no more to say: one slip, one finding.
-        judged = {finding.place for finding in findings}
-        findings += [finding for finding in more if finding.place not in judged]
-    return spec, sorted(set(findings), key=lambda finding: (finding.place, finding.message))
+        # One mistake, one diagnostic: the first check that sees it speaks.
+        reported = {diagnostic.location for diagnostic in found}
+        found += [diagnostic for diagnostic in more if diagnostic.location not in reported]
+    lines = data.decode("utf-8-sig").split("\n")
+    found = [_with_template(diagnostic, lines) for diagnostic in set(found)]
+    return spec, sorted(found, key=lambda each: (each.location, each.message))
 
 
-def lint(data: bytes, file: str) -> list[Finding]:
-    """All findings about a file, its errors and its warnings."""
+def _with_template(diagnostic: Diagnostic, lines: list[str]) -> Diagnostic:
+    """Names the template that a wrong value is, where some tool should have filled it in."""
+    _, line, column = diagnostic.location
+    template = _TEMPLATE.match(lines[line - 1][column - 1 :])
+    if not template or diagnostic.severity != ERROR:
+        return diagnostic
+    hint = f" `{template[1]}` begins a template that was not filled in."
+    return diagnostic._replace(message=diagnostic.message + hint)
+
+
+def lint(data: bytes, file: str) -> list[Diagnostic]:
+    """The errors and the warnings about a file."""
     return examine(data, file)[1]
 
 
 def load(data: bytes, file: str) -> StudySpec:
-    """The study in a file without errors; raises Refused with all findings where there are some."""
-    spec, findings = examine(data, file)
-    if spec is None or errors(findings):
-        raise Refused(findings)
+    """The study in a file. Raises InvalidSpec, with all diagnostics, where there are errors."""
+    spec, diagnostics = examine(data, file)
+    if spec is None or errors(diagnostics):
+        raise InvalidSpec(diagnostics)
     return spec

@@ -1,7 +1,7 @@
-"""Checks values against a description of their fields, as strictly as gcloud does.
+"""Checks the fields of a file against a description of them, as strictly as gcloud does.
 
-A description is one of: TEXT, WHOLE, NUMBER, SWITCH, ANY; a tuple of the words that may stand
-there; a list with the description of its items; a dict of fields; LABELS.
+A description is TEXT, WHOLE, NUMBER, SWITCH, ANY or LABELS; a tuple of the words that may be given;
+a list with the description of its items; or a dict of fields.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tuner.spec.diagnostics import ERROR, Finding, Place, did_you_mean, shown
+from trainer.contract.text import did_you_mean, nearest, shown
+from tuner.spec.diagnostics import ERROR, Diagnostic
 from tuner.spec.yaml_tree import Value
 
 TEXT, WHOLE, NUMBER, SWITCH = "text", "a whole number", "a number", "true or false"
@@ -19,50 +20,51 @@ LABELS = "labels"
 Description = Any  # it is recursive, which types say badly
 
 
-def check(value: Value, description: Description, name: str) -> Iterator[Finding]:
+def check(value: Value, description: Description, name: str) -> Iterator[Diagnostic]:
     """What is wrong with the value of `name`."""
+    content, wrong = value.content, ""
     if description == ANY:
         return
-    wrong = None
-    if value.content is None:
-        wrong = f"{name} has no value. Write one, or delete the line."
+    if content is None:
+        at = value.key_location or value.location
+        yield Diagnostic(ERROR, at, f"{name} has no value. Write one, or delete the line.")
+    elif isinstance(description, dict) and isinstance(content, dict):
+        yield from _check_fields(content, description, name)
+    elif description == LABELS and isinstance(content, dict):
+        for label, text in content.items():
+            yield from check(text, TEXT, f"the label {shown(label)}")
+    elif isinstance(description, list) and isinstance(content, list):
+        for item in content:
+            yield from check(item, description[0], f"an item of {name}")
     elif isinstance(description, dict) or description == LABELS:
-        if isinstance(value.content, dict):
-            yield from _check_fields(value.content, description, name)
-        else:
-            wrong = _must_be("a mapping", name, value)
+        wrong = "a mapping."
     elif isinstance(description, list):
-        if isinstance(value.content, list):
-            for item in value.content:
-                yield from check(item, description[0], f"an item of {name}")
-        else:
-            wrong = f"{_must_be('a list', name, value)} Begin each item with a hyphen."
+        wrong = "a list. Begin each item with a hyphen."
     elif isinstance(description, tuple):
-        if value.content not in description:
-            words = f"one of {', '.join(description)}"
-            wrong = _must_be(words, name, value) + did_you_mean(_shown(value), description)
+        if content not in description:
+            near = did_you_mean(nearest(_shown(value), description))
+            wrong = f"one of {', '.join(description)}.{near}"
     else:
-        wrong = _scalar(value, description, name)
+        wrong = _wrong_scalar(value, description)
     if wrong:
-        yield Finding(ERROR, _place(value), wrong)
+        yield Diagnostic(ERROR, value.location, f"{name}: {_shown(value)} is not {wrong}")
 
 
 def _check_fields(
-    content: dict[str, Value], description: Description, name: str
-) -> Iterator[Finding]:
+    content: dict[str, Value], description: dict[str, Description], name: str
+) -> Iterator[Diagnostic]:
     for field, value in content.items():
-        if description == LABELS:
-            yield from check(value, TEXT, f"the label {shown(field)}")
-        elif field in description:
+        if field in description:
             yield from check(value, description[field], field)
         else:
-            ours = sorted(name for name, kind in description.items() if kind != ANY)
-            hint = did_you_mean(field, ours) or f" Its fields are {', '.join(ours)}."
-            place = value.key_place or value.place
-            yield Finding(ERROR, place, f"{shown(field)} is not a field of {name}.{hint}")
+            known = sorted(known for known, kind in description.items() if kind != ANY)
+            hint = did_you_mean(nearest(field, known, cutoff=0.7))
+            hint = hint or f" Its fields are {', '.join(known)}."
+            message = f"{shown(field)} is not a field of {name}.{hint}"
+            yield Diagnostic(ERROR, value.key_location or value.location, message)
 
 
-def _scalar(value: Value, description: str, name: str) -> str | None:
+def _wrong_scalar(value: Value, description: str) -> str:
     good = {
         TEXT: isinstance(value.content, str),
         SWITCH: isinstance(value.content, bool),
@@ -70,29 +72,16 @@ def _scalar(value: Value, description: str, name: str) -> str | None:
         WHOLE: isinstance(value.number, int),  # gcloud refuses 5.0
     }
     if good[description]:
-        return None
-    wrong = _must_be(description, name, value)
+        return ""
     if description == TEXT and not isinstance(value.content, list | dict):
-        return f"{wrong} Put it in quotes."
+        return f"{description}. Put it in quotes."
     if description == WHOLE and value.whole is not None:
-        return f"{wrong} Write {value.whole}."
-    return wrong
-
-
-def _must_be(description: str, name: str, value: Value) -> str:
-    if description in (NUMBER, WHOLE) and isinstance(value.content, float) and value.number is None:
-        description += " and finite"
-    return f"{name} must be {description}, but is {_shown(value)}."
+        return f"{description}. Write {value.whole}."
+    endless = isinstance(value.content, float) and value.number is None
+    return f"{'a finite number' if endless else description}."
 
 
 def _shown(value: Value) -> str:
-    if isinstance(value.content, list):
-        return "a list"
-    if isinstance(value.content, dict):
-        return "a mapping"
+    if isinstance(value.content, list | dict):
+        return "a list" if isinstance(value.content, list) else "a mapping"
     return shown(value.content).lower() if isinstance(value.content, bool) else shown(value.content)
-
-
-def _place(value: Value) -> Place:
-    """Where to look: at the line of the name, if it has no value of its own."""
-    return (value.key_place or value.place) if value.content is None else value.place

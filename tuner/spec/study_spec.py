@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tuner.spec.diagnostics import Place
+from tuner.spec.diagnostics import Location
 
 DOUBLE, INTEGER, CATEGORICAL, DISCRETE = "DOUBLE", "INTEGER", "CATEGORICAL", "DISCRETE"
 NO_SCALE, LINEAR = "NONE", "UNIT_LINEAR_SCALE"
@@ -20,20 +20,20 @@ OBJECTIVES = (IQM, MEAN, LOWER_BOUND, STEPS_TO_SOLVE)
 STACKED, PROCESS = ENGINES = ("stacked", "process")
 MEDIAN, DECAY_CURVE, CONVEX = "median", "decay_curve", "convex"
 
-_NOWHERE = Place("", 1, 1)
+_NOWHERE = Location("", 1, 1)
 
 
 @dataclass(frozen=True)
-class Places:
+class Locations:
     """Where in a file each field stands; what is not written stands where the whole does.
 
-    Items of a list have their own: `args.0`. Two studies that differ in places only are equal.
+    Items of a list have their own: `args.0`. Two studies that differ in locations only are equal.
     """
 
-    home: Place = _NOWHERE
-    of: Mapping[str, Place] = field(default_factory=dict)
+    home: Location = _NOWHERE
+    of: Mapping[str, Location] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> Place:
+    def __getitem__(self, name: str) -> Location:
         return self.of.get(name, self.home)
 
     def __contains__(self, name: str) -> bool:
@@ -51,14 +51,14 @@ class Parameter:
     words: tuple[str, ...] = ()  # CATEGORICAL
     values: tuple[float, ...] = ()  # DISCRETE
     scale: str = NO_SCALE
-    places: Places = field(default_factory=Places, compare=False, repr=False)
+    locations: Locations = field(default_factory=Locations, compare=False, repr=False)
 
     @property
-    def numbers(self) -> list[tuple[float, Place]]:
+    def numbers(self) -> list[tuple[float, Location]]:
         """The numbers that bound it, or that it chooses from, and where they stand."""
         bounds = [("low", self.low), ("high", self.high)]
         choices = [(f"values.{index}", value) for index, value in enumerate(self.values)]
-        return [(n, self.places[name]) for name, n in (*bounds, *choices) if n is not None]
+        return [(n, self.locations[name]) for name, n in (*bounds, *choices) if n is not None]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class TrialJob:
     service_account: str = ""
     network: str = ""
     web_access: bool = False
-    places: Places = field(default_factory=Places, compare=False, repr=False)
+    locations: Locations = field(default_factory=Locations, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,6 @@ class StudySpec:
     job: TrialJob = field(default_factory=TrialJob)
     kms_key: str = ""
     labels: tuple[tuple[str, str], ...] = ()
-    left_out: tuple[str, ...] = ()  # fields of the file that have no place here
+    left_out: tuple[str, ...] = ()  # fields of the file that have no location here
     vertex: bool = field(default=False, compare=False)  # the dialect of the file
-    places: Places = field(default_factory=Places, compare=False, repr=False)
+    locations: Locations = field(default_factory=Locations, compare=False, repr=False)

@@ -1,9 +1,9 @@
-"""Reads the Vertex AI dialect: `studySpec`, `trialJobSpec` and the counts of trials."""
+"""Reads a search space in the dialect of Vertex AI: `studySpec` and `trialJobSpec`."""
 
 from __future__ import annotations
 
-from tuner.spec.diagnostics import Finding
-from tuner.spec.fields import Fields, places, with_left_out
+from tuner.spec.diagnostics import Diagnostic
+from tuner.spec.fields import ONE_PROCESS, Fields, locations, with_left_out
 from tuner.spec.google_schemas import VERTEX_AI
 from tuner.spec.schema import check
 from tuner.spec.study_spec import (
@@ -37,10 +37,10 @@ TYPES = {
 NOT_THE_STUDY = VERTEX_AI.keys() - {"labels", "encryptionSpec", "studySpec", "trialJobSpec"}
 
 
-def read(tree: Value) -> tuple[StudySpec, list[Finding]]:
+def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
     """The study as far as it can be read, and what keeps the service from running it."""
-    findings = list(check(tree, VERTEX_AI, "the file"))
-    root = Fields(tree, tree.place, "the file", findings)
+    diagnostics = list(check(tree, VERTEX_AI, "the file"))
+    root = Fields(tree, tree.location, "the file", diagnostics)
     root.need("studySpec", "trialJobSpec")
     study = root.fields("studySpec")
     metric = _metric(study)
@@ -59,28 +59,28 @@ def read(tree: Value) -> tuple[StudySpec, list[Finding]]:
         kms_key=root.fields("encryptionSpec").text("kmsKeyName"),
         labels=root.pairs("labels"),
         vertex=True,
-        places=places(
+        locations=locations(
             study.home,
-            root.places(
+            root.locations(
                 max_trials="maxTrialCount",
                 max_parallel_trials="parallelTrialCount",
                 max_failed_trials="maxFailedTrialCount",
             ),
-            study.places(
+            study.locations(
                 parameters="parameters",
                 algorithm="algorithm",
                 measurement="measurementSelectionType",
             ),
-            metric.places(metric="metricId", goal="goal"),
+            metric.locations(metric="metricId", goal="goal"),
         ),
     )
-    return with_left_out(spec, root, NOT_THE_STUDY), findings
+    return with_left_out(spec, root, NOT_THE_STUDY), diagnostics
 
 
 def _metric(study: Fields) -> Fields:
     study.need("metrics", "parameters")
     if len(study.items("metrics")) > 1:
-        study.refuse("metrics", "the trainer reports one metric, so one must do. Keep one.")
+        study.refuse("metrics", "the trainer reports one metric. Keep one.")
     if "observationNoise" in study:
         study.refuse("observationNoise", "tuning jobs do not support it. Delete it.")
     metric = study.first("metrics", "a metric")
@@ -91,7 +91,7 @@ def _metric(study: Fields) -> Fields:
 def _early_stopping(study: Fields) -> str:
     rules = [field for field in study.content if field in STOPPING and study.value(field)]
     for extra in rules[1:]:
-        study.refuse(extra, f"one stopping rule must do, but there is {rules[0]} too. Keep one.")
+        study.refuse(extra, f"{rules[0]} is a stopping rule already. Keep one.")
     return STOPPING[rules[0]] if rules else ""
 
 
@@ -103,11 +103,11 @@ def _parameter(fields: Fields) -> Parameter | None:
     if len(specs) != 1:
         fields.refuse(
             specs[1] if specs else "",
-            f"{fields.name} must have one of {', '.join(TYPES)}, but has {len(specs) or 'none'}.",
+            f"{fields.name} has {len(specs) or 'none'} of {', '.join(TYPES)}. Write one.",
         )
         return None
     if "conditionalParameterSpecs" in fields:
-        wrong = "conditional parameters are not searched here. Write them side by side."
+        wrong = "conditional parameters cannot be searched. Write them side by side."
         fields.refuse("conditionalParameterSpecs", wrong)
     kind, spec = TYPES[specs[0]], fields.fields(specs[0])
     spec.need(*(("minValue", "maxValue") if kind in (DOUBLE, INTEGER) else ("values",)))
@@ -121,12 +121,12 @@ def _parameter(fields: Fields) -> Parameter | None:
         words=spec.words("values") if kind == CATEGORICAL else (),
         values=spec.numbers("values") if kind == DISCRETE else (),
         scale=fields.word("scaleType", NO_SCALE),
-        places=places(
+        locations=locations(
             fields.home,
             {"type": fields.at(specs[0])},
-            fields.places(name="parameterId", scale="scaleType"),
-            spec.places(low="minValue", high="maxValue"),
-            spec.places(**{"words" if kind == CATEGORICAL else "values": "values"}),
+            fields.locations(name="parameterId", scale="scaleType"),
+            spec.locations(low="minValue", high="maxValue"),
+            spec.locations(**{"words" if kind == CATEGORICAL else "values": "values"}),
         ),
     )
 
@@ -137,9 +137,9 @@ def _job(trial: Fields) -> TrialJob:
     container, machine = pool.fields("containerSpec"), pool.fields("machineSpec")
     disk, scheduling = pool.fields("diskSpec"), trial.fields("scheduling")
     if len(trial.items("workerPoolSpecs")) > 1:
-        trial.refuse("workerPoolSpecs", "the trainer is one process. Keep one worker pool.")
+        trial.refuse("workerPoolSpecs", f"{ONE_PROCESS}. Keep one worker pool.")
     if pool.whole("replicaCount", 1) != 1:
-        pool.refuse("replicaCount", "the trainer is one process. Write `replicaCount: 1`.")
+        pool.refuse("replicaCount", f"{ONE_PROCESS}. Write `replicaCount: 1`.")
     if "pythonPackageSpec" not in pool:
         pool.need("containerSpec")
     container.need("imageUri")
@@ -159,10 +159,10 @@ def _job(trial: Fields) -> TrialJob:
         service_account=trial.text("serviceAccount"),
         network=trial.text("network"),
         web_access=trial.switch("enableWebAccess"),
-        places=places(
+        locations=locations(
             trial.home,
-            container.places(args="args"),
-            machine.places(machine_type="machineType", accelerator="acceleratorType"),
-            scheduling.places(timeout="timeout"),
+            container.locations(args="args"),
+            machine.locations(machine_type="machineType", accelerator="acceleratorType"),
+            scheduling.locations(timeout="timeout"),
         ),
     )

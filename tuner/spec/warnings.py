@@ -1,13 +1,15 @@
-"""Warnings: what runs, but finds little, costs much, or means something else."""
+"""Warnings: a search that runs, but finds little, costs much, or measures something else."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trainer.contract import flags
 from trainer.contract.settings import UNUSED
-from tuner.spec.diagnostics import WARNING, Finding, Place, number
+from trainer.contract.text import number
+from tuner.spec.diagnostics import WARNING, Diagnostic, Location
 from tuner.spec.study_spec import (
     BEST,
     DOUBLE,
@@ -22,9 +24,11 @@ from tuner.spec.study_spec import (
 TRIALS_PER_DIMENSION = 4
 WIDE = 100  # a range this wide, largest over smallest, wants a logarithmic scale
 SMALL_NETWORK = 1024  # neurons a layer; a CPU is done with these before a GPU is fed
+_ACCELERATED = re.compile(r"gpu|tpu|_[pv]100", re.IGNORECASE)
 
 
-def check(spec: StudySpec) -> Iterator[Finding]:
+def check(spec: StudySpec) -> Iterator[Diagnostic]:
+    """The warnings about a study."""
     tuned = {
         field.name: parameter
         for parameter in spec.parameters
@@ -32,7 +36,7 @@ def check(spec: StudySpec) -> Iterator[Finding]:
     }
     fixed = flags.settings_of(spec.job.args)
     yield from _trials(spec)
-    yield from _measuring(spec, tuned, fixed)
+    yield from _measuring(spec, fixed)
     yield from _hardware(spec, tuned, fixed)
     yield from _unused(tuned, fixed)
     for name, parameter in tuned.items():
@@ -41,42 +45,46 @@ def check(spec: StudySpec) -> Iterator[Finding]:
         yield from _gamma(tuned["gamma"])
 
 
-def _warning(place: Place, message: str) -> Finding:
-    return Finding(WARNING, place, message)
+def _warning(location: Location, message: str) -> Diagnostic:
+    return Diagnostic(WARNING, location, message)
 
 
-def _trials(spec: StudySpec) -> Iterator[Finding]:
+def _trials(spec: StudySpec) -> Iterator[Diagnostic]:
     trials, dimensions = spec.max_trials, len(spec.parameters)
     if 1 < trials <= spec.max_parallel_trials:
         yield _warning(
-            spec.places["max_parallel_trials"],
+            spec.locations["max_parallel_trials"],
             f"all {trials} trials run in parallel, so none learns from another. Write"
             f" {max(1, trials // 4)} or fewer.",
         )
     wanted = TRIALS_PER_DIMENSION * dimensions
-    if trials < wanted:
+    if trials == 1 and "max_trials" not in spec.locations:
+        name = "maxTrialCount" if spec.vertex else "maxTrials"
         yield _warning(
-            spec.places["max_trials"],
-            f"four trials per parameter are the least that finds anything: {wanted} here, but this"
-            f" is {trials}. Write {wanted} or more, or tune fewer.",
+            spec.locations["max_trials"],
+            f"{name} is missing, so there is one trial. Write `{name}: {max(wanted, 2)}` or more.",
+        )
+    elif trials < wanted:
+        yield _warning(
+            spec.locations["max_trials"],
+            f"{trials} trials find little among {dimensions} parameters. Write {wanted} or more,"
+            " four a parameter, or tune fewer.",
         )
 
 
-def _measuring(
-    spec: StudySpec, tuned: Mapping[str, Parameter], fixed: Mapping[str, Any]
-) -> Iterator[Finding]:
+def _measuring(spec: StudySpec, fixed: Mapping[str, Any]) -> Iterator[Diagnostic]:
     if spec.goal == MINIMIZE:
-        wrong = "a higher score is better, so this looks for the worst policy. Write MAXIMIZE."
-        yield _warning(spec.places["goal"], wrong)
+        wrong = "this searches for the worst policy: a higher score is better. Write MAXIMIZE."
+        yield _warning(spec.locations["goal"], wrong)
     if spec.measurement == BEST:
         yield _warning(
-            spec.places["measurement"],
+            spec.locations["measurement"],
             "the best report is a lucky one; the last is the score of the policy that is saved."
             " Write LAST_MEASUREMENT.",
         )
-    if "seeds" not in tuned and fixed["seeds"] < 2:
+    if fixed["seeds"] < 2:
         yield _warning(
-            spec.job.places["args"],
+            spec.job.locations["args"],
             "a trial trains one agent, and the best of many single runs is luck. Write --seeds=5"
             " in args: five agents side by side, scored together.",
         )
@@ -84,63 +92,58 @@ def _measuring(
 
 def _hardware(
     spec: StudySpec, tuned: Mapping[str, Parameter], fixed: Mapping[str, Any]
-) -> Iterator[Finding]:
+) -> Iterator[Diagnostic]:
     width = fixed["hidden_neurons"]
     if "hidden_neurons" in tuned and tuned["hidden_neurons"].numbers:
         width = max(tuned["hidden_neurons"].numbers)[0]
     job = spec.job
-    accelerated = bool(
-        job.accelerator
-        or job.machine_type.endswith(("_gpu", "_p100", "_v100"))
-        or job.machine_type in ("BASIC_TPU", "cloud_tpu")
-    )
-    if accelerated and width <= SMALL_NETWORK:
+    if (job.accelerator or _ACCELERATED.search(job.machine_type)) and width <= SMALL_NETWORK:
         yield _warning(
-            job.places["accelerator" if "accelerator" in job.places else "machine_type"],
+            job.locations["accelerator" if "accelerator" in job.locations else "machine_type"],
             f"{number(width)} neurons a layer leave an accelerator idle, at several times the"
             " price. Write a CPU machine, such as n1-standard-4.",
         )
 
 
-def _unused(tuned: Mapping[str, Parameter], fixed: Mapping[str, Any]) -> Iterator[Finding]:
+def _unused(tuned: Mapping[str, Parameter], fixed: Mapping[str, Any]) -> Iterator[Diagnostic]:
     algorithms = {fixed["algorithm"]}
     if "algorithm" in tuned:
         algorithms = set(tuned["algorithm"].words)
     for name, parameter in tuned.items():
         if algorithms and all(name in UNUSED.get(algorithm, ()) for algorithm in algorithms):
             yield _warning(
-                parameter.places["name"],
+                parameter.locations["name"],
                 f"{' and '.join(sorted(algorithms))} has no use for {name}, so tuning it wastes"
                 " trials. Delete the parameter.",
             )
 
 
-def _scale(name: str, parameter: Parameter) -> Iterator[Finding]:
+def _scale(name: str, parameter: Parameter) -> Iterator[Diagnostic]:
     if parameter.type not in (DOUBLE, INTEGER) or parameter.scale not in (NO_SCALE, LINEAR):
         return
     numbers = [value for value, _ in parameter.numbers]
     low, high = min(numbers, default=1), max(numbers, default=1)
-    place = parameter.places["scale"]
+    location = parameter.locations["scale"]
     if name == "learning_rate":
         more = " and a minValue above 0" if low <= 0 else ""
         yield _warning(
-            place,
+            location,
             f"a learning rate acts by its factor, and a linear scale hardly tries small ones. Write"
             f" UNIT_LOG_SCALE{more}.",
         )
     elif 0 < WIDE * low <= high:
         yield _warning(
-            place,
+            location,
             f"{name}: on a linear scale nine of ten values are above {number(high / 10)}. Write"
             " UNIT_LOG_SCALE.",
         )
 
 
-def _gamma(parameter: Parameter) -> Iterator[Finding]:
-    for value, place in parameter.numbers:
+def _gamma(parameter: Parameter) -> Iterator[Diagnostic]:
+    for value, location in parameter.numbers:
         if value == 1:
             yield _warning(
-                place,
+                location,
                 "at gamma 1 the far future counts in full, and values have no bound. Write 0.999"
                 " or less, with UNIT_REVERSE_LOG_SCALE.",
             )

@@ -1,31 +1,39 @@
-"""YAML as a tree in which every value knows its place.
+"""YAML as a tree in which every value knows its location.
 
-Reads what gcloud reads, YAML 1.1 with numbers such as `1e-4`, and refuses what a person would
-read otherwise: a key given twice, `010` for 8, dates.
+PyYAML composes the nodes and their marks. Ours is what it lacks: numbers such as `1e-4`, as gcloud
+reads them; refusals of what a person would read otherwise (a key given twice, `010` for 8, dates);
+a bound on what aliases grow into; and the character that is at fault where it reports another.
 """
 
 from __future__ import annotations
 
+import bisect
 import math
 import re
-from collections.abc import Iterator
+import unicodedata
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import yaml
 
-from tuner.spec.diagnostics import ERROR, Finding, Place, Refused, shown
+from trainer.contract.text import shown
+from tuner.spec.diagnostics import ERROR, Diagnostic, InvalidSpec, Location
 
 MAX_BYTES = 2**18
-MAX_DEPTH = 50
 MAX_VALUES = 50_000  # with every alias written out
 
-_BASE_8_OR_60 = re.compile(r"[-+]?0[0-9_]+\Z|.*:")
-_YES = {"y", "yes", "true", "on"}
 _TAG = "tag:yaml.org,2002:"
-# What is text to PyYAML, but not to gcloud: a number without a dot or a sign, and y and n.
+_BASE_8_OR_60 = re.compile(r"[-+]?0[0-9_]+\Z|.*:")
+_BOOLEANS = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+_QUOTE_IT = [f"{_TAG}{name}" for name in ("timestamp", "merge", "value")]
+# Text to PyYAML, but not to gcloud: a number without a dot or a sign, and y and n.
 _EXPONENT = re.compile(r"[-+]?([0-9][0-9_]*\.?|[0-9_]*\.[0-9_]+)[eE][-+]?[0-9]+\Z")
 _Y_OR_N = re.compile(r"[yYnN]\Z")
+_INVISIBLE = r"[^\S\t\n\r ]|[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
+_SUSPECT = re.compile(
+    rf"^(?:<{{7}}|={{7}}|>{{7}})(?!\S)|\$\{{|\{{\{{|\{{%|{_INVISIBLE}", re.MULTILINE
+)
+_COMMENT = re.compile(r"(^|\s)#")
 
 
 def like_gcloud(kind: type[yaml.SafeLoader] | type[yaml.SafeDumper]) -> None:
@@ -43,11 +51,11 @@ like_gcloud(_Loader)
 
 @dataclass(frozen=True)
 class Value:
-    """A scalar, a list or a mapping. The place of a mapping's entry is that of its key."""
+    """A scalar, a list or a mapping. An entry of a mapping knows the location of its key too."""
 
     content: bool | int | float | str | list[Value] | dict[str, Value] | None
-    place: Place
-    key_place: Place | None = None
+    location: Location
+    key_location: Location | None = None
     size: int = 1
 
     @property
@@ -58,7 +66,7 @@ class Value:
 
     @property
     def number(self) -> int | float | None:
-        """The number that this is, finite, also in quotes: gcloud takes both."""
+        """The finite number that this is, in quotes or not: gcloud takes both."""
         number = self.content
         if isinstance(number, str):
             number = _number_in(number)
@@ -82,168 +90,195 @@ def _number_in(text: str) -> int | float | None:
 
 
 def read(data: bytes, file: str) -> Value:
-    """The one document in `data`; raises Refused with the place where reading ended."""
-    text = _decoded(data, file)
+    """The one document in `data`. Raises InvalidSpec with the location where reading ended."""
+    source = Source(_decoded(data, file), file)
     try:
-        loader = _Loader(text)
+        loader = _Loader(source.text)
+        node = loader.get_single_node()
+        if node is None:
+            source.refuse(0, "the file is empty. templates/ has examples.")
+        return _Reader(source).value(node)
     except yaml.reader.ReaderError as error:
-        place = _place(text, error.position, file)
-        _refuse(place, f"the character U+{ord(text[error.position]):04X} must not stand in YAML.")
-    try:
-        return _Composer(loader, file).document()
+        character = ord(source.text[error.position])
+        wrong = f"the character U+{character:04X} must not stand in YAML. Delete it."
+        source.refuse(error.position, wrong)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark or loader.get_mark()
-        problem = " ".join(str(error.problem).split())
-        if r"'\t'" in problem:
-            problem += "; indent with spaces, not tabs"
-        context = f", {error.context}" if error.context else ""
-        message = f"not YAML: {problem}{context}."
-    except (ValueError, OverflowError):  # "\UFFFFFFFF", 0x_
-        mark = loader.get_mark()
-        message = "not YAML: no such character or number."
-    _refuse(Place(file, mark.line + 1, mark.column + 1), message)
+        marks = [mark.index for mark in (error.context_mark, error.problem_mark) if mark]
+        source.refuse(*(_cause(source, *marks) or (marks[-1], _problem(error, source, marks[-1]))))
+    except RecursionError:
+        source.refuse(loader.index, "values are nested too deeply.")
+    except (ValueError, OverflowError):  # "\\UFFFFFFFF"
+        source.refuse(loader.index, "not YAML: no such character.")
+
+
+class Source:
+    """The text of a file."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
+        self.file = file
+        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+
+    def at(self, index: int) -> Location:
+        line = bisect.bisect_right(self._starts, index)
+        return Location(self.file, line, index - self._starts[line - 1] + 1)
+
+    def start(self, index: int, above: int = 0) -> int:
+        """Where the line begins, or one above it."""
+        return self._starts[max(0, self.at(index).line - 1 - above)]
+
+    def refuse(self, index: int, message: str) -> NoReturn:
+        raise InvalidSpec([Diagnostic(ERROR, self.at(index), message)])
 
 
 def _decoded(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
-        _refuse(
-            Place(file, 1, 1),
-            f"the file must have at most {MAX_BYTES} bytes, but has {len(data)}.",
-        )
+        wrong = f"the file has {len(data)} bytes, but may have {MAX_BYTES}. Is it the right one?"
+        Source("", file).refuse(0, wrong)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode("utf-8", "replace")
-        _refuse(
-            _place(before, len(before), file),
-            f"the byte 0x{error.object[error.start]:02X} is not UTF-8. Save the file as UTF-8.",
-        )
+        wrong = f"the byte 0x{error.object[error.start]:02X} is not UTF-8. Save the file as UTF-8."
+        Source(before, file).refuse(len(before), wrong)
 
 
-def _place(text: str, position: int, file: str) -> Place:
-    before = text[:position]
-    return Place(file, before.count("\n") + 1, position - before.rfind("\n"))
+def _problem(error: yaml.MarkedYAMLError, source: Source, index: int) -> str:
+    """What PyYAML says, plainer where it is known."""
+    if error.problem == "but found another document":
+        return "a second document begins here. Write one per file."
+    if source.text[index : index + 1] == "\t":
+        indented = not source.text[source.start(index) : index].strip()
+        return f"a tab stands {'in the indentation' if indented else 'here'}. Write spaces."
+    problem = " ".join(str(error.problem).split())
+    return f"not YAML: {problem}{f', {error.context}' if error.context else ''}."
 
 
-def _refuse(place: Place, message: str) -> NoReturn:
-    raise Refused([Finding(ERROR, place, message)])
+def _cause(source: Source, *marks: int) -> tuple[int, str] | None:
+    """What an editor does not show or a tool has left, at the marks or in two lines above them."""
+    end = source.text.find("\n", max(marks)) % (len(source.text) + 1)
+    suspects = _SUSPECT.finditer(source.text, source.start(min(marks), above=2), end)
+    for found in reversed(list(suspects)):
+        if not _COMMENT.search(source.text[source.start(found.start()) : found.start()]):
+            return found.start(), _accusation(found[0])
+    return None
 
 
-class _Composer:
-    """Makes values of YAML's events, and bounds what a small file may grow into."""
+def _accusation(found: str) -> str:
+    if found[0] in "<=>":
+        return f"`{found}` is left of a merge conflict. Resolve it."
+    if found[0] in "${":
+        return f"`{found}` begins a template that was not filled in. Write the value."
+    name = unicodedata.name(found, "a control character")
+    return f"the invisible character U+{ord(found):04X} ({name}) stands here. Delete it."
 
-    def __init__(self, loader: Any, file: str) -> None:
-        self.loader = loader
-        self.file = file
-        self.anchors: dict[str, Value] = {}
 
-    def document(self) -> Value:
-        events = self._events()
-        event = next(events)
-        if isinstance(event, yaml.StreamEndEvent):
-            _refuse(Place(self.file, 1, 1), "the file is empty. templates/ has examples.")
-        value = self._value(next(events), events, depth=0)
-        next(events)
-        event = next(events)
-        if not isinstance(event, yaml.StreamEndEvent):
-            _refuse(self._at(event), "a second document begins here. Write one per file.")
-        return value
+class _Reader:
+    """Makes values of nodes, and bounds what a small file may grow into."""
 
-    def _events(self) -> Iterator[Any]:
-        self.loader.get_event()  # the start of the stream
-        while self.loader.check_event():
-            yield self.loader.get_event()
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._read: dict[yaml.Node, Value] = {}  # an alias is the node that it stands for
+        self._open: set[yaml.Node] = set()
 
-    def _at(self, event: Any) -> Place:
-        return Place(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+    def value(self, node: yaml.Node) -> Value:
+        if node not in self._read:
+            if node in self._open:
+                self._refuse(node, "an alias of this value stands inside it.")
+            self._open.add(node)
+            value = self._read[node] = self._new(node)
+            if value.size > MAX_VALUES:
+                self._refuse(node, f"there are more than {MAX_VALUES} values, aliases written out.")
+        return self._read[node]
 
-    def _value(self, event: Any, events: Iterator[Any], depth: int) -> Value:
-        place = self._at(event)
-        if depth > MAX_DEPTH:
-            _refuse(place, f"values must be nested at most {MAX_DEPTH} deep.")
-        if isinstance(event, yaml.AliasEvent):
-            if event.anchor not in self.anchors:
-                _refuse(place, f"*{shown(event.anchor)} stands for nothing that ends before it.")
-            return self.anchors[event.anchor]
-        if isinstance(event, yaml.ScalarEvent):
-            value = Value(self._scalar(event, place), place)
-        elif event.tag not in (None, "!", f"{_TAG}map", f"{_TAG}seq"):
-            _refuse(place, f"the tag {shown(event.tag)} has no meaning here. Delete it.")
-        elif isinstance(event, yaml.SequenceStartEvent):
-            value = self._list(place, events, depth)
-        else:
-            value = self._mapping(place, events, depth)
-        if value.size > MAX_VALUES:
-            _refuse(place, f"there must be at most {MAX_VALUES} values, aliases written out.")
-        if event.anchor:
-            self.anchors[event.anchor] = value
-        return value
+    def _new(self, node: yaml.Node) -> Value:
+        at = self._source.at(node.start_mark.index)
+        if isinstance(node, yaml.ScalarNode):
+            return Value(self._scalar(node), at)
+        if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
+            self._refuse(node, f"the tag {shown(node.tag)} has no meaning here. Delete it.")
+        if isinstance(node, yaml.MappingNode):
+            entries = self._mapping(node)
+            return Value(entries, at, size=1 + sum(value.size for value in entries.values()))
+        items = [self.value(item) for item in node.value]
+        return Value(items, at, size=1 + sum(item.size for item in items))
 
-    def _list(self, place: Place, events: Iterator[Any], depth: int) -> Value:
-        items: list[Value] = []
-        while not isinstance(event := next(events), yaml.SequenceEndEvent):
-            items.append(self._value(event, events, depth + 1))
-        return Value(items, place, size=1 + sum(item.size for item in items))
-
-    def _mapping(self, place: Place, events: Iterator[Any], depth: int) -> Value:
+    def _mapping(self, node: yaml.MappingNode) -> dict[str, Value]:
         entries: dict[str, Value] = {}
         merged: dict[str, Value] = {}
-        while not isinstance(event := next(events), yaml.MappingEndEvent):
-            key = self._key(event)
-            value = self._value(next(events), events, depth + 1)
-            if key == "<<" and event.style is None:
-                merged |= self._merge(value)
+        for key_node, value_node in node.value:
+            key, value = self._key(key_node), self.value(value_node)
+            if key_node.tag == f"{_TAG}merge":
+                merged |= self._merge(value_node)
             elif key in entries:
-                first = entries[key].key_place
-                _refuse(
-                    self._at(event),
+                first = entries[key].key_location
+                self._refuse(
+                    key_node,
                     f"{shown(key)} is given twice, first in line {first.line if first else 1}."
                     " Delete one.",
                 )
             else:
-                entries[key] = Value(value.content, value.place, self._at(event), value.size)
-        entries = merged | entries
-        return Value(entries, place, size=1 + sum(value.size for value in entries.values()))
+                at = self._source.at(key_node.start_mark.index)
+                entries[key] = Value(value.content, value.location, at, value.size)
+        return merged | entries
 
-    def _key(self, event: Any) -> str:
-        if not isinstance(event, yaml.ScalarEvent):
-            _refuse(self._at(event), "a name must be text, not a list, a mapping or an alias.")
-        return str(event.value)
+    def _key(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            at = node.start_mark.index
+            wrong = "a name must be text, not a list or a mapping."
+            self._source.refuse(*(_cause(self._source, at) or (at, wrong)))
+        self._refuse_invisible(node)
+        return str(node.value)
 
-    def _merge(self, value: Value) -> dict[str, Value]:
+    def _merge(self, node: yaml.Node) -> dict[str, Value]:
         """What `<<: *a` or `<<: [*a, *b]` brings; of two the first wins."""
         merged: dict[str, Value] = {}
-        for source in value.content if isinstance(value.content, list) else [value]:
-            if not isinstance(source.content, dict):
-                _refuse(value.place, "`<<` must have mappings to merge.")
-            merged = source.content | merged
+        for each in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            source = self.value(each).content
+            if not isinstance(source, dict):
+                self._refuse(node, "`<<` merges mappings, and this is none.")
+            merged = source | merged
         return merged
 
-    def _scalar(self, event: Any, place: Place) -> bool | int | float | str | None:
-        text = str(event.value)
-        tag = event.tag or self.loader.resolve(yaml.ScalarNode, text, event.implicit)
-        if tag == f"{_TAG}null":
-            return None
-        if tag == f"{_TAG}bool" and event.implicit[0]:
-            return text.lower() in _YES
-        if tag in (f"{_TAG}str", "!"):
+    def _scalar(self, node: yaml.ScalarNode) -> bool | int | float | str | None:
+        self._refuse_invisible(node)
+        text, tag = str(node.value), node.tag.removeprefix(_TAG)
+        try:
+            if tag == "null":
+                return None
+            if tag == "bool":
+                return _BOOLEANS[text.lower()]
+            if tag in ("int", "float"):
+                return self._number(node, text, tag)
+        except (ValueError, KeyError):
+            self._refuse(node, f"{shown(text)} is not read as a number, true or false.")
+        if tag == "str":
             return text
-        if tag in (f"{_TAG}int", f"{_TAG}float") and event.implicit[0]:
-            return self._number(text, tag == f"{_TAG}int", place)
-        if event.tag is None:
-            _refuse(place, f"{shown(text)} is not read as text here. Put it in quotes.")
-        _refuse(place, f"the tag {shown(tag)} has no meaning here. Delete it.")
+        if node.tag in _QUOTE_IT:
+            self._refuse(node, f"{shown(text)} is not read as text here. Put it in quotes.")
+        self._refuse(node, f"the tag {shown(node.tag)} has no meaning here. Delete it.")
 
-    def _number(self, text: str, whole: bool, place: Place) -> int | float:
+    def _number(self, node: yaml.ScalarNode, text: str, tag: str) -> int | float:
         if _BASE_8_OR_60.match(text):
-            _refuse(
-                place,
+            self._refuse(
+                node,
                 f"{shown(text)} is a number to base {60 if ':' in text else 8} in YAML. Write it"
                 " to base 10, or in quotes if it is text.",
             )
         digits = text.replace("_", "").lower()
-        if whole:
-            if len(digits) > 1000:
-                _refuse(place, "a number must have at most 1000 digits.")
-            return int(digits, 0)
-        return float(digits.replace(".inf", "inf").replace(".nan", "nan"))
+        if tag == "float":
+            return float(digits.replace(".inf", "inf").replace(".nan", "nan"))
+        if len(digits) > 1000:
+            self._refuse(node, "a number has more than 1000 digits.")
+        return int(digits, 0)
+
+    def _refuse(self, node: yaml.Node, message: str) -> NoReturn:
+        self._source.refuse(node.start_mark.index, message)
+
+    def _refuse_invisible(self, node: yaml.ScalarNode) -> None:
+        """Refuses what looks like a space or like nothing; in quotes it is what the file means."""
+        start, end = node.start_mark.index, node.end_mark.index
+        if node.style is None and (
+            found := re.compile(_INVISIBLE).search(self._source.text, start, end)
+        ):
+            self._source.refuse(found.start(), _accusation(found[0]))

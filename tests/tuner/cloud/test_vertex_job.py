@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tuner.cloud.vertex_job import as_yaml, hp_tuning_job
 from tuner.spec import vertex_ai
-from tuner.spec.diagnostics import Refused
+from tuner.spec.diagnostics import InvalidSpec
 from tuner.spec.loader import load
 from tuner.spec.study_spec import Parameter, StudySpec, TrialJob
 from tuner.spec.yaml_tree import read
@@ -208,7 +208,7 @@ def test_spot_machines_are_asked_for_by_the_file() -> None:
         (
             "scaleTier: CUSTOM\n  masterType: complex_model_m",
             "scaleTier: STANDARD_1",
-            "3:14: error: STANDARD_1 has no equivalent on Vertex AI.",
+            "3:3: error: the trainer is one process, and STANDARD_1 is several machines.",
         ),
         (
             "masterType: complex_model_m",
@@ -233,7 +233,7 @@ def test_spot_machines_are_asked_for_by_the_file() -> None:
         (
             "  serviceAccount",
             "  workerCount: 2\n  serviceAccount",
-            "10:3: error: trainingInput.workerCount has no equivalent here. Delete it.",
+            "10:3: error: the trainer is one process. Delete workerCount.",
         ),
         (
             "maxRunningTime: 3600s",
@@ -251,10 +251,10 @@ def test_what_has_no_equivalent_is_refused_by_name(old: str, new: str, message: 
     text = STUDY.replace(
         "--algorithm=a2c", "--metric_tag=mean score" if "mean s" in new else "--seeds=2"
     )
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidSpec) as invalid:
         translated(text.replace(old, new))
-    (finding,) = [f for f in refused.value.findings if f.severity == "error"]
-    assert str(finding).startswith(f"f.yaml:{message}")
+    (diagnostic,) = [f for f in invalid.value.diagnostics if f.severity == "error"]
+    assert str(diagnostic).startswith(f"f.yaml:{message}")
 
 
 @pytest.mark.parametrize(
@@ -372,8 +372,8 @@ SPEC = st.builds(
 @given(SPEC)
 def test_what_is_written_for_vertex_reads_as_the_same_study(spec: StudySpec) -> None:
     text = as_yaml(hp_tuning_job(spec, image=IMAGE, job_dir=JOB_DIR))
-    again, findings = vertex_ai.read(read(text.encode(), "f.yaml"))
-    assert findings == []
+    again, diagnostics = vertex_ai.read(read(text.encode(), "f.yaml"))
+    assert diagnostics == []
     assert again == spec
 
 

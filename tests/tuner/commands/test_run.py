@@ -442,7 +442,7 @@ def test_an_error_of_lint_ends_it_before_trial_1(place: Place) -> None:
         (("--job-dir", "gs:/bucket/s"), "A gs:// address must start with gs://"),
         (("--job-dir", "gs://bucket"), "A gs:// address must name a folder in the bucket"),
         (("--seeds", "0"), "must be a whole number, 1 or more, but is 0"),
-        (("--objective", "best"), "argument --objective: invalid choice: 'best'"),
+        (("--objective", "best"), "--objective: 'best' is not one of iqm, mean, "),
     ],
 )
 def test_a_bad_command_ends_with_2_and_one_sentence(

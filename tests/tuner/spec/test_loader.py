@@ -1,6 +1,6 @@
-"""Every finding: what it says, and at which line and column.
+"""Every diagnostic: what it says, and at which line and column.
 
-A case changes a good file in one place, where `>>` marks the spot that the finding must name.
+A case changes a good file in one location, where `>>` marks the spot that the diagnostic must name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import SUPPORT
-from tuner.spec.diagnostics import Finding
+from tuner.spec.diagnostics import Diagnostic
 from tuner.spec.google_schemas import AI_PLATFORM, VERTEX_AI
 from tuner.spec.loader import lint
 
@@ -81,12 +81,12 @@ def changed(good: str, old: str, new: str) -> tuple[str, tuple[int, int]]:
     return before + after, (before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
-def only_finding(good: str, old: str, new: str) -> Finding:
-    """The one finding in the changed file, which must stand where the mark is."""
-    text, place = changed(good, old, new)
-    (finding,) = lint(text.encode(), "f.yaml")
-    assert finding.place == ("f.yaml", *place)
-    return finding
+def only_diagnostic(good: str, old: str, new: str) -> Diagnostic:
+    """The one diagnostic in the changed file, which must stand where the mark is."""
+    text, location = changed(good, old, new)
+    (diagnostic,) = lint(text.encode(), "f.yaml")
+    assert diagnostic.location == ("f.yaml", *location)
+    return diagnostic
 
 
 @pytest.mark.parametrize("good", [GOOD, GOOD_VERTEX], ids=["ai_platform", "vertex_ai"])
@@ -114,53 +114,53 @@ ERRORS = {
     "a misspelt word names the nearest": (
         "goal: MAXIMIZE",
         "goal: >>maximise",
-        "goal must be one of MAXIMIZE, MINIMIZE, GOAL_TYPE_UNSPECIFIED, but is maximise."
+        "goal: maximise is not one of MAXIMIZE, MINIMIZE, GOAL_TYPE_UNSPECIFIED."
         " Did you mean MAXIMIZE?",
     ),
     "a whole number must be one": (
         "maxTrials: 20",
         "maxTrials: >>many",
-        "maxTrials must be a whole number, but is many.",
+        "maxTrials: many is not a whole number.",
     ),
     "a whole number must not be written as a double": (
         "maxTrials: 20",
         "maxTrials: >>20.0",
-        "maxTrials must be a whole number, but is 20.0. Write 20.",
+        "maxTrials: 20.0 is not a whole number. Write 20.",
     ),
     "a number must be finite": (
         "minValue: 0.9",
         "minValue: >>-.inf",
-        "minValue must be a number and finite, but is -inf.",
+        "minValue: -inf is not a finite number.",
     ),
     "nan is no number": (
         "minValue: 0.9",
         "minValue: >>.nan",
-        "minValue must be a number and finite, but is nan.",
+        "minValue: nan is not a finite number.",
     ),
     "a word must not be a list": (
         "goal: MAXIMIZE",
         "goal: >>[MAXIMIZE]",
-        "goal must be one of MAXIMIZE, MINIMIZE, GOAL_TYPE_UNSPECIFIED, but is a list.",
+        "goal: a list is not one of MAXIMIZE, MINIMIZE, GOAL_TYPE_UNSPECIFIED.",
     ),
     "a switch must be true or false": (
         "maxTrials: 20",
         "enableTrialEarlyStopping: >>'true'\n    maxTrials: 20",
-        "enableTrialEarlyStopping must be true or false, but is true.",
+        "enableTrialEarlyStopping: true is not true or false.",
     ),
     "a list must be one": (
         "categoricalValues: [linear, none]",
         "categoricalValues: >>linear",
-        "categoricalValues must be a list, but is linear. Begin each item with a hyphen.",
+        "categoricalValues: linear is not a list. Begin each item with a hyphen.",
     ),
     "a mapping must be one": (
         "masterType: n1-standard-4",
         "masterType: n1-standard-4\n  masterConfig: >>[1]",
-        "masterConfig must be a mapping, but is a list.",
+        "masterConfig: a list is not a mapping.",
     ),
     "text that YAML takes for something else wants quotes": (
         "[linear, none]",
         "[linear, none, >>no]",
-        "an item of categoricalValues must be text, but is false. Put it in quotes.",
+        "an item of categoricalValues: false is not text. Put it in quotes.",
     ),
     "a field must have a value": (
         "maxTrials: 20",
@@ -170,19 +170,19 @@ ERRORS = {
     "a label must be text": (
         "trainingInput:\n",
         "labels: {team: >>1}\ntrainingInput:\n",
-        "the label team must be text, but is 1. Put it in quotes.",
+        "the label team: 1 is not text. Put it in quotes.",
     ),
     "a parameter needs its bounds": (
         "    - parameterName: gamma\n      type: DOUBLE\n      minValue: 0.9\n",
         "    - >>parameterName: gamma\n      type: DOUBLE\n",
-        "gamma must have minValue. Add it.",
+        "gamma has no minValue. Add it.",
     ),
     "a parameter needs a type": (
         "    - parameterName: batch_size\n      type: DISCRETE\n",
         "    - >>parameterName: batch_size\n",
-        "batch_size must have type. Add it.",
+        "batch_size has no type. Add it.",
     ),
-    "a field of another type is out of place": (
+    "a field of another type is out of location": (
         "discreteValues: [64, 128, 256]",
         "discreteValues: [64, 128, 256]\n      >>minValue: 1",
         "minValue belongs to DOUBLE and INTEGER, but batch_size is DISCRETE. Delete it.",
@@ -195,18 +195,18 @@ ERRORS = {
     "min must not be above max": (
         "minValue: 0.9\n",
         "minValue: >>0.9999\n",
-        "gamma: `minValue <= maxValue` must hold, but 0.9999 is more than 0.999. Exchange them.",
+        "gamma: minValue 0.9999 is above maxValue 0.999. Exchange them.",
     ),
     "the bounds of INTEGER must be whole": (
         "minValue: 8",
         "minValue: >>8.5",
-        "hidden_neurons: the bounds of INTEGER must be whole, but this is 8.5.",
+        "hidden_neurons: 8.5 is not whole, as bounds of INTEGER are.",
     ),
     "there is no logarithm of zero": (
         "minValue: 0.9\n      maxValue: 0.999\n      scaleType: UNIT_REVERSE_LOG_SCALE",
         "minValue: >>0.0\n      maxValue: 0.999\n      scaleType: UNIT_LOG_SCALE",
-        "gamma: values must be > 0 for UNIT_LOG_SCALE, but this is 0. Write the least value"
-        " worth a trial, or UNIT_LINEAR_SCALE.",
+        "gamma: 0 has no logarithm, which UNIT_LOG_SCALE takes. Write the least value worth a"
+        " trial, above 0, or UNIT_LINEAR_SCALE.",
     ),
     "words have no scale": (
         "categoricalValues: [linear, none]",
@@ -216,61 +216,60 @@ ERRORS = {
     "discrete values must increase": (
         "[64, 128, 256]",
         "[64, 256, >>128]",
-        "batch_size: discrete values must increase, but 128 comes after 256. Sort them, each once.",
+        "batch_size: 128 comes after 256, but discrete values increase. Sort them, each once.",
     ),
     "discrete values must differ": (
         "[64, 128, 256]",
         "[64, >>64, 128]",
-        "batch_size: discrete values must increase, but 64 comes after 64. Sort them, each once.",
+        "batch_size: 64 comes after 64, but discrete values increase. Sort them, each once.",
     ),
     "there are at most a thousand discrete values": (
         "[64, 128, 256]",
         f">>{list(range(1, 1002))}",
-        "batch_size: there must be at most 1,000 values, but there are 1,001. Write INTEGER or"
-        " DOUBLE with bounds.",
+        "batch_size: 1,001 values are more than 1,000. Write INTEGER or DOUBLE with bounds.",
     ),
     "there must be a value to choose": (
         "[64, 128, 256]",
         ">>[]",
-        "batch_size: there must be a value to choose. Add some.",
+        "batch_size: there is no value to choose. Add some.",
     ),
     "a grid has no doubles": (
         "maxTrials: 20\n    maxParallelTrials: 5\n    params:\n    - parameterName: gamma\n"
         "      type: DOUBLE",
         "maxTrials: 20\n    algorithm: GRID_SEARCH\n    params:\n    - parameterName: gamma\n"
         "      type: >>DOUBLE",
-        "gamma: a parameter of GRID_SEARCH must not be DOUBLE. Write DISCRETE with the values to"
-        " try, or choose another algorithm.",
+        "gamma: GRID_SEARCH has no grid for DOUBLE. Write DISCRETE with the values to try, or"
+        " another algorithm.",
     ),
     "there is at least one trial": (
         "maxParallelTrials: 5",
         "maxParallelTrials: >>0",
-        "a count of trials must be from 1 to 2147483647, but is 0.",
+        "0 is no count of trials. Write 1 to 2147483647.",
     ),
     "a time has its unit": (
         "scaleTier: CUSTOM",
         "scaleTier: CUSTOM\n  scheduling: {maxRunningTime: >>1h}",
-        "a time must be in seconds, such as 3600s, but is 1h.",
+        "1h is not a time in seconds. Write it such as 3600s.",
     ),
     "an accelerator has a type and a count": (
         "scaleTier: CUSTOM",
         "scaleTier: CUSTOM\n  masterConfig: {acceleratorConfig: {type: >>TPU_V2}}",
-        "an accelerator must have both a type and a count of 1 or more. Write both, or none.",
+        "an accelerator has a type or a count, but not both. Write both, or none.",
     ),
     "CUSTOM needs a machine": (
         "  scaleTier: CUSTOM\n  masterType: n1-standard-4\n",
         "  >>scaleTier: CUSTOM\n",
-        "CUSTOM must have a masterType. Add one: n1-standard-4.",
+        "CUSTOM has no masterType. Add one: n1-standard-4.",
     ),
     "a machine needs CUSTOM": (
         "  scaleTier: CUSTOM\n  masterType",
         "  scaleTier: BASIC\n  >>masterType",
-        "masterType must come with CUSTOM, but scaleTier is BASIC.",
+        "BASIC has a machine of its own. Write scaleTier: CUSTOM.",
     ),
-    "arguments stand in one place": (
+    "arguments stand in one location": (
         "  args:",
         "  masterConfig: {containerArgs: [--seeds=5]}\n  >>args:",
-        "args exclude containerArgs and containerCommand. Keep one.",
+        "args stand beside containerArgs or containerCommand. Keep one.",
     ),
     "a parameter without a flag names the nearest": (
         "parameterName: batch_size",
@@ -359,7 +358,7 @@ ERRORS = {
     "an argument must be text": (
         "- --seeds=5",
         "- --seeds=5\n  - --seed\n  - >>5",
-        "an item of args must be text, but is 5. Put it in quotes.",
+        "an item of args: 5 is not text. Put it in quotes.",
     ),
     "one job dir for all trials": (
         "- --seeds=5",
@@ -372,8 +371,8 @@ ERRORS = {
 
 @pytest.mark.parametrize("old, new, message", ERRORS.values(), ids=ERRORS)
 def test_an_error_is_found(old: str, new: str, message: str) -> None:
-    finding = only_finding(GOOD, old, new)
-    assert (finding.severity, finding.message) == ("error", message)
+    diagnostic = only_diagnostic(GOOD, old, new)
+    assert (diagnostic.severity, diagnostic.message) == ("error", message)
 
 
 WARNINGS = {
@@ -410,8 +409,8 @@ WARNINGS = {
     "too few trials": (
         "maxTrials: 20",
         "maxTrials: >>15",
-        "four trials per parameter are the least that finds anything: 16 here, but this is 15."
-        " Write 16 or more, or tune fewer.",
+        "15 trials find little among 4 parameters. Write 16 or more, four a parameter, or tune"
+        " fewer.",
     ),
     "a GPU for a small network": (
         "masterType: n1-standard-4",
@@ -457,15 +456,15 @@ WARNINGS = {
     "a search for the worst": (
         "goal: MAXIMIZE",
         "goal: >>MINIMIZE",
-        "a higher score is better, so this looks for the worst policy. Write MAXIMIZE.",
+        "this searches for the worst policy: a higher score is better. Write MAXIMIZE.",
     ),
 }
 
 
 @pytest.mark.parametrize("old, new, message", WARNINGS.values(), ids=WARNINGS)
 def test_a_warning_is_given(old: str, new: str, message: str) -> None:
-    finding = only_finding(GOOD, old, new)
-    assert (finding.severity, finding.message) == ("warning", message)
+    diagnostic = only_diagnostic(GOOD, old, new)
+    assert (diagnostic.severity, diagnostic.message) == ("warning", message)
 
 
 def test_a_gpu_for_a_large_network_is_well_spent() -> None:
@@ -489,19 +488,19 @@ VERTEX_ERRORS = {
     "a whole number must be one": (
         "minValue: 8",
         "minValue: >>8.5",
-        "minValue must be a whole number, but is 8.5.",
+        "minValue: 8.5 is not a whole number.",
     ),
     "one kind of values": (
         "    discreteValueSpec: {values: [64, 128, 256]}",
         "    discreteValueSpec: {values: [64]}\n    >>categoricalValueSpec: {values: [x]}",
-        "batch_size must have one of doubleValueSpec, integerValueSpec, categoricalValueSpec,"
-        " discreteValueSpec, but has 2.",
+        "batch_size has 2 of doubleValueSpec, integerValueSpec, categoricalValueSpec,"
+        " discreteValueSpec. Write one.",
     ),
     "some kind of values": (
         "  - parameterId: batch_size\n    discreteValueSpec: {values: [64, 128, 256]}\n",
         "  - >>parameterId: batch_size\n",
-        "batch_size must have one of doubleValueSpec, integerValueSpec, categoricalValueSpec,"
-        " discreteValueSpec, but has none.",
+        "batch_size has none of doubleValueSpec, integerValueSpec, categoricalValueSpec,"
+        " discreteValueSpec. Write one.",
     ),
     "no default": (
         "maxValue: 128}",
@@ -516,12 +515,12 @@ VERTEX_ERRORS = {
     "no conditions": (
         "    scaleType",
         "    >>conditionalParameterSpecs: []\n    scaleType",
-        "conditional parameters are not searched here. Write them side by side.",
+        "conditional parameters cannot be searched. Write them side by side.",
     ),
     "one metric": (
         "  metrics:\n",
         "  >>metrics:\n  - metricId: mean_score\n",
-        "the trainer reports one metric, so one must do. Keep one.",
+        "the trainer reports one metric. Keep one.",
     ),
     "the metric must be what the trainer reports": (
         "metricId: mean_score",
@@ -531,13 +530,13 @@ VERTEX_ERRORS = {
     "a name without spaces": (
         "  - metricId: mean_score",
         "  - metricId: >>mean score",
-        "a name on Vertex AI must have no spaces. Write another, and --metric_tag in args.",
+        "a name on Vertex AI has no spaces. Write another, and --metric_tag in args.",
     ),
     "one stopping rule": (
         "  measurementSelectionType",
         "  decayCurveStoppingSpec: {}\n  >>convexAutomatedStoppingSpec: {}\n"
         "  measurementSelectionType",
-        "one stopping rule must do, but there is decayCurveStoppingSpec too. Keep one.",
+        "decayCurveStoppingSpec is a stopping rule already. Keep one.",
     ),
     "one replica": (
         "replicaCount: 1",
@@ -553,7 +552,7 @@ VERTEX_ERRORS = {
     "an image": (
         "    containerSpec:\n      imageUri: gcr.io/p/a2c:1\n",
         "    >>containerSpec:\n",
-        "containerSpec must have imageUri. Add it.",
+        "containerSpec has no imageUri. Add it.",
     ),
     "arguments": (
         "[--seeds=5]",
@@ -565,43 +564,43 @@ VERTEX_ERRORS = {
 
 @pytest.mark.parametrize("old, new, message", VERTEX_ERRORS.values(), ids=VERTEX_ERRORS)
 def test_an_error_is_found_in_the_vertex_dialect(old: str, new: str, message: str) -> None:
-    finding = only_finding(GOOD_VERTEX, old, new)
-    assert (finding.severity, finding.message) == ("error", message)
+    diagnostic = only_diagnostic(GOOD_VERTEX, old, new)
+    assert (diagnostic.severity, diagnostic.message) == ("error", message)
 
 
 def test_the_best_measurement_is_a_lucky_one() -> None:
-    finding = only_finding(GOOD_VERTEX, "LAST_MEASUREMENT", ">>BEST_MEASUREMENT")
-    assert finding.severity == "warning"
-    assert finding.message.startswith("the best report is a lucky one")
+    diagnostic = only_diagnostic(GOOD_VERTEX, "LAST_MEASUREMENT", ">>BEST_MEASUREMENT")
+    assert diagnostic.severity == "warning"
+    assert diagnostic.message.startswith("the best report is a lucky one")
 
 
 def test_a_missing_part_is_told_once() -> None:
-    (finding,) = lint(b"trainingInput: {args: [--seeds=5], hyperparameters: {}}", "f.yaml")
-    assert finding.message == "hyperparameters must have params. Add it."
+    (diagnostic,) = lint(b"trainingInput: {args: [--seeds=5], hyperparameters: {}}", "f.yaml")
+    assert diagnostic.message == "hyperparameters has no params. Add it."
 
 
 def test_one_slip_is_one_finding() -> None:
     """A minValue of 0 is refused by the scale, by the flag, and by good sense."""
     rate = "{parameterName: learning_rate, type: DOUBLE, minValue: >>0, maxValue: 0.1,"
     new = f"    params:\n    - {rate} scaleType: UNIT_LOG_SCALE}}\n"
-    assert "UNIT_LOG_SCALE" in only_finding(GOOD, "    params:\n", new).message
+    assert "UNIT_LOG_SCALE" in only_diagnostic(GOOD, "    params:\n", new).message
 
 
 def test_a_finding_reads_as_editors_like_it() -> None:
     text, _ = changed(GOOD, "maxTrials: 20", "maxTrials: >>many")
     assert str(lint(text.encode(), "dir/f.yaml")[0]) == (
-        "dir/f.yaml:10:16: error: maxTrials must be a whole number, but is many."
+        "dir/f.yaml:10:16: error: maxTrials: many is not a whole number."
     )
 
 
 def test_findings_come_in_the_order_of_the_file() -> None:
-    findings = lint(ORIGINAL.read_bytes(), "original.yaml")
-    assert findings == sorted(findings, key=lambda finding: finding.place)
+    diagnostics = lint(ORIGINAL.read_bytes(), "original.yaml")
+    assert diagnostics == sorted(diagnostics, key=lambda diagnostic: diagnostic.location)
 
 
 def test_the_original_trainers_file_has_all_that_is_known_against_it() -> None:
-    findings = lint(ORIGINAL.read_bytes(), "original.yaml")
-    assert [f"{f.place.line} {f.severity} {f.message.split(',')[0]}" for f in findings] == [
+    diagnostics = lint(ORIGINAL.read_bytes(), "original.yaml")
+    assert [f"{f.location.line} {f.severity} {f.message.split(',')[0]}" for f in diagnostics] == [
         "2 warning a trial trains one agent",
         "3 warning 1000 neurons a layer leave an accelerator idle",
         "6 error the trainer reports mean_score",
@@ -657,11 +656,11 @@ def shaped(description: object) -> st.SearchStrategy[object]:
 
 def assert_findings_stand_in(data: bytes) -> None:
     lines = data.decode("utf-8", "replace").splitlines() or [""]
-    for finding in lint(data, "f.yaml"):
-        assert finding.severity in ("error", "warning")
-        assert finding.message and str(finding).isprintable()
-        assert 1 <= finding.place.line <= len(lines) + 1
-        assert finding.place.column >= 1
+    for diagnostic in lint(data, "f.yaml"):
+        assert diagnostic.severity in ("error", "warning")
+        assert diagnostic.message and str(diagnostic).isprintable()
+        assert 1 <= diagnostic.location.line <= len(lines) + 1
+        assert diagnostic.location.column >= 1
 
 
 @settings(deadline=None)
