@@ -61,14 +61,16 @@ class Parser(argparse.ArgumentParser):
         for word in words:
             if re.fullmatch(r"-[^=]*=--", word):  # argparse takes this `--` away
                 self.error(f"{shown(word)} has no value. Write one after the `=`.")
+        for word in [] if self._subparsers else words:  # before what is missing
+            name = word.split("=")[0]
+            if re.match("--[^ ]", word) and name not in self._option_string_actions:
+                self._refuse(name)
         found, unknown = super().parse_known_args(_join_negative_numbers(words), namespace)
         if unknown:
-            self._refuse(unknown[0].split("=")[0])
+            self.error(f"{shown(unknown[0])} belongs to no flag. --help lists the flags.")
         return found, []
 
     def _refuse(self, name: str) -> NoReturn:
-        if not name.startswith("--"):
-            self.error(f"{shown(name)} belongs to no flag. --help lists the flags.")
         plain = name.lstrip("-").replace("-", "_").lower()
         flags = {
             flag.lstrip("-").replace("-", "_"): flag

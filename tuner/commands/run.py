@@ -12,7 +12,7 @@ from typing import NoReturn
 from trainer.contract.errors import BadCommand, Error
 from trainer.contract.text import shown
 from tuner.commands.errors import read, why
-from tuner.spec import loader
+from tuner.spec import loader, warnings
 from tuner.spec.study_spec import ENGINES, OBJECTIVES
 
 LEAST_CONFIRM_SEEDS, LEAST_TEST_SEEDS = 10, 20
@@ -82,8 +82,10 @@ def run(options: argparse.Namespace) -> int:
         gc.enable()
     try:
         plan = plan_from_command.make_plan(spec, options, options.trainer)
-        first = plan_from_command.defaults(spec)
-        return lifecycle.study(plan, first, options.environ, Display())
+        first, display = plan_from_command.defaults(spec), Display()
+        for warning in warnings.check(plan_from_command.spec_of(plan)):
+            display.line(str(warning))
+        return lifecycle.study(plan, first, options.environ, display)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise Error(

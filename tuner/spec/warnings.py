@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer.contract import flags
 from trainer.contract.settings import UNUSED
-from trainer.contract.text import number
+from trainer.contract.text import number, several
 from tuner.spec.diagnostics import WARNING, Diagnostic, Location
 from tuner.spec.study_spec import (
     BEST,
@@ -67,8 +67,8 @@ def _trials(spec: StudySpec) -> Iterator[Diagnostic]:
     elif trials < wanted:
         yield _warning(
             spec.locations["max_trials"],
-            f"{trials} trials find little among {dimensions} parameters. Write {wanted} or more,"
-            " four a parameter, or tune fewer.",
+            f"{several(trials, 'trial')} find little among {several(dimensions, 'parameter')}."
+            f" Write {wanted} or more, four a parameter, or tune fewer.",
         )
 
 

@@ -86,6 +86,17 @@ def make_plan(
     )
 
 
+def spec_of(plan: Plan) -> StudySpec:
+    """The study of the file with what the command has put in place of it."""
+    job = plan.spec.job
+    return dataclasses.replace(
+        plan.spec,
+        max_trials=plan.max_trials,
+        max_parallel_trials=plan.parallel,
+        job=dataclasses.replace(job, args=(*job.args, f"--seeds={plan.seeds}")),
+    )
+
+
 def can_be_stacked(spec: StudySpec) -> bool:
     """Whether a process that trains several trials at once gains anything."""
     settings = flags.settings_of(spec.job.args)

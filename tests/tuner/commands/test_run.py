@@ -125,7 +125,8 @@ def alive(process: int) -> bool:
 def test_a_study_from_search_to_test(place: Place) -> None:
     ended = place.run("--max-trials", "3", "--candidates", "2")
     assert (ended.code, ended.err) == (0, "")
-    lines = ended.out.splitlines()
+    warning, *lines = ended.out.splitlines()
+    assert "warning: 3 trials find little" in warning
     assert lines[0] == (
         "tune: 3 trials of 2 seeds, 1 at a time, the best iqm of mean_score; everything goes to"
         " study"
@@ -290,6 +291,16 @@ def test_a_trainer_without_a_manifest_is_judged_by_its_metric(place: Place) -> N
     place.behave({"all": "leave no manifest"})
     assert place.run("--max-trials", "2", "--candidates", "1").code == 0
     assert place.json("best.json")["test"]["winner"]["agents"] == 1
+
+
+def test_the_warnings_of_lint_are_printed_for_what_the_command_asks(place: Place) -> None:
+    place.write(PLAIN.replace("  - --seeds=2\n", "").replace("maxTrials: 4", "maxTrials: 8"))
+    ended = place.run("--max-trials", "2", "--seeds", "2")
+    assert (ended.code, ended.err) == (0, "")
+    assert [line for line in ended.out.splitlines() if ": warning: " in line] == [
+        "space.yaml:17:16: warning: 2 trials find little among 1 parameter. Write 4 or more, four a"
+        " parameter, or tune fewer."
+    ]
 
 
 def test_another_search_space_is_refused_and_nothing_is_touched(place: Place) -> None:
