@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tuner.spec import diagnostics
+from trainer.contract import text
 
 _MOST_DIGITS = 6  # significant ones, of a parameter
 
@@ -34,7 +34,7 @@ def column(values: Sequence[Any]) -> list[str]:
 def short(value: Any, digits: int = 4) -> str:
     """A parameter's value; nothing for None."""
     if isinstance(value, float):
-        return diagnostics.number(float(f"{value:.{digits}g}"))
+        return text.number(float(f"{value:.{digits}g}"))
     return "" if value is None else str(value)
 
 
