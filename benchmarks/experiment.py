@@ -61,20 +61,20 @@ def run(*flags: str) -> Result:
     from trainer.contract.command_line import parse
     from trainer.process import tensorflow_env
     from trainer.process.console import quiet_standard_error
-    from trainer.run import setup
+    from trainer.run.setup import prepare
 
     command = parse(flags)
     tensorflow_env.prepare()
     tensorflow_env.prefer_one_core(command.neurons)
     with quiet_standard_error(), tensorflow_env.importing():
         import tensorflow  # noqa: F401
-    from trainer.run.state import Run
+    from trainer.run.state import RunState
 
     started = time.monotonic()
-    environment = setup.find_environment(command)
-    goal = setup.solved_at_score(command, environment)
-    assert goal is not None, f"{environment.id} has no threshold"
-    parts = Run(command, environment, goal)
+    prepared = prepare(command, flags, {})
+    goal = prepared.goal
+    assert goal is not None, f"{command.options.environment} has no threshold"
+    parts = RunState(command, prepared.environment, goal)
     parts.train()
     greedy, sampled = (parts.returns(greedy=greedy).mean(axis=1) for greedy in (True, False))
     progress = parts.progress

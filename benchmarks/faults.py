@@ -56,14 +56,14 @@ TIMED = (
 )
 TIMED_TASK = """
 import runpy, sys, time
-from trainer.run.state import Run
-real, answer = Run.train, sys.argv[1]
-def train(*arguments):
+from trainer.run.state import RunState
+real, answer = RunState.training_steps, sys.argv[1]
+def training_steps(*arguments):
     start = time.perf_counter()
-    real(*arguments)
+    yield from real(*arguments)
     with open(answer, "w") as file:
         file.write(str(time.perf_counter() - start))
-Run.train = train
+RunState.training_steps = training_steps
 sys.argv[1:] = sys.argv[2:]
 runpy.run_module("trainer.task", run_name="__main__", alter_sys=True)
 """
@@ -71,9 +71,9 @@ UPLOADS = """
 import sys, time
 from pathlib import Path
 from google.cloud import storage
-from trainer.run.upload import Mirror, files
+from trainer.run.upload import Uploader, files
 from trainer.storage.address import parse
-    from trainer.storage.gcs import RemoteFolder
+from trainer.storage.gcs import RemoteFolder
 folder, repeats = Path(sys.argv[1]), int(sys.argv[2])
 client = storage.Client(project=None)
 for i in range(repeats):
@@ -82,12 +82,12 @@ for i in range(repeats):
     for path, _ in files(folder):
         bucket.blob(f"plain/{i}/{path}").upload_from_filename(str(folder / path))
     plain = time.perf_counter() - start
-    mirror = Mirror(folder, RemoteFolder(parse(f"gs://bucket/mirror/{i}")), 30)
-    mirror.connect()  # as at the start of a run
+    uploader = Uploader(folder, RemoteFolder(parse(f"gs://bucket/mirror/{i}")), 30)
+    uploader.connect()  # as at the start of a run
     start = time.perf_counter()
-    assert mirror.flush(60) == []
+    assert uploader.flush(60) == []
     print(plain, time.perf_counter() - start)
-    mirror.close()
+    uploader.close()
 """
 
 
@@ -186,9 +186,11 @@ FAULTS: dict[str, Callable[[Place], int]] = {
     "SIGKILL before the first checkpoint": killed(Moment("trainer.run.state", "write")),
     "SIGKILL during a save": killed(Moment("os", "fsync", 4)),
     "SIGKILL during an upload": killed_during_an_upload,
-    "SIGKILL during an evaluation": killed(Moment("trainer.training.loop", "validate", 2, 0.01)),
+    "SIGKILL during an evaluation": killed(
+        Moment("trainer.run.state", "RunState.validate", 2, 0.01)
+    ),
     "SIGKILL after the metric": killed(Moment("trainer.outputs.models", "save_models")),
-    "SIGKILL before the manifest": killed(Moment("trainer.contract.job_files", "JobDir.files")),
+    "SIGKILL before the manifest": killed(Moment("trainer.storage.job_dir", "JobDir.files")),
     "SIGTERM": killed(Moment("trainer.run.state", "write", 5, signal=15)),
     "401, once": failing(Fault(kind="insert", name=CHECKPOINT, times=1, status=401)),
     "429, twice": failing(Fault(kind="insert", name=CHECKPOINT, times=2, status=429)),
@@ -323,7 +325,7 @@ def upload_times(repeats: int, artefacts: Mapping[str, bytes]) -> dict[str, list
     pairs = [line.split() for line in process.stdout.splitlines()]
     return {
         "one by one": [float(plain) for plain, _ in pairs],
-        "mirror": [float(ours) for _, ours in pairs],
+        "uploader": [float(ours) for _, ours in pairs],
     }
 
 
@@ -354,7 +356,7 @@ def main() -> None:
     survived = [name for name, found in faults.items() if found["survived"]]
     lost = sum(faults[name]["bytes_lost"] for name in survived)
     slowdown = statistics.median(trainings["bucket"]) / statistics.median(trainings["folder"]) - 1
-    speedup = statistics.median(uploads["one by one"]) / statistics.median(uploads["mirror"])
+    speedup = statistics.median(uploads["one by one"]) / statistics.median(uploads["uploader"])
     print(f"{describe()['processor']}, {describe()['cores']} cores; medians of {repeats}\n")
     print(table([["fault", "survived", "bytes lost", "restarts"], *map(_row, faults.items())]))
     print()
@@ -370,7 +372,7 @@ def main() -> None:
                 ["training in a bucket", _spread(trainings["bucket"]), ""],
                 ["slow-down by the uploads", f"{slowdown:+.1%}", f"at most {MOST_SLOWDOWN:.0%}"],
                 [f"{len(undisturbed)} files one by one", _spread(uploads["one by one"]), ""],
-                ["the same by the trainer", _spread(uploads["mirror"]), ""],
+                ["the same by the trainer", _spread(uploads["uploader"]), ""],
                 ["faster by", f"{speedup:.1f} x", f"at least {LEAST_SPEEDUP:.0f} x"],
             ]
         )

@@ -74,12 +74,11 @@ def film_of_a_training(seed: int, start: int) -> list[Panel]:
     tensorflow_env.prepare()
     with quiet_standard_error(), tensorflow_env.importing():
         import tensorflow  # noqa: F401
-    from trainer.run import setup
-    from trainer.run.state import Run
+    from trainer.run.state import RunState
 
     command = parse(["--seed", str(seed), "--evaluation_every", "500"])
     environment = spec.find(command.options.environment)
-    run = Run(command, environment, setup.solved_at_score(command, environment))
+    run = RunState(command, environment, environment.reward_threshold)
     panels = [Panel("before training", episodes(run, start))]
 
     def on_evaluation(evaluation: Any) -> None:

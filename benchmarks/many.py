@@ -17,12 +17,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
 
-from trainer.batch.packing import Stack
+from trainer.batch.packing import SharedPrograms
 from trainer.contract.command_line import parse
 from trainer.contract.statistics import interquartile_mean
 from trainer.environments import spec
 from trainer.process import tensorflow_env
-from trainer.run.state import Run
+from trainer.run.state import RunState
+from trainer.training.loop import Step, next_step
 from tuner.search import sampling, space
 from tuner.spec import loader
 from tuner.spec.study_spec import StudySpec
@@ -71,10 +72,11 @@ def together(searches: Sequence[Search[T]], total_steps: int) -> list[T]:
     tensorflow_env.prepare()
     tensorflow_env.prefer_one_core()
     tf.get_logger().setLevel("ERROR")  # no warnings about a program for each shape
-    stack, results = Stack(), dict[int, T]()
+    programs, results = SharedPrograms(), dict[int, T]()
     wanted = {index: next(search) for index, search in enumerate(searches)}
     while wanted:
-        scores = iter(train([t for trials in wanted.values() for t in trials], total_steps, stack))
+        every_trial = [trial for trials in wanted.values() for trial in trials]
+        scores = iter(train(every_trial, total_steps, programs))
         following = {}
         for index, trials in wanted.items():
             try:
@@ -85,19 +87,18 @@ def together(searches: Sequence[Search[T]], total_steps: int) -> list[T]:
     return [results[index] for index in range(len(searches))]
 
 
-def train(trials: Sequence[Trial], total_steps: int, stack: Stack) -> Scores:
+def train(trials: Sequence[Trial], total_steps: int, programs: SharedPrograms) -> Scores:
     """Trains; returns the greedy mean returns of the final policies over fresh episodes."""
     runs = [_run(trial, total_steps) for trial in trials]
-    while training := [run for run in runs if run.progress.training.any()]:
-        if learning := [run for run in training if run.progress.learning.any()]:
-            stack.learn(learning)
-        else:
-            for run, returns in zip(training, stack.validate(training), strict=True):
-                run.progress.record(returns.mean(axis=1))
-    if unknown := [run for run in runs if run.progress.to_score.any()]:
-        for run, returns in zip(unknown, stack.validate(unknown), strict=True):
-            run.progress.settle(returns.mean(axis=1))
-    return [returns.mean(axis=1) for returns in stack.returns(runs, greedy=True)]
+    loops = [run.training_steps() for run in runs]
+    steps = [next_step(loop) for loop in loops]
+    while any(steps):
+        for kind in Step:
+            waiting = [index for index, step in enumerate(steps) if step is kind]
+            results = programs.execute(kind, [runs[index] for index in waiting])
+            for index, result in zip(waiting, results, strict=True):
+                steps[index] = next_step(loops[index], result)
+    return [returns.mean(axis=1) for returns in programs.returns(runs, greedy=True)]
 
 
 def searching(
@@ -129,10 +130,10 @@ def searching(
     return sorted(found, key=lambda pair: pair[1], reverse=True)
 
 
-def _run(trial: Trial, total_steps: int) -> Run:
+def _run(trial: Trial, total_steps: int) -> RunState:
     flags = trial.values | {
         "seed": trial.seed, "seeds": trial.agents, "total_steps": total_steps,
         "environment": ENVIRONMENT, "evaluation_episodes": EPISODES,
     }  # fmt: skip
     words = [f"--{name}={value}" for name, value in flags.items()]
-    return Run(parse(words), spec.find(ENVIRONMENT), SOLVED)
+    return RunState(parse(words), spec.find(ENVIRONMENT), SOLVED)

@@ -91,9 +91,9 @@ def save(checkpoint: Checkpoint, command: Command, output: JobDir) -> int:
         raise CheckpointError(f"its environment is none ({error})") from error
     with quiet_standard_error():
         from trainer.outputs.models import save_models
-        from trainer.run.state import Run
+        from trainer.run.state import RunState
 
-        run = Run(command, environment, None)
+        run = RunState(command, environment, None)
         run.restore(checkpoint)
         best = run.progress.best_agent
         save_models(output, run.agents, best, pixels=environment.pixels)

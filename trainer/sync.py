@@ -13,7 +13,7 @@ from trainer.contract.command_line import Parser
 from trainer.contract.job_files import MANIFEST, SETTINGS, json_object, listed
 from trainer.contract.settings import RunOptions
 from trainer.process.console import log_to_console
-from trainer.run.upload import Mirror
+from trainer.run.upload import Uploader
 from trainer.storage.address import parse
 from trainer.storage.file_lock import Taken
 from trainer.storage.gcs import RemoteFolder, StorageError
@@ -101,14 +101,14 @@ def upload(
             raise Unfit(f"{remote.address} must be this run's job dir, but holds another run.")
         return ()
 
-    mirror = Mirror(folder, remote, deadline, look)
+    uploader = Uploader(folder, remote, deadline, look)
     try:
-        missing = mirror.flush(deadline)
-        if mirror.fault is not None:
-            raise mirror.fault
+        missing = uploader.flush(deadline)
+        if uploader.fault is not None:
+            raise uploader.fault
         return missing
     finally:
-        mirror.close()
+        uploader.close()
 
 
 def _settings(content: bytes) -> dict[str, object] | None:

@@ -2,63 +2,56 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trainer.contract import streams
 from trainer.contract.command_line import parse
+from trainer.contract.errors import FAILED, SUCCESS, Error
 from trainer.contract.settings import Command
 from trainer.process import signals, tensorflow_env
 from trainer.process.console import log_to_console, quiet_standard_error
 from trainer.process.signals import Stopped
-from trainer.run.faults import FAILED, FAULTS, SUCCESS, told
-from trainer.run.lifecycle import Session
+from trainer.run.errors import as_error
+from trainer.run.lifecycle import Run
+from trainer.run.setup import prepare
 
 log = logging.getLogger("trainer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program and returns its exit code: 128 + n where signal n ended it."""
+    """Runs the command and returns its exit code: 128 + n if signal n ended it."""
     streams.protect()
     arguments = sys.argv[1:] if arguments is None else arguments
     command = parse(arguments)
     log_to_console()
     try:
         with signals.handled():
-            return run(command, arguments)
-    except FAULTS as fault:
-        sentence, exit_code = told(fault)
-        log.error("%s", sentence)
-        return exit_code
+            carry_out(command, arguments, os.environ)
+    except (Error, OSError) as error:
+        failure = as_error(error)
+        log.error("%s", failure)
+        return failure.exit_code
     except Stopped as stopped:
         log.warning("%s ended the run.", stopped)
         return stopped.exit_code
+    return SUCCESS
 
 
-def run(command: Command, arguments: Sequence[str]) -> int:
-    """Carries the run out, unless it is finished; a signal leaves a checkpoint."""
+def carry_out(command: Command, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Carries out the run, unless the job dir holds it, finished."""
     tensorflow_env.prepare()
-    with contextlib.closing(Session(command, arguments, os.environ)) as session:
-        if session.finished:
-            return SUCCESS
-        if not session.environment.pixels:
+    with Run(prepare(command, arguments, environ)) as run:
+        if run.finished:
+            return
+        if not run.prepared.environment.pixels:
             tensorflow_env.prefer_one_core(command.neurons)
         with quiet_standard_error(), tensorflow_env.importing():
             import tensorflow  # noqa: F401
-        try:
-            session.build()
-            try:
-                session.carry_out()
-            except Stopped as stopped:
-                session.end_early(stopped)
-                raise
-        except OSError:  # a full disk, say
-            session.deliver_what_there_is()
-            raise
-    return SUCCESS
+        run.build()
+        run.carry_out()
 
 
 if __name__ == "__main__":

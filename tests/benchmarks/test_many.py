@@ -8,10 +8,10 @@ import numpy as np
 
 from benchmarks import optimism, samplers
 from benchmarks.many import EPISODES, Scores, Trial, searching, template, together, train
-from trainer.batch.packing import Stack
+from trainer.batch.packing import SharedPrograms
 from trainer.contract.command_line import parse
 from trainer.environments import spec
-from trainer.run.state import Run
+from trainer.run.state import RunState
 from tuner.search import sampling
 
 
@@ -57,11 +57,11 @@ def test_the_first_trial_is_the_defaults_and_the_best_comes_first() -> None:
 
 def test_trials_side_by_side_score_as_alone() -> None:
     trials = [Trial({"hidden_neurons": 12}, 1, 2), Trial({"gamma": 0.9}, 2, 1)]
-    found = train(trials, 300, Stack())
+    found = train(trials, 300, SharedPrograms())
     for trial, scores in zip(trials, found, strict=True):
         flags = trial.values | {"seed": trial.seed, "seeds": trial.agents, "total_steps": 300}
         flags["evaluation_episodes"] = EPISODES
-        run = Run(
+        run = RunState(
             parse([f"--{name}={value}" for name, value in flags.items()]),
             spec.find("CartPole-v1"),
             475.0,

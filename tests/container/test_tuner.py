@@ -55,7 +55,7 @@ def test_sigterm_reaches_the_trainer_and_what_is_left_behind_is_ended_first(
     assert (folder / CHECKPOINT).exists(), "it had time to save"
 
     left = start(folder, *LONG_RUN)
-    wait_until(lambda: "Going on from" in (folder / "trial.log").read_text())
+    wait_until(lambda: "Continuing from" in (folder / "trial.log").read_text())
     left.runner.process.kill()  # as if the tuner had been killed with it
     left.runner.process.wait()
     name = name_of(folder)

@@ -247,6 +247,6 @@ def sentence(process: Process) -> str:
 
 def kept_folder(line: str) -> Path:
     """The local folder that a sentence names."""
-    folder = Path(line.split("All is kept in ")[1].split(";")[0])
+    folder = Path(line.split(" kept in ")[1].split(";")[0])
     assert os.path.isabs(folder)
     return folder

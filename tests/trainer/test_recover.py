@@ -21,7 +21,7 @@ from trainer import recover
 from trainer.contract.command_line import parse
 from trainer.contract.job_files import CHECKPOINT, METRICS, MODEL, SAVED_MODEL, SETTINGS
 from trainer.environments import spec
-from trainer.run.state import Run
+from trainer.run.state import RunState
 from trainer.storage.checkpoint import Checkpoint, CheckpointError, read, write
 from trainer.storage.job_dir import JobDir
 
@@ -36,16 +36,16 @@ in_one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.funct
 
 
 @pytest.fixture(scope="module")
-def run() -> Run:
+def run() -> RunState:
     """Two agents that have scarcely learned; the second did better."""
-    run = Run(parse(FLAGS), spec.find("CartPole-v1"), None)
+    run = RunState(parse(FLAGS), spec.find("CartPole-v1"), None)
     run.progress.scores = np.array([9.0, 10.0])
     run.progress.steps = np.array([30, 40])
     return run
 
 
 @pytest.fixture(scope="module")
-def original(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(run: RunState, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What such a run leaves when it is killed."""
     job_dir = JobDir(tmp_path_factory.mktemp("killed"))
     job_dir.write_json(SETTINGS, {"settings": run.command.values})
@@ -79,7 +79,7 @@ def refusal(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 
 def test_both_models_are_of_the_best_agent_and_load(
-    killed: Path, run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    killed: Path, run: RunState, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = (killed / CHECKPOINT).read_bytes()
     assert recover.main([str(killed), "--output", str(tmp_path / "models")]) == 0
@@ -228,6 +228,6 @@ def test_whatever_settings_are_found_they_are_a_command_or_refused(found: Any) -
         assert parse(parts).values == command.values
 
 
-def test_the_settings_of_a_run_are_its_command(run: Run) -> None:
+def test_the_settings_of_a_run_are_its_command(run: RunState) -> None:
     header = json.loads(json.dumps({"settings": run.command.values}))
     assert recover.command_of(header).values == run.command.values

@@ -35,8 +35,8 @@ from trainer.contract.command_line import parse
 from trainer.contract.settings import Batching, Hyperparameters
 from trainer.environments import spec
 from trainer.outputs import models, video
-from trainer.run import lifecycle, setup
-from trainer.run.job_dir import Earlier, Job
+from trainer.run.messages import announce
+from trainer.run.setup import prepare
 from trainer.storage import checkpoint
 from trainer.storage.job_dir import JobDir
 
@@ -364,8 +364,7 @@ def test_overwriting_leaves_other_files_alone(overwritten: Path) -> None:
 def test_a_job_dir_that_cannot_be_made_is_refused(tmp_path: Path, run_task: RunTask) -> None:
     (tmp_path / "file").write_text("")
     line = assert_refused(run_task("--job_dir", "file/job"))
-    assert "`job_dir` must be a folder" in line
-    assert "got job_dir=file/job" in line
+    assert "Job dir file/job cannot be written to" in line
 
 
 @pytest.mark.parametrize("address", ["s3://bucket/job", "gs://bucket", "gs://bucket/a/../b"])
@@ -383,7 +382,7 @@ def test_an_address_that_is_none_is_refused(
         (("--environment", "Pendulum-v1"), "must have Discrete actions"),
         (
             ("--environment", "Acrobot-v1", "--collector", "compiled"),
-            "`collector` compiled knows CartPole-v0 and CartPole-v1 only",
+            "The compiled collector does not know Acrobot-v1",
         ),
     ],
     ids=["unknown environment", "continuous actions", "compiled collector"],
@@ -424,10 +423,10 @@ def test_an_environment_that_cannot_be_used_costs_no_earlier_run(
 def test_flags_without_use_are_told_on_stderr(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    command = parse(["--algorithm", "pg", "--batch_size", "64", "--gae_lambda", "0.9"])
-    setup.describe(command, spec.find("CartPole-v1"), Job(JobDir(tmp_path), "job", Earlier()))
+    flags = ["--algorithm", "pg", "--batch_size", "64", "--gae_lambda", "0.9"]
+    announce(prepare(parse(flags), flags, {}), "job")
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert warnings == ["PG has no use for --batch_size and --gae_lambda; the run goes on without."]
+    assert warnings == ["PG does not use --batch_size and --gae_lambda; the run continues without."]
 
 
 # Things that go wrong on the way
@@ -436,13 +435,14 @@ def test_flags_without_use_are_told_on_stderr(
 def test_a_full_disk_ends_a_run_with_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(*_: object) -> int:
+    def carry_out(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "job/model.keras")
 
-    monkeypatch.setattr(task, "run", run)
+    monkeypatch.setattr(task, "carry_out", carry_out)
     assert task.main([]) == 1
     assert capsys.readouterr().err == (
-        "ERROR: The run could not go on: No space left on device (job/model.keras).\n"
+        "ERROR: No space left on device: job/model.keras. Once that is solved, the same command"
+        " continues the run.\n"
     )
 
 
@@ -484,8 +484,10 @@ def test_a_broken_renderer_is_an_error_line_and_a_reason_to_write_down(
     job_dir = JobDir(tmp_path)
     job_dir.write_text(job_files.MODEL, "the model")
     environment = spec.find("CartPole-v1")
-    problems = lifecycle.record(job_dir, environment, agents, 0, Streams([(0, 0)]))
-    assert problems == {job_files.RECORDING: "RuntimeError: no screen"}
+    problem = video.save_recording(
+        job_dir, environment, lambda x: agents.act_greedily(0, x), seed=1
+    )
+    assert problem == "RuntimeError: no screen"
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         ("ERROR", "No video: no screen")
     ]

@@ -1,4 +1,4 @@
-"""A stack of agents: their weights, their optimisers, and one compiled update for all of them."""
+"""Agents trained side by side: their weights, and one compiled update for all of them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from trainer.agents.algorithms import ALGORITHMS
 from trainer.agents.networks import Architecture, forward, initialise
+from trainer.agents.optimizer import State
 from trainer.agents.random_streams import Purpose, Streams
 from trainer.agents.rollout import Rollout
-from trainer.agents.update import CHUNK_STEPS, Rule, State, Update, settings
+from trainer.agents.update import CHUNK_STEPS, Rule, Update, settings
 from trainer.contract.settings import Hyperparameters
 from trainer.storage.checkpoint import Arrays, field
 
 
 class Agents:
-    """P independent agents trained side by side. They may differ in every number but the shapes."""
+    """P independent agents. They may differ in every hyperparameter but the widths."""
 
     def __init__(
         self,
@@ -44,11 +45,11 @@ class Agents:
         self._update = tf.function(self._compute_update, jit_compile=True, autograph=False)
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """All that an update changes, by name."""
+        """Everything that an update changes, by name."""
         return {name: x.numpy() for name, x in self.state._asdict().items()}
 
     def restore(self, arrays: Arrays) -> None:
-        """Takes up a `snapshot`. Raises CheckpointError where it is not one of such agents."""
+        """Restores a `snapshot`. Raises CheckpointError unless it is one of such agents."""
         self.state = State(
             *(
                 tf.constant(field(arrays, name, np.float32, x.shape))
@@ -57,7 +58,7 @@ class Agents:
         )
 
     def act_greedily(self, agent: int, observation: NDArray[Any]) -> int:
-        """The action that one agent's policy likes best for one encoded observation."""
+        """One agent's most probable action for one encoded observation."""
         weights = self.state.averaged.numpy()[agent : agent + 1]
         network = self.architecture.unpack(weights)["actor"]
         logits = forward(network, observation[None, None], self.architecture.convolutions)

@@ -1,10 +1,11 @@
-"""`python -m trainer.batch`: many runs side by side in one process; JSON lines in, results out.
+"""`python -m trainer.batch`: many runs side by side in one process; JSON lines in, JSON lines out.
 
-A line is a run: `{"id": 1, "arguments": ["--seed=7", "--job_dir=runs/1"], "environ": {...},
-"log": "runs/1.log"}`, its command as `trainer.task` takes it, what a tuning service would say in
-environment variables, and where its words go. Answers: `{"id": 1, "exit_code": 0, ...}`, with the
-exit codes of `trainer.task`. `{"id": 1, "stop": true}` ends a run, with a checkpoint. Each run
-leaves what it would have left alone. The process ends with its input, after the last run.
+Each line of the input asks for a run: `{"id": 1, "arguments": ["--seed=7", "--job_dir=runs/1"],
+"environ": {...}, "log": "runs/1.log"}`. `arguments` are those of `trainer.task`, `environ` holds
+environment variables of a tuning service, and the run's output is appended to `log`. The answer is
+`{"id": 1, "exit_code": 0, ...}`, with the exit codes of `trainer.task`. `{"id": 1, "stop": true}`
+ends a run with a checkpoint. Each run writes the files that it would write alone. The process ends
+after the end of its input and the last run.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 from trainer.batch import log_routing
-from trainer.batch.batch_run import Member, Order
-from trainer.batch.scheduler import Lanes
+from trainer.batch.batch_run import BatchRun, Message
+from trainer.batch.scheduler import Scheduler
 from trainer.contract import streams
 from trainer.contract.command_line import Parser
+from trainer.contract.errors import BAD_COMMAND, FAILED, SUCCESS
 from trainer.contract.flags import whole_number
 from trainer.process import signals, tensorflow_env
 from trainer.process.console import log_to_console, quiet_standard_error
 from trainer.process.signals import Stopped
-from trainer.run.faults import BAD_COMMAND, FAILED, SUCCESS
 
 log = logging.getLogger("trainer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until the input ends; 128 + n where signal n ended it, 1 after a fault of ours."""
+    """Serves until the input ends. Returns 128 + n if signal n ended it, 1 after a bug."""
     streams.protect()
     parser = Parser(
         prog="python -m trainer.batch", description=__doc__,
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--end-with-input",
         action="store_true",
-        help="end the runs too, with checkpoints, when the input ends: its writer is gone",
+        help="end the runs, with checkpoints, when the input ends: whoever wrote it is gone",
     )
     parser.add_argument(
         "--cores",
@@ -60,39 +61,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log_to_console(sys.stderr)  # stdout is for answers
     with quiet_standard_error(), tensorflow_env.importing():
         from trainer.batch import packing
-        from trainer.outputs import models  # noqa: F401, all that is slow to import
+        from trainer.outputs import models  # noqa: F401, imported here because it is slow
     answers, one_at_a_time = sys.stdout, threading.Lock()
 
-    def answer(answer: Order) -> None:
-        # Where nobody hears it any more, the end of the input says so.
+    def answer(answer: Message) -> None:
+        # If nobody reads the answers any more, the end of the input shows it.
         with one_at_a_time, contextlib.suppress(BrokenPipeError):
             print(json.dumps(answer), file=answers, flush=True)
 
-    lanes = Lanes(options.cores, packing.Stack(), answer)
+    scheduler = Scheduler(options.cores, packing.SharedPrograms(), answer)
+    environ = dict(os.environ)
 
     def listen() -> None:
         try:
-            _read(sys.stdin, lanes, ends=options.end_with_input)
-        except Exception:  # a fault of ours: who does not hear, never ends
+            _read(sys.stdin, scheduler, environ, ends=options.end_with_input)
+        except Exception:  # a bug: without its input the process would never end
             log.error("%s", traceback.format_exc())
             os._exit(FAILED)
 
-    # A descriptor of its own: what libraries write to the other is held back at times.
+    # A descriptor of its own, because output of libraries to the other one is held back at times.
     with (
-        open(os.dup(2), "w", buffering=1, encoding="utf-8") as nobodys,
-        log_routing.heard(nobodys),
+        open(os.dup(2), "w", buffering=1, encoding="utf-8") as fallback,
+        log_routing.routed(fallback),
         signals.handled(),
     ):
         try:
             try:
-                lanes.start()
-                threading.Thread(target=listen, name="orders", daemon=True).start()
-                lanes.wait()
+                scheduler.start()
+                threading.Thread(target=listen, name="requests", daemon=True).start()
+                scheduler.wait()
             except Stopped as stopped:
-                lanes.end_early(stopped)
-                lanes.wait()
+                scheduler.end_early(stopped)
+                scheduler.wait()
                 return stopped.exit_code
-        except Exception:  # a fault of ours; raised, it would wait for threads at their work
+        except Exception:  # a bug; if raised, it would wait for the threads
             log.error("%s", traceback.format_exc())
             return FAILED
     return SUCCESS
@@ -105,36 +107,36 @@ def _cores(text: str) -> int:
     raise argparse.ArgumentTypeError(f"`--cores` must be 1 or more, but is {text}.")
 
 
-def _read(lines: IO[str], lanes: Lanes, *, ends: bool) -> None:
-    """Carries out what stands on each line; `ends`: the end of the input is that of the runs."""
+def _read(lines: IO[str], scheduler: Scheduler, environ: Mapping[str, str], *, ends: bool) -> None:
+    """Carries out the requests; with `ends`, the runs end with the input."""
     for line in lines:
         try:
-            order = json.loads(line)
+            request = json.loads(line)
         except ValueError:
-            order = None
-        if isinstance(order, dict):
-            _take(order, lanes)
+            request = None
+        if isinstance(request, dict):
+            _take(request, scheduler, environ)
         elif line.strip():
-            log.error("A line must be a JSON object, but is %s", line.strip()[:200])
-            lanes.answer({"id": None, "exit_code": BAD_COMMAND})
+            log.error("Not a JSON object: %s", line.strip()[:200])
+            scheduler.answer({"id": None, "exit_code": BAD_COMMAND})
     if ends:
-        lanes.end_early(Stopped(signal.SIGTERM))
-    lanes.close()
+        scheduler.end_early(Stopped(signal.SIGTERM))
+    scheduler.close()
 
 
-def _take(order: Order, lanes: Lanes) -> None:
-    if order.get("stop"):
-        lanes.stop(order.get("id"), Stopped(signal.SIGTERM))
+def _take(request: Message, scheduler: Scheduler, environ: Mapping[str, str]) -> None:
+    if request.get("stop"):
+        scheduler.stop(request.get("id"), Stopped(signal.SIGTERM))
         return
     try:
-        member = Member(order)
+        run = BatchRun(request, environ)
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-        log.error("An order must have an id, arguments and a log that can be written,"
-                  " but: %r in %s", error, json.dumps(order)[:200])  # fmt: skip
-        lanes.answer({"id": order.get("id"), "exit_code": BAD_COMMAND})
+        log.error("Not a request for a run, which needs an id, arguments and a log that can be"
+                  " written: %r in %s", error, json.dumps(request)[:200])  # fmt: skip
+        scheduler.answer({"id": request.get("id"), "exit_code": BAD_COMMAND})
         return
-    member.attempt(member.begin)
-    lanes.add(member)
+    run.begin()
+    scheduler.add(run)
 
 
 if __name__ == "__main__":

@@ -1,138 +1,154 @@
-"""One run of a batch: begun, taken to its end, or to an early one; what goes wrong is its own."""
+"""One run of a batch, taken to its end step by step; its errors end no other run."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from trainer.batch import log_routing
 from trainer.contract.command_line import parse
+from trainer.contract.errors import FAILED, SUCCESS, Error
 from trainer.process.signals import Stopped
-from trainer.run.faults import FAILED, FAULTS, SUCCESS, told
-from trainer.run.lifecycle import Session
+from trainer.run.errors import as_error
+from trainer.run.lifecycle import Run
+from trainer.run.setup import prepare
+from trainer.training.loop import Step, Steps, next_step
 
 if TYPE_CHECKING:
-    from trainer.run.state import Run
+    from trainer.run.state import RunState
 
 log = logging.getLogger("trainer")
 
-Order = dict[str, Any]  # a line of JSON, as `trainer.batch` describes it
+Message = dict[str, Any]  # a line of JSON, as `trainer.batch` describes it
 
 
-class Member:
-    """A run of the batch."""
+class BatchRun:
+    """A run, from the line of JSON that asks for it to the line that answers."""
 
-    def __init__(self, order: Order) -> None:
-        """Raises KeyError, TypeError, ValueError, OSError where the order is none."""
-        self.id = order["id"]
-        self._arguments = [str(word) for word in order["arguments"]]
-        self._environ = {str(name): str(value) for name, value in order.get("environ", {}).items()}
+    def __init__(self, request: Message, environ: Mapping[str, str]) -> None:
+        """Raises KeyError, TypeError, ValueError or OSError if the request is not valid.
+
+        Args:
+            environ: the environment variables of the process; the request may add some.
+        """
+        self.id = request["id"]
+        self._arguments = [str(word) for word in request["arguments"]]
+        own = {str(name): str(value) for name, value in request.get("environ", {}).items()}
+        self._environ = {**environ, **own}
         self._log: TextIO | None = None
-        if "log" in order:
-            self._log = open(order["log"], "a", encoding="utf-8")  # noqa: SIM115, `close` does
+        if "log" in request:
+            self._log = open(request["log"], "a", encoding="utf-8")  # noqa: SIM115, see `close`
         self._started = time.monotonic()
-        self._session: Session | None = None
+        self._run: Run | None = None
+        self._steps: Steps | None = None
+        self._step: Step | None = None
         self.cpu_seconds = 0.0
         self.exit_code: int | None = None
         self.stopping: Stopped | None = None  # why it is to end early
 
     @property
-    def session(self) -> Session:
-        assert self._session is not None, "it has been begun"
-        return self._session
+    def step(self) -> Step | None:
+        """The step that it waits for; None once it is scored, or has ended."""
+        return self._step if self.exit_code is None else None
 
     @property
-    def run(self) -> Run:
-        return self.session.run
+    def state(self) -> RunState:
+        assert self._run is not None, "it has begun"
+        return self._run.state
 
     @property
     def agents(self) -> int:
-        """How many there are of it, for what is borne together."""
-        return self.run.progress.size if self._built else 1
+        """How many agents it has, by which the costs of the process are shared."""
+        return 1 if self._steps is None else self.state.progress.size
 
     @property
     def alone(self) -> bool:
-        """Whether it cannot learn in a stack: where environments cannot be compiled."""
-        return self._built and not self.session.stacked
-
-    @property
-    def _built(self) -> bool:
-        return self._session is not None and hasattr(self._session, "run")
+        """Whether it cannot share programs, because its environment cannot be compiled."""
+        return self._run is not None and self._steps is not None and not self._run.stacked
 
     def begin(self) -> None:
+        """Opens its job dir and builds its agents."""
+        self.attempt(self._begin)
+
+    def _begin(self) -> None:
         from trainer.batch.program_shapes import stackable
 
-        with _environment(self._environ):
-            self._session = Session(parse(self._arguments), self._arguments, os.environ)
-        if self.session.finished:
+        prepared = prepare(parse(self._arguments), self._arguments, self._environ)
+        self._run = run = Run(prepared)
+        if run.finished:
             self.exit_code = SUCCESS
-        else:
-            self.session.stacked = stackable(self.session.build())
+            return
+        run.stacked = stackable(run.build())
+        self._steps = run.steps()
+        self._step = next_step(self._steps)
 
-    def carry_out(self) -> None:
-        """All that is left, alone."""
+    def go_on(self, result: Any) -> None:
+        """Continues with the result of the step that it waited for, until the next one."""
+        self.attempt(lambda: self._go_on(result))
 
-        def check() -> None:
-            if self.stopping is not None:
-                raise self.stopping
+    def go_on_alone(self) -> None:
+        """Carries out the step that it waits for, and continues."""
 
         def work() -> None:
-            check()
-            self.session.carry_out(check)
+            assert self._step is not None
+            self._go_on(self.state.execute(self._step))
+
+        self.attempt(work)
+
+    def _go_on(self, result: Any) -> None:
+        assert self._steps is not None
+        self._step = next_step(self._steps, result)
+
+    def finish(self) -> None:
+        """Writes models, video and manifest."""
+
+        def work() -> None:
+            assert self._run is not None
+            self._run.finish()
             self.exit_code = SUCCESS
 
-        try:
-            self.attempt(work)
-        except Stopped as stopped:
-            self.end_early(stopped)
+        self.attempt(work)
 
-    def attempt(self, work: Callable[[], object]) -> None:
-        """Does some of the run's own work. What goes wrong with it ends this run only."""
+    def end_if_stopped(self) -> None:
+        """Ends with a checkpoint, if it has been told to."""
+        if (stopped := self.stopping) is None:
+            return
+
+        def work() -> None:
+            if self._run is not None:
+                self._run.end_early(stopped)
+            self.exit_code = stopped.exit_code
+
+        self.attempt(work)
+
+    def attempt(self, work: Callable[[], None]) -> None:
+        """Does some work unless the run has ended; an error ends it."""
         if self.exit_code is not None:
             return
-        with self._speaking():
+        with self._output():
             try:
                 work()
-            except SystemExit as ended:  # of the command line's reading
+            except SystemExit as ended:  # raised by the command line's parser
                 self.exit_code = int(ended.code or 0)
-            except FAULTS as fault:
-                sentence, exit_code = told(fault)
-                log.error("%s", sentence)
-                if isinstance(fault, OSError) and self._session is not None:
-                    self._session.deliver_what_there_is()
-                self.exit_code = exit_code
-            except Exception:  # a fault of ours must not take the others with it
+            except (Error, OSError) as error:
+                failure = as_error(error)
+                log.error("%s", failure)
+                if self._run is not None:
+                    self._run.save_after(error)
+                self.exit_code = failure.exit_code
+            except Exception:  # a bug must not end the other runs
                 log.error("%s", traceback.format_exc())
                 self.exit_code = FAILED
 
-    def end_if_asked(self) -> None:
-        """With a checkpoint."""
-        if self.stopping is not None:
-            self.end_early(self.stopping)
-
-    def end_early(self, stopped: Stopped) -> None:
-        def end() -> None:
-            if self._session is not None:
-                self.session.end_early(stopped)
-            self.exit_code = stopped.exit_code
-
-        self.attempt(end)
-
-    def finish(self) -> None:
-        """Models, video and manifest."""
-        self.session.finish()
-        self.exit_code = SUCCESS
-
-    def close(self) -> Order:
-        """Lets go of its files; the answer."""
-        with self._speaking():
-            if self._session is not None:
-                self._try(self._session.close)
+    def close(self) -> Message:
+        """Closes its files and returns the answer."""
+        with self._output():
+            if self._run is not None:
+                self._try(self._run.close)
         if self._log is not None:
             self._try(self._log.close)
         return {
@@ -142,27 +158,12 @@ class Member:
             "cpu_seconds": round(self.cpu_seconds, 6),
         }
 
-    def _speaking(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext() if self._log is None else log_routing.speaking_to(self._log)
+    def _output(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._log is None else log_routing.output_to(self._log)
 
     def _try(self, work: Callable[[], None]) -> None:
-        """A full disk says so once more when files are closed; that ends no other run."""
+        """Closes a file. On a full disk that fails too, which must not end other runs."""
         try:
             work()
         except OSError as error:
-            log.error("%s", told(error)[0])
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Lets a run find its service's variables, which it looks at in the beginning only."""
-    before = {name: os.environ.get(name) for name in variables}
-    try:
-        os.environ.update(variables)
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+            log.error("%s", as_error(error))

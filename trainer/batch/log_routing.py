@@ -1,4 +1,4 @@
-"""Who speaks: what a thread logs or prints goes to the file of the run that it works for."""
+"""Routes output to the log of the run that a thread works for; other output to `fallback`."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from trainer.process.console import log_handler
 
 log = logging.getLogger("trainer")
 
-_file: ContextVar[TextIO] = ContextVar("file")  # of the run that is being worked for
+_file: ContextVar[TextIO] = ContextVar("file")  # the log of the current run
 
 
-class _Voices(io.TextIOBase):
-    """A stream that is each thread's own."""
+class _RoutedStream(io.TextIOBase):
+    """Writes to the log of the current run."""
 
-    def __init__(self, nobodys: TextIO) -> None:
-        self._nobodys = nobodys
+    def __init__(self, fallback: TextIO) -> None:
+        self._fallback = fallback
 
     def write(self, text: str) -> int:
-        return _file.get(self._nobodys).write(text)
+        return _file.get(self._fallback).write(text)
 
     def flush(self) -> None:
-        _file.get(self._nobodys).flush()
+        _file.get(self._fallback).flush()
 
 
 @contextlib.contextmanager
-def heard(nobodys: TextIO) -> Iterator[None]:
-    """Lets runs speak with their own voices; what is said for none of them goes to `nobodys`."""
-    voices = _Voices(nobodys)
-    before, log.handlers = log.handlers, [log_handler(voices)]
+def routed(fallback: TextIO) -> Iterator[None]:
+    """Routes the log, stdout and stderr of the process."""
+    stream = _RoutedStream(fallback)
+    before, log.handlers = log.handlers, [log_handler(stream)]
     try:
-        with contextlib.redirect_stdout(voices), contextlib.redirect_stderr(voices):
+        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
             yield
     finally:
         log.handlers = before
 
 
 @contextlib.contextmanager
-def speaking_to(file: TextIO) -> Iterator[None]:
-    """What this thread says meanwhile goes to a file."""
+def output_to(file: TextIO) -> Iterator[None]:
+    """Makes `file` the log of the current run, in this thread."""
     before = _file.set(file)
     try:
         yield

@@ -1,8 +1,8 @@
-"""Several runs learn as one: their agents are the rows of programs that fit all, side by side.
+"""Packs the agents of several runs into the rows of shared programs, and unpacks them again.
 
-Agents may differ in every number but the shapes, and in width and batch size below a common one:
-narrow networks are padded with neurons that weigh nothing, for those stay so under gradients, and
-rollouts end one by one. Between two calls each run holds its own state, as if it were alone.
+Agents of one program may differ in every hyperparameter. Narrow networks are padded with neurons
+of weight 0, which get no gradients, and shorter rollouts end earlier. Between two calls each run
+holds its own state, as if it trained alone.
 """
 
 from __future__ import annotations
@@ -16,26 +16,35 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from trainer.agents.optimizer import State
 from trainer.agents.random_streams import Purpose
-from trainer.agents.update import METRICS, State, settings
-from trainer.batch.program_shapes import ROWS, Shape, collector_of, common_shape, places, tiles
+from trainer.agents.update import METRICS, settings
+from trainer.batch.program_shapes import (
+    ROWS,
+    Shape,
+    collector_of,
+    common_shape,
+    positions,
+    tiles,
+)
 from trainer.rollouts.simulation import CartPoleState, Tape
-from trainer.run.state import Run
+from trainer.run.state import RunState
 from trainer.training.fused_rounds import Rounds, Schedule
 from trainer.training.learners import Learned
+from trainer.training.loop import Step
 
-EPISODES = 20  # that each row plays in one call
-# What one call has random numbers for: environment steps of an agent, or rounds of whole episodes,
-# most of whose steps are not taken.
+EPISODES = 20  # played by each row in one call
+# How much one call has random numbers for: environment steps of an agent, or rounds of whole
+# episodes, most of whose steps are not taken.
 TAPE_STEPS, TAPE_ROUNDS = 8192, 16
 
 T = TypeVar("T")
 
 
-class Learning:
-    """A run's numbers while its agents learn, for the rows that they are to be read from."""
+class Unpacked:
+    """The state of a run as arrays, which rows of a program are filled from and read back into."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunState) -> None:
         self.run, self.collector = run, collector_of(run)
         self.state = State(*map(np.array, run.agents.state))
         self.environments = CartPoleState(*map(np.array, self.collector.state))
@@ -45,7 +54,7 @@ class Learning:
         self.taken = np.zeros(agents, np.int64)
 
     def hand_back(self) -> None:
-        """The run is as far as its rows have come."""
+        """Writes the arrays back to the run."""
         self.run.agents.state = State(*map(tf.constant, self.state))
         self.collector.state = CartPoleState(*map(tf.constant, self.environments))
         self.collector.collected += self.taken
@@ -53,17 +62,17 @@ class Learning:
 
 
 class Block(NamedTuple):
-    """Episodes of one agent: as many as a row plays, or fewer."""
+    """Episodes of one agent, at most as many as a row plays in one call."""
 
-    run: Run
+    run: RunState
     agent: int
     resets: NDArray[np.float32]  # [episodes, 4]
-    uniforms: NDArray[np.float32] | None  # [max_episode_steps, episodes]; None: it acts greedily
-    returns: NDArray[np.float64]  # [episodes], where they go
+    uniforms: NDArray[np.float32] | None  # [max_episode_steps, episodes]; None: greedy actions
+    returns: NDArray[np.float64]  # [episodes], to be filled in
 
 
 class Compiled:
-    """A program, compiled by the first thread that calls it, for which others wait."""
+    """A program, compiled in its first call; other threads wait for that."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = tf.function(function, jit_compile=True, autograph=False)
@@ -83,32 +92,43 @@ class Compiled:
             return found
 
 
-class Stack:
-    """Keeps compiled programs, so that runs which come later find them ready.
+class SharedPrograms:
+    """Carries out steps of many runs at once. Compiled programs are kept for later runs.
 
-    Several threads may call it, each for runs of its own.
+    Several threads may call it, each for different runs.
     """
 
     def __init__(self) -> None:
         self._programs: dict[tuple[str, Shape], Compiled] = {}
         self._adding = threading.Lock()
 
-    def learn(self, runs: Sequence[Run]) -> None:
-        """Takes each run some way towards its next evaluation. All must be `stackable`."""
-        parts = [Learning(run) for run in runs]
+    def execute(self, step: Step, runs: Sequence[RunState]) -> list[Any]:
+        """The results of a step, one for each run. All runs must be `stackable`."""
+        if not runs:
+            return []
+        match step:
+            case Step.LEARN:
+                self.learn(runs)
+                return [None for _ in runs]
+            case Step.VALIDATE:
+                return [returns.mean(axis=1) for returns in self.validate(runs)]
+            case Step.SCORE:
+                both = self.returns(runs, greedy=True), self.returns(runs, greedy=False)
+                return list(zip(*both, strict=True))
+
+    def learn(self, runs: Sequence[RunState]) -> None:
+        """Takes the agents of each run some rounds towards their next evaluation."""
+        parts = [Unpacked(run) for run in runs]
         rows = [(part, agent) for part in parts for agent in agents_in(part.run.progress.learning)]
-        # Agents of a call wait for the one whose rollouts are longest.
+        # All agents of a call wait for the one with the longest rollouts.
         rows.sort(key=lambda row: row[0].collector.simulation.steps)
         tiled = tiles(rows, lambda row: common_shape(row[0].run))
         self._call("learn", lambda shape: shape.program.rounds, learn_rows, tiled)
         for part in parts:
             part.hand_back()
 
-    def validate(self, runs: Sequence[Run]) -> list[NDArray[np.float64]]:
-        """Returns `[P, episodes]` of each run's policies as they stand, at its next evaluation.
-
-        NaN for those that have been scored as they stand.
-        """
+    def validate(self, runs: Sequence[RunState]) -> list[NDArray[np.float64]]:
+        """Validation returns `[P, episodes]` of the policies that changed; NaN for the others."""
         found, blocks = [], list[Block]()
         for run in runs:
             progress = run.progress
@@ -124,14 +144,8 @@ class Stack:
         self._play(blocks)
         return found
 
-    def score(
-        self, runs: Sequence[Run]
-    ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
-        """What `Run.returns` of each would be: all greedy ones, all sampled ones."""
-        return self.returns(runs, greedy=True), self.returns(runs, greedy=False)
-
-    def returns(self, runs: Sequence[Run], *, greedy: bool) -> list[NDArray[np.float64]]:
-        """The same, of one kind."""
+    def returns(self, runs: Sequence[RunState], *, greedy: bool) -> list[NDArray[np.float64]]:
+        """Returns `[P, episodes]` of each run's final policies, over fresh episodes."""
         found, blocks = [], list[Block]()
         for run in runs:
             resets, uniforms = collector_of(run).draw_episodes(
@@ -158,7 +172,7 @@ class Stack:
         on_rows: Callable[[Shape, Compiled, list[T]], None],
         tiled: list[tuple[Shape, list[T]]],
     ) -> None:
-        """Calls programs for all tiles; what another thread is compiling comes last."""
+        """Calls programs for all tiles; those that another thread is compiling come last."""
         left = [(shape, self._compiled(what, shape, function), rows) for shape, rows in tiled]
         while left:
             chosen = next((index for index, each in enumerate(left) if not each[1].waits), 0)
@@ -173,8 +187,8 @@ class Stack:
             return self._programs[what, shape]
 
 
-def learn_rows(shape: Shape, program: Compiled, rows: Sequence[tuple[Learning, int]]) -> None:
-    """Takes at most `ROWS` agents some way towards their next evaluations."""
+def learn_rows(shape: Shape, program: Compiled, rows: Sequence[tuple[Unpacked, int]]) -> None:
+    """Takes at most `ROWS` agents some rounds towards their next evaluations."""
     state = [np.zeros((ROWS, shape.architecture.size), np.float32) for _ in range(4)]
     state.append(np.zeros((ROWS, 1), np.float32))
     physics = np.zeros((ROWS, shape.num_envs, 4))
@@ -190,7 +204,7 @@ def learn_rows(shape: Shape, program: Compiled, rows: Sequence[tuple[Learning, i
         np.zeros((ROWS, length if shape.steps else most, shape.num_envs, 4), np.float32),
     )
     for row, (part, agent) in enumerate(rows):
-        progress, where = part.run.progress, places(part.run, shape)
+        progress, where = part.run.progress, positions(part.run, shape)
         for ours, theirs in zip(state, part.state, strict=True):
             ours[row, where if len(theirs[agent]) > 1 else slice(1)] = theirs[agent]
         physics[row], elapsed[row] = (x[agent] for x in part.environments)
@@ -217,7 +231,7 @@ def learn_rows(shape: Shape, program: Compiled, rows: Sequence[tuple[Learning, i
     learned = [x.numpy() for x in (after.steps, after.metrics, after.finite)]
     environments, taken = [x.numpy() for x in after.environments], after.taken.numpy()
     for row, (part, agent) in enumerate(rows):
-        where = places(part.run, shape)
+        where = positions(part.run, shape)
         for theirs, ours in zip(part.state, state, strict=True):
             theirs[agent] = ours[row, where if len(theirs[agent]) > 1 else slice(1)]
         for theirs, ours in zip(
@@ -236,7 +250,7 @@ def play_rows(shape: Shape, program: Compiled, blocks: Sequence[Block]) -> None:
     for row, block in enumerate(blocks):
         episodes = len(block.resets)
         averaged = block.run.agents.state.averaged[block.agent].numpy()
-        weights[row, places(block.run, shape)] = averaged
+        weights[row, positions(block.run, shape)] = averaged
         resets[row, :episodes] = block.resets
         if block.uniforms is not None:
             sampled[row], uniforms[row, :, :episodes] = True, block.uniforms
@@ -246,7 +260,7 @@ def play_rows(shape: Shape, program: Compiled, blocks: Sequence[Block]) -> None:
 
 
 def blocks_of(
-    run: Run,
+    run: RunState,
     agents: NDArray[np.bool_],
     resets: NDArray[np.float32],
     uniforms: NDArray[np.float32] | None,

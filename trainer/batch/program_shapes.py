@@ -1,4 +1,4 @@
-"""Which programs runs share: a few shapes for all widths and batch sizes, and rows for agents."""
+"""The shapes of shared programs: a few, for all widths and batch sizes of a search."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from trainer.agents.update import CHUNK_STEPS, Rule
 from trainer.environments.cartpole import CartPole
 from trainer.rollouts.compiled_collector import CompiledCollector
 from trainer.rollouts.simulation import Simulation
-from trainer.run.state import Run
+from trainer.run.state import RunState
 from trainer.training.fused_rounds import Program
 
-# Rows of a program. One size, for compiling takes seconds: more agents take more calls. A row costs
-# the same whether somebody fills it or not, and hardly less among many: so there are as many as a
-# trial has seeds where the tuner is not told otherwise.
+# Rows of a program, all of one number because compiling takes seconds: more agents take more calls.
+# An empty row costs as much as a full one, and a row among many hardly less than among few. So
+# there are as many rows as a trial has seeds by default.
 ROWS = 5
-LEAST_NEURONS, LEAST_STEPS = 32, 512  # of a program; less in one would cost as much
+LEAST_NEURONS, LEAST_STEPS = 32, 512  # of a program; smaller ones would cost as much
 
 T = TypeVar("T")
 
@@ -44,18 +44,18 @@ class Shape(NamedTuple):
         )
 
 
-def stackable(run: Run) -> bool:
-    """Whether a run's environments can be compiled."""
+def stackable(run: RunState) -> bool:
+    """Whether a run can share programs: its environments can be compiled."""
     return isinstance(run.collector, CompiledCollector)
 
 
-def common_shape(run: Run) -> Shape:
-    """The shape of the program that a run has part in."""
+def common_shape(run: RunState) -> Shape:
+    """The shape of the program that a run shares."""
     algorithm, architecture = run.command.options.algorithm, run.agents.architecture
     collector = collector_of(run)
     steps: int | None = None
     if not collector.simulation.whole_episodes:
-        # Few shapes, for compiling takes seconds: a shorter rollout in it costs only what it fills.
+        # Few shapes, because compiling takes seconds. Shorter rollouts cost only what they fill.
         steps = max(LEAST_STEPS, 2 * _power_of_four(-(-collector.simulation.steps // 2)))
     return Shape(
         algorithm,
@@ -68,13 +68,13 @@ def common_shape(run: Run) -> Shape:
     )
 
 
-def collector_of(run: Run) -> CompiledCollector:
-    assert isinstance(run.collector, CompiledCollector), "only such runs are stackable"
+def collector_of(run: RunState) -> CompiledCollector:
+    assert isinstance(run.collector, CompiledCollector), "the run is stackable"
     return run.collector
 
 
 def tiles(rows: Sequence[T], key: Callable[[T], Shape]) -> list[tuple[Shape, list[T]]]:
-    """Rows of one shape together, in their order, at most `ROWS` in each."""
+    """Rows grouped by shape, in their order, at most `ROWS` in each group."""
     groups: dict[Shape, list[T]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
@@ -85,13 +85,13 @@ def tiles(rows: Sequence[T], key: Callable[[T], Shape]) -> list[tuple[Shape, lis
     ]
 
 
-def places(run: Run, shape: Shape) -> NDArray[np.int64]:
-    return places_in(run.agents.architecture, shape.architecture)
+def positions(run: RunState, shape: Shape) -> NDArray[np.int64]:
+    return positions_in(run.agents.architecture, shape.architecture)
 
 
 @lru_cache(maxsize=1024)
-def places_in(narrow: Architecture, wide: Architecture) -> NDArray[np.int64]:
-    """Where each number of narrow networks stands among those of wide ones."""
+def positions_in(narrow: Architecture, wide: Architecture) -> NDArray[np.int64]:
+    """Indices of the weights of narrow networks among those of wide ones."""
     layers = zip(
         (part for network in narrow.unpack(np.zeros((1, narrow.size))).values()
          for layer in network for part in layer),

@@ -1,9 +1,9 @@
-"""Runs that learn side by side in one process: a few threads share them out among themselves.
+"""Shares many runs out among a few threads of one process.
 
-A lane takes an even share of the runs that no other lane is at work on, takes them as far as their
-next evaluation, as one stack, and gives them back. Compiled programs need no interpreter, so each
-lane keeps a core busy; what one has compiled is there for all. One more thread finishes runs that
-have been scored, one by one, while the others go on learning.
+A training thread takes an even share of the runs that wait, carries out the steps that they wait
+for, all at once in shared programs, and gives them back. Compiled programs run without the
+interpreter's lock, so each thread keeps a core busy. One more thread writes the files of runs that
+have been scored, one by one, while the others train.
 """
 
 from __future__ import annotations
@@ -15,212 +15,188 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from trainer.batch.batch_run import Member, Order
+from trainer.batch.batch_run import BatchRun, Message
 from trainer.process.signals import Stopped
+from trainer.training.loop import Step
 
 if TYPE_CHECKING:
-    from trainer.batch.packing import Stack
+    from trainer.batch.packing import SharedPrograms
 
 Work = Callable[[], None]
 
 
-class Lanes:
-    """Takes runs to their ends. They come and go between two evaluations."""
+class Scheduler:
+    """Takes runs to their ends."""
 
-    def __init__(self, lanes: int, stack: Stack, answer: Callable[[Order], None]) -> None:
-        """`answer` is told how each run has ended, by whichever thread."""
-        self.answer, self._stack, self._lanes = answer, stack, lanes
-        self._changed = threading.Condition()  # guards what follows
-        self._waiting: list[Member] = []  # for a lane
-        self._learning: list[Member] = []  # in one
-        self._scored: list[Member] = []  # waiting for their models
-        self._finishing: list[Member] = []
-        self._open = True  # whether more may come
-        self._ending: Stopped | None = None  # why all are to end early
-        self._broken = False  # whether something went wrong in a thread
-        self._counted = 0.0  # seconds of the processor that have been borne
+    def __init__(
+        self, threads: int, programs: SharedPrograms, answer: Callable[[Message], None]
+    ) -> None:
+        """`answer` is called, by any thread, with the answer to each run."""
+        self.answer, self._programs, self._count = answer, programs, threads
+        self._changed = threading.Condition()  # guards everything below
+        self._waiting: list[BatchRun] = []  # for a training thread
+        self._training: list[BatchRun] = []  # in one
+        self._scored: list[BatchRun] = []  # waiting for the thread that writes files
+        self._finishing: list[BatchRun] = []  # in it
+        self._open = True  # whether more runs may come
+        self._ending: Stopped | None = None  # why all runs are to end early
+        self._broken = False  # whether a thread has failed
+        self._cpu_seconds = 0.0  # of the processor that the runs have been charged with
         self._threads: list[Future[None]] = []
 
     def start(self) -> None:
-        pool = ThreadPoolExecutor(self._lanes + 1, "lane")
-        finds = [self._to_learn] * self._lanes + [self._to_finish]
-        self._threads = [pool.submit(self._serve, each) for each in finds]
+        pool = ThreadPoolExecutor(self._count + 1, "batch")
+        finders = [self._find_training] * self._count + [self._find_finishing]
+        self._threads = [pool.submit(self._serve, find) for find in finders]
 
     def wait(self) -> None:
-        """Until the last run has ended and no more may come.
+        """Returns after the last run has ended and no more may come.
 
-        Raises what went wrong in a thread; the others then end too, where they stand.
+        Raises the exception of a thread that fails; the others then stop where they are.
         """
         for thread in as_completed(self._threads):
             thread.result()
 
-    def add(self, member: Member) -> None:
-        """A run that has been begun, or has ended at that."""
+    def add(self, run: BatchRun) -> None:
+        """Takes a run that has begun, or that could not."""
         with self._changed:
-            self._waiting.append(member)
+            self._waiting.append(run)
             self._share_costs()
-            member.stopping = self._ending
-            if member.exit_code is None and member.stopping is None:
+            run.stopping = self._ending
+            if run.exit_code is None and run.stopping is None:
                 self._changed.notify_all()
                 return
-            self._waiting.remove(member)
-        member.end_if_asked()
-        self.answer(member.close())
+            self._waiting.remove(run)
+        run.end_if_stopped()
+        self.answer(run.close())
 
-    def stop(self, number: Any, stopped: Stopped) -> None:
-        """Ends the runs of that number, with checkpoints."""
+    def stop(self, run_id: Any, stopped: Stopped) -> None:
+        """Ends the run of that id with a checkpoint."""
         with self._changed:
-            self._stop([member for member in self._members if member.id == number], stopped)
+            self._stop([run for run in self._runs if run.id == run_id], stopped)
 
     def end_early(self, stopped: Stopped) -> None:
-        """Ends every run, with a checkpoint, and takes no more."""
+        """Ends every run with a checkpoint, and takes no more."""
         with self._changed:
             self._ending = stopped
-            self._stop(self._members, stopped)
+            self._stop(self._runs, stopped)
             self.close()
 
     def close(self) -> None:
-        """No more will come."""
+        """No more runs will come."""
         with self._changed:
             self._open = False
             self._changed.notify_all()
 
     @property
-    def _members(self) -> list[Member]:
-        return [*self._waiting, *self._learning, *self._scored, *self._finishing]
+    def _runs(self) -> list[BatchRun]:
+        return [*self._waiting, *self._training, *self._scored, *self._finishing]
 
-    def _stop(self, members: Sequence[Member], stopped: Stopped) -> None:
-        """The next thread that has time ends them. Those that are being finished are finished."""
-        for member in members:
-            if member in self._scored:
-                self._scored.remove(member)
-                self._waiting.append(member)
-            if member not in self._finishing:
-                member.stopping = stopped
+    def _stop(self, runs: Sequence[BatchRun], stopped: Stopped) -> None:
+        """Has the next free thread end them, except the run whose files are being written."""
+        for run in runs:
+            if run in self._scored:
+                self._scored.remove(run)
+                self._waiting.append(run)
+            if run not in self._finishing:
+                run.stopping = stopped
         self._changed.notify_all()
 
     def _serve(self, find: Callable[[], Work | None]) -> None:
-        """What a thread does: whatever it is to `find`."""
+        """What a thread does: all that it can `find`."""
         try:
             while (work := self._next(find)) is not None:
                 work()
         except BaseException:
             with self._changed:
-                self._broken = True  # nobody would ever give its runs back
+                self._broken = True  # the runs in this thread would never be given back
                 self._changed.notify_all()
             raise
 
     def _next(self, find: Callable[[], Work | None]) -> Work | None:
-        """Waits for something to do; None where there will be nothing more."""
+        """Waits for work; None when there will be no more."""
         with self._changed:
-            while not self._broken and (self._open or self._members):
-                if asked := [m for m in self._waiting if m.stopping is not None]:
-                    return partial(self._end, self._take(asked))
+            while not self._broken and (self._open or self._runs):
+                if stopped := [run for run in self._waiting if run.stopping is not None]:
+                    return partial(self._end, self._take(stopped))
                 if work := find():
                     return work
                 self._changed.wait()
             return None
 
-    def _to_learn(self) -> Work | None:
-        if not self._waiting:
-            return None
-        return partial(self._learn_and_score, self._take(self._share()))
+    def _find_training(self) -> Work | None:
+        return partial(self._train, self._take(self._share())) if self._waiting else None
 
-    def _to_finish(self) -> Work | None:
+    def _find_finishing(self) -> Work | None:
         if not self._scored:
             return None
         self._finishing.append(self._scored.pop(0))
         return partial(self._finish, self._finishing[-1])
 
-    def _share(self) -> list[Member]:
-        """Runs to go on with: those of a stack, or one that can be in none."""
+    def _share(self) -> list[BatchRun]:
+        """An even share of the runs that can share programs, or one that cannot."""
         if self._waiting[0].alone:
             return self._waiting[:1]
-        even = -(-len(self._waiting + self._learning) // self._lanes)
-        return [member for member in self._waiting if not member.alone][:even]
+        even = -(-len(self._waiting + self._training) // self._count)
+        return [run for run in self._waiting if not run.alone][:even]
 
-    def _take(self, members: list[Member]) -> list[Member]:
-        self._waiting = [member for member in self._waiting if member not in members]
-        self._learning += members
-        return members
+    def _take(self, runs: list[BatchRun]) -> list[BatchRun]:
+        self._waiting = [run for run in self._waiting if run not in runs]
+        self._training += runs
+        return runs
 
-    def _end(self, members: Sequence[Member]) -> None:
-        for member in members:
-            member.end_if_asked()
-        self._give_back(members, [])
+    def _train(self, runs: Sequence[BatchRun]) -> None:
+        """Carries out the steps that the runs wait for, at most one of each kind.
 
-    def _learn_and_score(self, members: Sequence[Member]) -> None:
-        if members[0].alone:
-            members[0].carry_out()
-            self._give_back(members, [])
+        A run that cannot share programs stays in the thread until it is scored.
+        """
+        if runs[0].alone:
+            while runs[0].step is not None:
+                runs[0].go_on_alone()
+                runs[0].end_if_stopped()
         else:
-            self._give_back(members, self._advance(members))
+            for step in Step:
+                waiting = [run for run in runs if run.step is step]
+                results = self._programs.execute(step, [run.state for run in waiting])
+                for run, result in zip(waiting, results, strict=True):
+                    run.go_on(result)
+                for run in runs:
+                    run.end_if_stopped()
+        self._give_back(runs)
 
-    def _give_back(self, members: Sequence[Member], scored: Sequence[Member]) -> None:
-        ended = [member for member in members if member.exit_code is not None]
+    def _end(self, runs: Sequence[BatchRun]) -> None:
+        for run in runs:
+            run.end_if_stopped()
+        self._give_back(runs)
+
+    def _give_back(self, runs: Sequence[BatchRun]) -> None:
+        ended = [run for run in runs if run.exit_code is not None]
         with self._changed:
             self._share_costs()
-            for member in members:
-                self._learning.remove(member)
-                if member in scored and member.stopping is None:
-                    self._scored.append(member)
-                elif member not in ended:
-                    self._waiting.append(member)
+            for run in runs:
+                self._training.remove(run)
+                if run not in ended:
+                    scored = run.step is None and run.stopping is None
+                    (self._scored if scored else self._waiting).append(run)
             self._changed.notify_all()
-        for member in ended:
-            self.answer(member.close())
+        for run in ended:
+            self.answer(run.close())
 
-    def _finish(self, member: Member) -> None:
-        member.attempt(member.finish)
+    def _finish(self, run: BatchRun) -> None:
+        run.finish()
         with self._changed:
             self._share_costs()
-            self._finishing.remove(member)
+            self._finishing.remove(run)
             self._changed.notify_all()
-        self.answer(member.close())
-
-    def _advance(self, members: Sequence[Member]) -> list[Member]:
-        """Takes runs to their next evaluations; those that are scored, and only lack files."""
-        learning = [m for m in members if m.run.progress.learning.any()]
-        self._stack.learn([member.run for member in learning])
-        for member in learning:
-            member.attempt(member.session.on_round)
-        for member in members:
-            member.end_if_asked()
-        members = [member for member in members if member.exit_code is None]
-        waiting = [m for m in members if not m.run.progress.learning.any()]
-        self._evaluate([m for m in waiting if m.run.progress.training.any()])
-        return self._complete([m for m in members if not m.run.progress.training.any()])
-
-    def _evaluate(self, members: Sequence[Member]) -> None:
-        for member, scores in zip(members, self._validation(members), strict=True):
-            evaluation = member.run.progress.record(scores)
-            member.run.keep(evaluation)
-            member.attempt(partial(member.session.on_evaluation, evaluation))
-
-    def _complete(self, members: Sequence[Member]) -> list[Member]:
-        unknown = [m for m in members if m.run.progress.to_score.any()]
-        for member, scores in zip(unknown, self._validation(unknown), strict=True):
-            member.run.progress.settle(scores)
-        for member in members:
-            member.attempt(member.session.trained)
-        greedy, sampled = self._stack.score([member.run for member in members])
-        # All scores before the first model: nothing slow comes before a tuning metric.
-        for member, *returns in zip(members, greedy, sampled, strict=True):
-            member.attempt(partial(member.session.score, *returns))
-        return [member for member in members if member.exit_code is None]
-
-    def _validation(self, members: Sequence[Member]) -> list[Any]:
-        """Mean validation returns `[P]` of each run; NaN for agents whose score is known."""
-        returns = self._stack.validate([member.run for member in members])
-        return [each.mean(axis=1) for each in returns]
+        self.answer(run.close())
 
     def _share_costs(self) -> None:
-        """All runs that are here bear the processor's time since the last call, by their agents."""
-        now, here = _cpu_seconds(), self._members
-        agents = sum(member.agents for member in here)
-        for member in here:
-            member.cpu_seconds += (now - self._counted) * member.agents / agents
-        self._counted = now
+        """Charges the processor's time since the last call to all runs, by their agents."""
+        now, runs = _cpu_seconds(), self._runs
+        agents = sum(run.agents for run in runs)
+        for run in runs:
+            run.cpu_seconds += (now - self._cpu_seconds) * run.agents / agents
+        self._cpu_seconds = now
 
 
 def _cpu_seconds() -> float:

@@ -24,6 +24,7 @@ class Service(NamedTuple):
     metric_tag: str | None  # the one that it waits for
     job_dir: str | None  # what Vertex' directories have in common
     places: Mapping[str, str]  # artefact -> its path in `job_dir`
+    metric_file: str | None = None  # where it reads the tuning metric; only a tuning trial has one
 
 
 def service(environment: Mapping[str, str]) -> Service:
@@ -34,7 +35,8 @@ def service(environment: Mapping[str, str]) -> Service:
     """
     trial = environment.get("CLOUD_ML_TRIAL_ID") or _trial_of(environment.get("TF_CONFIG", ""))
     tag = environment.get("CLOUD_ML_HP_METRIC_TAG") or None
-    return Service(trial, tag, *_directories(environment))
+    metric_file = environment.get("CLOUD_ML_HP_METRIC_FILE") or None
+    return Service(trial, tag, *_directories(environment), metric_file)
 
 
 def _trial_of(tf_config: str) -> str | None:

@@ -1,4 +1,4 @@
-"""One agent of a stack as an ordinary Keras model, and as a SavedModel that needs none of ours."""
+"""One agent as an ordinary Keras model, and as a SavedModel that needs none of our code."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def _stacked_layers(architecture: Architecture, network: Network, head: str, x: 
 
 
 class Policy(tf.Module):  # type: ignore[misc]
-    """One agent's policy by the very arithmetic that it was trained with.
+    """One agent's policy, with the arithmetic that it was trained with.
 
-    Not by way of the Keras model, whose saving takes three times as long.
+    The SavedModel is not made from the Keras model: saving that takes three times as long.
     """
 
     def __init__(self, agents: Agents, agent: int, *, pixels: bool) -> None:
@@ -117,5 +117,5 @@ def save_saved_model(policy: Policy, path: Path) -> None:
     """
     try:
         tf.saved_model.save(policy, str(path), signatures=policy.act)
-    except tf.errors.OpError as error:  # how TensorFlow says that a disk is full
+    except tf.errors.OpError as error:  # TensorFlow's error for a full disk
         raise OSError(None, error.message.strip() or "could not be written", path.name) from error

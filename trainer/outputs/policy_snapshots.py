@@ -1,7 +1,7 @@
-"""How each agent's policy was on its way: a few of the policies that were evaluated.
+"""A few earlier policies of each agent, out of those that were evaluated.
 
-Which agent is saved is known at the end only, and agents stop one by one; so all are kept, in
-bounded memory: every evaluation, then every second, then every fourth, as they grow in number.
+Which agent is saved is known only at the end, so snapshots of all agents are kept, in bounded
+memory: of every evaluation at first, then of every second, of every fourth, as they grow in number.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from numpy.typing import NDArray
 from trainer.agents.networks import Architecture
 from trainer.storage.checkpoint import Arrays, field
 
-KEPT = 6  # evaluations of an agent, at most; the checkpoint holds them all
+KEPT = 6  # snapshots of an agent, at most; a checkpoint holds all of them
 
 
-class Milestone(NamedTuple):
-    """A policy at some time of its training."""
+class Snapshot(NamedTuple):
+    """A policy at some point of its training."""
 
     label: str
     steps: int
-    score: float | None  # in validation, if it was in any
+    score: float | None  # in validation; None without one
     layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]]  # kernels and biases
 
 
-class Milestones:
-    """Fresh agents' policies, and some of those that they become.
+class PolicySnapshots:
+    """The policies of untrained agents, and some of those that they become.
 
-    Slots are filled by an agent as long as it trains. All who do are at the same evaluation, so
-    what is kept of an agent does not depend on who else is in the stack.
+    An agent fills slots as long as it trains. All agents in training are at the same evaluation,
+    so what is kept of an agent does not depend on the agents beside it.
     """
 
     def __init__(self, architecture: Architecture, weights: NDArray[np.float32]) -> None:
-        """`weights` `[P, size]` are those before training. Nothing is kept of policies of images.
+        """`weights` `[P, size]` are those before training.
 
-        Convolutions are large, and not what a reader of numbers is after.
+        No snapshots are kept of networks with convolutions, which are large.
         """
         actor = sum((i + 1) * o for i, o in architecture.layers["actor"])
         self.architecture = architecture
@@ -58,11 +58,11 @@ class Milestones:
         scores: NDArray[np.float64],
         weights: NDArray[np.float32],
     ) -> None:
-        """Takes in evaluation number `evaluations` of those `agents` `[P]` that still train."""
+        """Records evaluation number `evaluations` of the `agents` `[P]` that still train."""
         interval = 1
         while evaluations // interval > KEPT:
             interval *= 2
-        if evaluations == interval // 2 * (KEPT + 1):  # the first one too many: every other goes
+        if evaluations == interval // 2 * (KEPT + 1):  # one too many: every other goes
             for array in (self._weights, self._steps, self._scores):
                 array[: KEPT // 2, agents] = array[1::2, agents]
                 array[KEPT // 2 :, agents] = 0
@@ -79,37 +79,37 @@ class Milestones:
 
     def of(
         self, agent: int, steps: int, score: float | None, weights: NDArray[np.float32]
-    ) -> list[Milestone]:
-        """An agent's policy at the start, about half way, and at the end; none of images.
+    ) -> list[Snapshot]:
+        """An agent's policy at the start, about half way and at the end; none with convolutions.
 
-        `steps`, `score` and `weights` `[P, size]` are those at the end. The middle is what was kept
-        nearest to half of the steps, the earlier of two; without any before the end there is none.
+        `steps`, `score` and `weights` `[P, size]` are those at the end. The middle is the snapshot
+        nearest to half of the steps, the earlier of two; it is left out where there is none.
         """
         if not self.size:
             return []
         between = np.flatnonzero((self._steps[:, agent] > 0) & (self._steps[:, agent] < steps))
-        found = [Milestone("start", 0, None, self._layers(self._start[agent]))]
+        found = [Snapshot("start", 0, None, self._layers(self._start[agent]))]
         if len(between):
             slot = min(between, key=lambda slot: abs(2 * int(self._steps[slot, agent]) - steps))
             middle = float(self._scores[slot, agent])
             found.append(
-                Milestone(
+                Snapshot(
                     "middle",
                     int(self._steps[slot, agent]),
                     middle if math.isfinite(middle) else None,
                     self._layers(self._weights[slot, agent]),
                 )
             )
-        found.append(Milestone("end", steps, score, self._layers(weights[agent, : self.size])))
+        found.append(Snapshot("end", steps, score, self._layers(weights[agent, : self.size])))
         return found
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """All that training has added, by name."""
+        """Everything that training has added, by name."""
         arrays = {"weights": self._weights, "steps": self._steps, "scores": self._scores}
         return {name: array.copy() for name, array in arrays.items()}
 
     def restore(self, arrays: Arrays) -> None:
-        """Takes up a `snapshot`. Raises CheckpointError where it is not one of such agents."""
+        """Restores a `snapshot`. Raises CheckpointError unless it is one of such agents."""
         agents = len(self._start)
         steps = field(arrays, "steps", np.int64, (None, agents))
         slots = len(steps)

@@ -1,4 +1,4 @@
-"""How far a run is: a progress bar on a terminal, a line now and then elsewhere."""
+"""Progress of a run: a bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainer.contract.text import score
 from trainer.outputs.metrics import MetricReporter, Report
 
 log = logging.getLogger("trainer")
 
 
 class ConsoleReporter:
-    """One progress bar on a terminal; elsewhere a plain line at most every five seconds."""
+    """A progress bar on a terminal; elsewhere a plain line, at most every five seconds."""
 
     SECONDS_BETWEEN_LINES = 5.0
 
@@ -35,22 +34,22 @@ class ConsoleReporter:
                 unit_scale=True,
                 file=sys.stdout,
                 leave=False,
-                # tqdm draws nothing on a terminal that does not know its size
+                # tqdm draws nothing on a terminal of unknown size
                 ncols=shutil.get_terminal_size().columns,
             )
 
     def report(self, step: int, metrics: Mapping[str, Any], *, final: bool = False) -> None:
-        self._score = score(metrics["mean_score"])
+        self._score = f"{metrics['mean_score']:.1f}"
         self.steps(step)
 
     def resume(self, reports: Sequence[Report]) -> None:
-        """Its speed is that of this process."""
+        """Continues at the last report; the speed shown is that of this process."""
         if reports:
             self._before = reports[-1].step
             self.report(self._before, {"mean_score": math.nan, **reports[-1].metrics})
 
     def steps(self, mean_steps: float) -> None:
-        """Shows how far the agents are, in the mean."""
+        """Shows how many steps the agents have taken, on average."""
         steps = int(mean_steps)
         if self._bar is not None:
             self._bar.set_postfix_str(f"score {self._score}", refresh=False)

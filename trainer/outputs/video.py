@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import os
 import sys
+import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +16,19 @@ from typing import Any
 import imageio
 import numpy as np
 
+from trainer.contract.job_files import RECORDING
 from trainer.environments.spec import Environment
+from trainer.storage.job_dir import JobDir
 
-FRAMES_PER_SECOND = 30  # twice as many take twice as long, and show nothing more
-# Flat colours are small however they are encoded: the quickest way takes half the time.
-_QUICKLY = ("-preset", "ultrafast", "-threads", "1")
+log = logging.getLogger("trainer")
+
+FRAMES_PER_SECOND = 30  # twice as many take twice as long and show no more
+# Flat colours compress well at any preset, and the fastest takes half the time.
+_FAST = ("-preset", "ultrafast", "-threads", "1")
 _RED_GREEN_BLUE = (b"\xff\0\0", b"\0\xff\0", b"\0\0\xff")
 Policy = Callable[[np.ndarray[Any, Any]], int]  # one encoded observation to an action, from 0
+# Closing one environment closes pygame for all threads that draw with it.
+_drawing = threading.Lock()
 
 
 def record_episodes(
@@ -29,24 +39,54 @@ def record_episodes(
     seeds: Sequence[int],
     frames_per_second: int = FRAMES_PER_SECOND,
 ) -> list[float]:
-    """Plays whole episodes, one a seed, into one mp4 at the environment's own pace.
+    """Plays a whole episode for each seed into one mp4, at the environment's own pace.
 
-    Returns their undiscounted returns. Whatever the renderer raises comes through.
+    Returns their undiscounted returns. Renderer and encoder may raise any exception.
 
     Args:
-        frames_per_second: at most; of more every other is kept, or every third, and the last.
+        frames_per_second: at most; of more, every second is kept, or every third, and the last.
     """
     every = math.ceil(environment.frames_per_second / frames_per_second)
-    env = environment.make(render_mode="rgb_array")
+    with (
+        _drawing,
+        contextlib.closing(environment.make(render_mode="rgb_array")) as env,
+        _writer(path, environment.frames_per_second / every) as video,
+    ):
+        return [_record(environment, env, policy, seed, video, every) for seed in seeds]
+
+
+def save_recording(
+    job_dir: JobDir, environment: Environment, policy: Policy, *, seed: int
+) -> str | None:
+    """Records an episode into the job dir. Returns what goes wrong: no video must cost a run."""
+    without_a_screen()
     try:
-        # Two is the largest factor that H.264 asks of width and height; 16 would stretch frames.
-        with imageio.get_writer(
-            path, format="FFMPEG", fps=environment.frames_per_second / every, macro_block_size=2,
-            output_params=[*_QUICKLY],
-        ) as video:  # fmt: skip
-            return [_record(environment, env, policy, seed, video, every) for seed in seeds]
-    finally:
-        env.close()
+        job_dir.write(
+            RECORDING, lambda path: record_episodes(environment, policy, path, seeds=[seed])
+        )
+    except Exception as error:  # renderers and encoders raise anything
+        log.error("No video: %s", error)
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def try_one_frame(environment: Environment) -> None:
+    """Renders and encodes one frame. Raises whatever renderer or encoder raise."""
+    with (
+        _drawing,
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.closing(environment.make(render_mode="rgb_array")) as env,
+        _writer(Path(folder, "frame.mp4"), environment.frames_per_second) as video,
+    ):
+        env.reset(seed=0)
+        video.append_data(_frame(env))
+
+
+def _writer(path: Path, frames_per_second: float) -> Any:
+    # H.264 needs even widths and heights; imageio's default, multiples of 16, would stretch frames.
+    return imageio.get_writer(
+        path, format="FFMPEG", fps=frames_per_second, macro_block_size=2, output_params=[*_FAST]
+    )
 
 
 def _record(
@@ -66,20 +106,20 @@ def _record(
 
 
 def without_a_screen() -> None:
-    """Makes SDL, which draws for pygame, render into memory."""
+    """Makes SDL, with which pygame draws, render into memory."""
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 
 def _give_canvas(env: Any) -> None:
-    """Lets pygame draw into bytes that are in a frame's order: red, green, blue.
+    """Makes pygame draw into bytes in a frame's order: red, green, blue.
 
-    Its own surfaces are the other way round, with a byte between pixels, and NumPy takes longer to
-    bring them into order than pygame to draw. What is drawn is the same.
+    By default its surfaces have another order, and reordering them in NumPy takes longer than
+    drawing. The frames are the same.
     """
     screen = getattr(env.unwrapped, "screen", None)
-    pygame = sys.modules.get("pygame")  # of an environment that draws with it
+    pygame = sys.modules.get("pygame")  # loaded by an environment that draws with it
     if pygame is not None and isinstance(screen, pygame.Surface):
         masks = [int.from_bytes(mask, sys.byteorder) for mask in _RED_GREEN_BLUE]
         env.unwrapped.screen = pygame.Surface(screen.get_size(), 0, 24, (*masks, 0))

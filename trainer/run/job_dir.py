@@ -1,4 +1,4 @@
-"""Where a run's files go, a folder or a bucket, and what an earlier process has left there."""
+"""Opens the job dir of a run, a folder or in a bucket; no other run can write to it meanwhile."""
 
 from __future__ import annotations
 
@@ -7,236 +7,172 @@ import logging
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from trainer.contract import provenance
-from trainer.contract.job_files import (
-    ARTEFACTS,
-    CHECKPOINT,
-    MANIFEST,
-    SETTINGS,
-    json_object,
-)
-from trainer.contract.service import Service
+from trainer.contract.errors import BadCommand
+from trainer.contract.job_files import ARTEFACTS
 from trainer.contract.settings import Command
-from trainer.run.upload import Mirror
-from trainer.storage import files
-from trainer.storage.address import Address, BadAddress, locate
+from trainer.run import preflight
+from trainer.run.earlier import Earlier, find_earlier, read_file
+from trainer.run.errors import JobError
+from trainer.run.upload import Uploader
+from trainer.storage.address import Address
 from trainer.storage.atomic import remove
-from trainer.storage.file_lock import Taken, lock_folder
-from trainer.storage.gcs import RemoteFolder, StorageError, Unreachable
+from trainer.storage.file_lock import lock_folder
+from trainer.storage.gcs import RemoteFolder, Unreachable
 from trainer.storage.job_dir import JobDir
 
 if TYPE_CHECKING:
-    from trainer.storage.checkpoint import Checkpoint, CheckpointError
+    from trainer.run.setup import Prepared
 
 log = logging.getLogger("trainer")
 
 
-class BadCommand(Exception):
-    """The command asks for what cannot be; the message says what must hold."""
+class OpenJobDir:
+    """A job dir that belongs to this run until it is closed.
 
-
-class JobError(Exception):
-    """The run cannot go on, or cannot be handed over; the message is a sentence for the user."""
-
-
-class Earlier(NamedTuple):
-    """What an earlier process of the same run has left."""
-
-    begun: bool = False
-    finished: bool = False
-    checkpoint: Checkpoint | None = None
-
-
-class _Finished(Exception):
-    """There is nothing left to do."""
-
-
-class Job:
-    """A run's folder and, for a bucket, the mirror that carries it there. Close it in the end."""
+    The run writes to the folder `files`. For a job dir in a bucket that is a temporary folder, and
+    an uploader copies it to the bucket.
+    """
 
     def __init__(
         self,
-        job_dir: JobDir,
-        where: str,
+        files: JobDir,
+        address: str,
         earlier: Earlier,
         *,
         lock: int | None = None,
-        mirror: Mirror | None = None,
+        uploader: Uploader | None = None,
     ) -> None:
-        self.job_dir, self.where, self.earlier = job_dir, where, earlier
-        self._lock, self._mirror = lock, mirror
+        self.files, self.address, self.earlier = files, address, earlier
+        self._lock, self._uploader = lock, uploader
         self._delivered = False
 
-    def start(self) -> None:
-        """Has files follow into the bucket from now on."""
-        if self._mirror is not None:
-            self._mirror.start()
+    def start_uploads(self) -> None:
+        """From now on files are copied to the bucket, if the job dir is in one."""
+        if self._uploader is not None:
+            self._uploader.start()
 
-    def check(self) -> None:
-        """Raises JobError once it is certain that the files will never arrive."""
-        if self._mirror is not None and self._mirror.fault is not None:
-            raise JobError(f"{self._mirror.fault} {self._kept()}") from self._mirror.fault
+    def check_uploads(self) -> None:
+        """Raises JobError once it is certain that no upload will ever succeed."""
+        if self._uploader is not None and self._uploader.fault is not None:
+            raise JobError(f"{self._uploader.fault} {self._kept()}") from self._uploader.fault
 
     def deliver(self, deadline: float) -> None:
-        """Sees to it that everything is where it belongs, within `deadline` seconds.
+        """Uploads everything, within `deadline` seconds.
 
         Raises:
-            JobError: it says what is missing, and where it is kept.
+            JobError: with what is missing, and where it is kept.
         """
-        if self._mirror is None:
+        if self._uploader is None:
             return
-        missing = self._mirror.flush(deadline)
-        self.check()
+        missing = self._uploader.flush(deadline)
+        self.check_uploads()
         if missing:
             raise JobError(
-                f"{self.where} must hold all files of the run, but {', '.join(missing)} could not"
-                f" be uploaded within {deadline:g} s. {self._mirror.error or ''} {self._kept()}"
+                f"{', '.join(missing)} could not be uploaded to {self.address} within"
+                f" {deadline:g} s. {self._uploader.error or ''} {self._kept()}"
             )
         self._delivered = True
 
     def close(self) -> None:
-        """Lets the next run in."""
+        """Lets the next run use the job dir."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-        if self._mirror is not None:
-            self._mirror.close()
+        if self._uploader is not None:
+            self._uploader.close()
             if self._delivered:
-                remove(self.job_dir.path)
-            with contextlib.suppress(OSError):  # of a run that ended before it wrote anything
-                self.job_dir.path.rmdir()
+                remove(self.files.path)
+            with contextlib.suppress(OSError):  # not empty, unless nothing was written
+                self.files.path.rmdir()
 
     def _kept(self) -> str:
-        kept = self.job_dir.path
-        words = shlex.join([str(kept), self.where])
-        return f"All is kept in {kept}; `python -m trainer.sync {words}` uploads it."
+        kept = self.files.path
+        command = shlex.join(["python", "-m", "trainer.sync", str(kept), self.address])
+        return f"All files are kept in {kept}; `{command}` uploads them."
 
 
-def open_job(command: Command, service: Service) -> Job:
-    """The job dir of a command, locked against other runs and looked through for this one.
+def open_job_dir(prepared: Prepared) -> OpenJobDir:
+    """Opens the job dir of a run, with what an earlier process has left of that run there.
 
     Raises:
-        BadCommand: the job dir is none, or holds another run.
-        JobError: it cannot be used, or its checkpoint is damaged.
+        BadCommand: there is no such job dir, or it holds another run.
+        Error: it cannot be used, or its checkpoint is damaged.
     """
-    options = command.options
-    now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    fallback = f"runs/{options.algorithm}-{options.environment}-{now}"
-    where = options.job_dir or service.job_dir or fallback
-    places = {} if options.job_dir else service.places
-    try:
-        place = locate(where)
-    except BadAddress as error:
-        raise BadCommand(f"`job_dir` must be a folder, or in a bucket. {error}") from error
-    if isinstance(place, Address):
-        return _open_bucket(command, place, places)
-    return _open_folder(command, where, places)
+    command, location = prepared.command, prepared.location
+    # Vertex' directories are the job dir, unless the command names another.
+    places = {} if command.options.job_dir else prepared.service.places
+    if isinstance(location, Address):
+        return _open_bucket(command, location, places)
+    return _open_folder(command, location, places)
 
 
-def _open_folder(command: Command, where: str, places: Mapping[str, str]) -> Job:
+def _open_folder(command: Command, folder: Path, places: Mapping[str, str]) -> OpenJobDir:
     try:
-        job_dir = JobDir(where, places)
-        lock = lock_folder(job_dir.path)
+        files = JobDir(folder, places)
+        preflight.check_files(files)
+        lock = lock_folder(files.path)
     except OSError as error:
         raise BadCommand(
-            f"`job_dir` must be a folder that can be written to, but got job_dir={where}"
-            f" ({error.strerror})."
+            f"Job dir {folder} cannot be written to: {error.strerror}. Choose another folder."
         ) from error
-    except Taken as error:
-        raise JobError(str(error)) from error
-    job = Job(job_dir, str(job_dir.path), Earlier(), lock=lock)
+    opened = OpenJobDir(files, str(folder), Earlier(), lock=lock)
     try:
-        if job_dir.holds_a_run() and not command.options.overwrite:
-            job.earlier = _look(command, where, lambda name: _content(job_dir.at(name)))
-        if not job.earlier.finished:
-            job_dir.clear(keep=ARTEFACTS if job.earlier.begun else ())
+        if files.holds_a_run() and not command.options.overwrite:
+            opened.earlier = find_earlier(
+                command, opened.address, lambda name: read_file(files.at(name))
+            )
+        if not opened.earlier.finished:
+            files.clear(keep=ARTEFACTS if opened.earlier.begun else ())
     except BaseException:
-        job.close()
+        opened.close()
         raise
-    return job
+    return opened
 
 
-def _open_bucket(command: Command, address: Address, places: Mapping[str, str]) -> Job:
+class _Finished(Exception):
+    """The bucket holds this very run, finished: it must not be written to."""
+
+
+def _open_bucket(command: Command, address: Address, places: Mapping[str, str]) -> OpenJobDir:
     names = {name: places.get(name, name) for name in ARTEFACTS}
-    found = [Earlier()]
+    earlier = Earlier()
 
-    def look(remote: RemoteFolder) -> Iterable[str]:
-        theirs = [path for path in remote.objects if _is_in(path, names.values())]
-        if command.options.overwrite:
-            return theirs
-        if theirs:
+    def prepare(remote: RemoteFolder) -> Iterable[str]:
+        """Finds what is there, when the bucket answers; the artefacts that must go."""
+        nonlocal earlier
+        found = [path for path in remote.objects if _is_in(path, names.values())]
+        if command.options.overwrite or not found:
+            return found
 
-            def content(name: str) -> bytes | None:
-                return remote.read(names[name]) if names[name] in theirs else None
+        def read_artefact(name: str) -> bytes | None:
+            return remote.read(names[name]) if names[name] in found else None
 
-            found[0] = _look(command, str(address), content)
-            if found[0].finished:
-                raise _Finished(f"{address} holds this very run, finished.")
+        earlier = find_earlier(command, str(address), read_artefact)
+        if earlier.finished:
+            raise _Finished
         return ()
 
-    job_dir = JobDir(tempfile.mkdtemp(prefix="trainer-"), places)
-    mirror = Mirror(job_dir.path, RemoteFolder(address), command.options.sync_every, look)
+    files = JobDir(tempfile.mkdtemp(prefix="trainer-"), places)
+    uploader = Uploader(files.path, RemoteFolder(address), command.options.sync_every, prepare)
     try:
-        mirror.connect()
+        uploader.connect()
     except Unreachable as error:
         log.warning(
-            "%s Training goes on; what may lie there is looked at, and files are uploaded, once it"
-            " answers.",
+            "%s Training starts all the same. What the bucket holds is checked, and files are"
+            " uploaded, as soon as it answers.",
             error,
         )
     except BaseException as error:
-        mirror.close()
-        remove(job_dir.path)
-        if isinstance(error, _Finished):
-            return Job(job_dir, str(address), found[0])
-        if isinstance(error, StorageError | Taken):
-            raise JobError(str(error)) from error
-        raise
-    return Job(job_dir, str(address), found[0], mirror=mirror)
-
-
-def _look(command: Command, where: str, content: Callable[[str], bytes | None]) -> Earlier:
-    """What a job dir that holds a run has of it; `content` reads an artefact, if there is one."""
-    from trainer.storage.checkpoint import CheckpointError, read  # NumPy would slow down `--help`
-
-    saved = content(CHECKPOINT)
-    checkpoint = None
-    try:
-        checkpoint = None if saved is None else read(saved)
-    except CheckpointError as error:
-        raise JobError(unusable(where, error)) from error
-    before = json_object(content(SETTINGS)) or (checkpoint.header if checkpoint else {})
-    if different := provenance.differences(before, command):
-        raise BadCommand(
-            f"`job_dir` must not hold another run, but {where} has one with"
-            f" {', '.join(different)}. Take another folder, or --overwrite to replace it."
-        )
-    if checkpoint and (different := provenance.differences(checkpoint.header, command)):
-        raise BadCommand(
-            f"`job_dir` must hold a checkpoint of this run only, but {where} has one with"
-            f" {', '.join(different)}. Take another folder, or --overwrite to replace it."
-        )
-    manifest = json_object(content(MANIFEST))
-    return Earlier(True, manifest is not None and manifest.get("state") == "succeeded", checkpoint)
-
-
-def unusable(where: str, error: CheckpointError) -> str:
-    return (
-        f"{where}/{CHECKPOINT} must be a checkpoint of this run, but {error}. --overwrite starts"
-        " the run afresh."
-    )
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return files.read(path, files.LARGE)
-    except OSError:
-        return None
+        uploader.close()
+        remove(files.path)
+        if not isinstance(error, _Finished):
+            raise
+        return OpenJobDir(files, str(address), earlier)
+    return OpenJobDir(files, str(address), earlier, uploader=uploader)
 
 
 def _is_in(path: str, names: Iterable[str]) -> bool:

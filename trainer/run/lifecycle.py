@@ -1,293 +1,275 @@
-"""One run from its command to its manifest: job dir, agents, reports, files, in this order.
+"""One run from its command to its manifest: job dir, agents, training, scores, files.
 
-Whoever owns the process trains: `trainer.task` one run, `trainer.batch` many side by side.
-Whatever is slow to import waits until the command is known to be good.
+`trainer.task` carries out one run, `trainer.batch` many at once. Whatever is slow to import waits
+until the command is known to be good.
 """
 
 from __future__ import annotations
 
 import logging
-import shlex
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING
 
-from trainer.contract import job_files, provenance
-from trainer.contract.settings import Command, RunOptions
-from trainer.contract.text import score
+from trainer.contract import provenance
+from trainer.contract.errors import BadCommand, Error
+from trainer.contract.job_files import MANIFEST, RECORDING, SETTINGS
 from trainer.environments.errors import EnvironmentFault
-from trainer.outputs.metrics import JsonLinesReporter, Reporters, TensorBoardReporter
+from trainer.outputs.event_file import TensorBoardReporter
+from trainer.outputs.metrics import JsonLinesReporter, Reporters
 from trainer.outputs.progress_bar import ConsoleReporter
-from trainer.process.console import python_command, quiet_standard_error
+from trainer.outputs.tuning_metric import HypertuneReporter
+from trainer.process.console import quiet_standard_error
 from trainer.process.signals import Stopped
-from trainer.run.job_dir import BadCommand, Job, JobError, open_job, unusable
-from trainer.run.setup import (
-    describe,
-    find_environment,
-    find_service,
-    make_hypertune,
-    solved_at_score,
-    with_metric_tag,
-)
-from trainer.storage.job_dir import JobDir
+from trainer.run.earlier import unusable
+from trainer.run.errors import JobError, as_error
+from trainer.run.job_dir import OpenJobDir, open_job_dir
+from trainer.run.messages import announce, summarize
+from trainer.run.setup import Prepared
+from trainer.training.loop import Step, Steps, drive
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from trainer.agents.population import Agents
-    from trainer.agents.random_streams import Streams
-    from trainer.environments.spec import Environment
-    from trainer.run.state import Run
-    from trainer.training.loop import Evaluation
+    from trainer.run.state import RunState
+    from trainer.training.progress import Evaluation
 
 log = logging.getLogger("trainer")
 
-# What these use belongs to the process, in which several runs may come to their ends: standard
-# error, and pygame, which is closed for all who draw.
-_saving, _recording = threading.Lock(), threading.Lock()
-LAST_WORDS = 6.0  # seconds that a run which was told to end may spend on uploads
+_saving = threading.Lock()  # standard error, which is held back meanwhile, belongs to all runs
+LAST_UPLOADS = 6.0  # seconds for the uploads of a run that ends early
 
 
-class Session:
-    """A run that has been begun. Close it in the end."""
+class Run:
+    """A run: `with Run(prepared) as run`, then `build` and `carry_out` unless it is `finished`."""
 
-    def __init__(
-        self, command: Command, arguments: Sequence[str], environ: Mapping[str, str]
-    ) -> None:
-        """Finds out what there is to do, before anything slow.
-
-        Args:
-            environ: what a tuning service says, as environment variables.
+    def __init__(self, prepared: Prepared) -> None:
+        """Opens the job dir and records the settings there.
 
         Raises:
-            BadCommand, JobError: it cannot be done.
+            Error: the run cannot be started.
         """
         self._started = time.monotonic()
-        service = find_service(environ)
-        self.command = command = with_metric_tag(command, service.metric_tag)
-        self.environment = find_environment(command)
-        self.goal = solved_at_score(command, self.environment)
-        self.job = open_job(command, service)
+        self.prepared, self.command = prepared, prepared.command
+        self.job_dir = open_job_dir(prepared)
         self._reporters = Reporters([])
-        self.stacked = False  # whether it learns in a stack, whose sums are rounded otherwise
-        self.finished = self.job.earlier.finished
+        self.stacked = False  # learns in shared programs, whose sums are rounded differently
+        self.finished = self.job_dir.earlier.finished
         if self.finished:
-            log.info("%s holds this very run, finished; --overwrite runs it again.", self.job.where)
+            log.info("%s holds this run, finished; --overwrite repeats it.", self.job_dir.address)
             return
         try:
-            self._hypertune = make_hypertune(command, service, self.job)
-            settings = provenance.settings(command, arguments, self.goal)
-            where = {"trial": service.trial, "places": self.job.job_dir.places}
-            self.job.job_dir.write_json(job_files.SETTINGS, settings | where)
-            self.job.start()
-            describe(command, self.environment, self.job)
+            self._tuning_metric = _open_tuning_metric(prepared, self.job_dir)
+            settings = provenance.settings(self.command, prepared.arguments, prepared.goal)
+            service = {"trial": prepared.service.trial, "places": self.job_dir.files.places}
+            self.job_dir.files.write_json(SETTINGS, settings | service)
+            self.job_dir.start_uploads()
+            announce(prepared, self.job_dir.address)
         except BaseException:
-            self.job.close()
+            self.job_dir.close()
             raise
 
-    def build(self) -> Run:
-        """The agents, as fresh or as the checkpoint has them.
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if isinstance(error, Error | OSError):
+                self.save_after(error)
+        finally:
+            self.close()
+
+    def build(self) -> RunState:
+        """The agents, untrained or as the checkpoint holds them.
 
         Raises:
-            BadCommand, JobError: they cannot be built, or not be restored.
+            Error: they cannot be built, or cannot be restored.
         """
-        from trainer.run.state import Run
+        from trainer.run.state import RunState
         from trainer.storage.checkpoint import CheckpointError
 
+        prepared, earlier = self.prepared, self.job_dir.earlier
         try:
-            self.run = run = Run(self.command, self.environment, self.goal)
+            self.state = RunState(self.command, prepared.environment, prepared.goal)
         except ValueError as error:
             raise BadCommand(str(error)) from error
-        reports, earlier = [], self.job.earlier
+        reports = []
         if earlier.checkpoint is not None:
             try:
-                reports = run.restore(earlier.checkpoint)
+                reports = self.state.restore(earlier.checkpoint)
             except CheckpointError as error:
-                raise JobError(unusable(self.job.where, error)) from error
-            steps = f"{int(run.progress.steps.mean()):,}"
-            log.info("Going on from the checkpoint, at %s steps.", steps)
+                raise unusable(self.job_dir.address, error) from error
+            log.info("Continuing from the checkpoint, at %s steps.", self._steps())
         elif earlier.begun:
-            log.info("%s holds this run, but no checkpoint yet; starting it again.", self.job.where)
+            log.info("%s holds this run, but no checkpoint yet: it starts from the beginning.",
+                     self.job_dir.address)  # fmt: skip
         self._console = ConsoleReporter(self.command.options.total_steps)
         self._reporters = Reporters(
             [
-                self._hypertune,  # first: nothing slow comes before the tuning metric
-                JsonLinesReporter(self.job.job_dir),
-                TensorBoardReporter(self.job.job_dir, self.command.values),
+                self._tuning_metric,  # first: nothing slow comes before it
+                JsonLinesReporter(self.job_dir.files),
+                TensorBoardReporter(self.job_dir.files, self.command.values),
                 self._console,
             ]
         )
         self._reporters.resume(reports)
         self._saved = time.monotonic()
-        return run
+        return self.state
 
-    def carry_out(self, check: Callable[[], None] = lambda: None) -> None:
-        """Trains, scores, saves and records; in this order, so that a late fault costs little.
-
-        Args:
-            check: called again and again; what it raises ends the run.
-        """
-
-        def on_round() -> None:
-            self.on_round()
-            check()
-
-        def on_evaluation(evaluation: Evaluation) -> None:
-            self.on_evaluation(evaluation)
-            check()
-
+    def carry_out(self) -> None:
+        """Trains, scores and writes all files. A signal leaves a checkpoint."""
         try:
-            self.run.train(on_evaluation, on_round)
-            self.trained()
-            check()
-            self.score(self.run.returns(greedy=True), self.run.returns(greedy=False))
-        except EnvironmentFault as fault:
-            self.fail(fault)
+            drive(self.steps(), self.state.execute)
+            self.finish()
+        except Stopped as stopped:
+            self.end_early(stopped)
             raise
-        self.finish()
 
-    def on_evaluation(self, evaluation: Evaluation) -> None:
-        """Reports how the agents do."""
-        metrics = {"mean_score": float(evaluation.scores.mean()), **evaluation.losses}
-        self._reporters.report(evaluation.steps, {**metrics, "scores": evaluation.scores.tolist()})
+    def steps(self) -> Steps:
+        """Everything up to the final score, as steps that `trainer.training.loop` describes."""
+        yield from self.state.training_steps(self.on_evaluation, self.on_round)
+        self._save()
+        greedy, sampled = yield Step.SCORE
+        self.on_scored(greedy, sampled)
 
     def on_round(self) -> None:
-        """Saves a checkpoint when one is due. Raises JobError where files will never arrive."""
-        self._console.steps(self.run.progress.steps.mean())
-        self.job.check()
+        """Saves a checkpoint when one is due. Raises JobError if no upload will ever succeed."""
+        self._console.steps(self.state.progress.steps.mean())
+        self.job_dir.check_uploads()
         if time.monotonic() - self._saved >= self.command.options.sync_every:
             self._save()
             self._saved = time.monotonic()
 
-    def trained(self) -> None:
-        """Saves what has been learned."""
-        self._save()
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        """Reports the validation scores."""
+        metrics = {"mean_score": float(evaluation.scores.mean()), **evaluation.losses}
+        self._reporters.report(evaluation.steps, {**metrics, "scores": evaluation.scores.tolist()})
 
-    def score(self, greedy: NDArray[np.float64], sampled: NDArray[np.float64]) -> None:
-        """Reports the final policies' scores, from returns `[P, episodes]`."""
+    def on_scored(self, greedy: NDArray[np.float64], sampled: NDArray[np.float64]) -> None:
+        """Reports the final scores, from returns `[P, episodes]`."""
         from trainer.outputs.scores import summary
 
-        self.scores = scores = summary(greedy, sampled) | self.run.progress.summary()
-        self._reporters.report(int(self.run.progress.steps.max()), scores, final=True)
+        progress = self.state.progress
+        self.scores = scores = summary(greedy, sampled) | progress.summary()
+        self._reporters.report(int(progress.steps.max()), scores, final=True)
         if scores["diverged"]:
             log.warning(
-                "Agents %s diverged; what is scored and saved is their last finite policy.",
+                "Agents %s diverged: their last finite policies are scored and saved.",
                 ", ".join(map(str, scores["diverged"])),
             )
 
     def finish(self) -> None:
-        """Saves models and video, then says that all is there. Raises OSError, JobError."""
+        """Writes models, video and, last, the manifest. Raises OSError, JobError."""
         from trainer.outputs.models import save_models
         from trainer.outputs.policy_json import save_policy
 
-        job, run = self.job, self.run
-        best = run.progress.best_agent
+        state, files = self.state, self.job_dir.files
+        best = state.progress.best_agent
         with _saving, quiet_standard_error():
-            save_models(job.job_dir, run.agents, best, pixels=self.environment.pixels)
-        save_policy(job.job_dir, self.environment, run.policy(best))
-        problems = {}
-        if self.command.options.video:
-            with _recording:
-                problems = record(job.job_dir, self.environment, run.agents, best, run.streams)
+            save_models(files, state.agents, best, pixels=state.environment.pixels)
+        save_policy(files, state.environment, state.policy(best))
+        problems = self._record(best)
         wall_seconds = time.monotonic() - self._started
-        job.job_dir.write_json(
-            job_files.MANIFEST,
+        validation_score = state.progress.score_of(best)
+        files.write_json(
+            MANIFEST,
             {
                 "state": "succeeded",
                 "problems": problems,
                 "scores": self.scores,
-                "saved_agent": {
-                    "index": best, "validation_score": run.progress.score_of(best)
-                },
-                "restarts": run.restarts,
+                "saved_agent": {"index": best, "validation_score": validation_score},
+                "restarts": state.restarts,
                 "stacked": self.stacked,
                 "wall_seconds": round(wall_seconds, 3),
-                "files": job.job_dir.files(),
+                "files": files.files(),
             },
-        )  # fmt: skip
-        job.deliver(self.command.options.upload_deadline)
-        say_goodbye(job, self.scores, self.command.options, wall_seconds)
+        )
+        options, address = self.command.options, self.job_dir.address
+        self.job_dir.deliver(options.upload_deadline)
+        summarize(self.scores, options, address, problems, wall_seconds)
 
     def end_early(self, stopped: Stopped) -> None:
-        """Saves where the run stands, and says how to go on."""
-        steps = f"{int(self.run.progress.steps.mean()):,}"
+        """Saves a checkpoint, and says how to continue."""
+        steps = self._steps()
         try:
             self._save()
-            self.job.deliver(LAST_WORDS)
+            self.job_dir.deliver(LAST_UPLOADS)
         except (OSError, JobError) as error:
-            log.error("%s came at %s steps, which could not be saved: %s", stopped, steps, error)
+            log.error("Stopped by %s at %s steps; no checkpoint of that could be saved: %s",
+                      stopped, steps, error)  # fmt: skip
             return
-        log.warning("%s came at %s steps; the same command goes on from there.", stopped, steps)
+        log.warning("Stopped by %s at %s steps. The same command continues from there.",
+                    stopped, steps)  # fmt: skip
 
-    def fail(self, fault: EnvironmentFault) -> None:
-        """After a fault of an environment: saves a checkpoint, and what ended the run."""
-        if fault.details:
-            log.error("The error was raised in\n%s", fault.details)
+    def save_after(self, error: Error | OSError) -> None:
+        """Saves what can be saved after an error that ends the run."""
         try:
-            self._save()
-            reason = {"state": "failed", "problems": {"environment": str(fault)}}
-            self.job.job_dir.write_json(job_files.MANIFEST, reason)
-            self.job.deliver(LAST_WORDS)
-        except (OSError, JobError) as error:
-            log.error("The run could not be saved: %s", error)
-            return
-        steps = f"{int(self.run.progress.steps.mean()):,}"
-        log.warning("A checkpoint at %s steps is saved; the same command resumes there.", steps)
-
-    def deliver_what_there_is(self) -> None:
-        """After a fault of the disk: what is in the bucket by now is all there will be."""
-        try:
-            self.job.deliver(LAST_WORDS)
-        except JobError as error:
-            log.error("%s", error)
+            if isinstance(error, EnvironmentFault) and self._built:
+                log.error("The error was raised in\n%s", error.details or "the environment")
+                self._save()
+                problems = {"environment": str(error)}
+                self.job_dir.files.write_json(MANIFEST, {"state": "failed", "problems": problems})
+                self.job_dir.deliver(LAST_UPLOADS)
+                log.warning("A checkpoint at %s steps is saved. The same command continues there.",
+                            self._steps())  # fmt: skip
+            elif isinstance(error, OSError):  # a full disk: what it holds can still be uploaded
+                self.job_dir.deliver(LAST_UPLOADS)
+        except (OSError, JobError) as another:
+            log.error("%s", as_error(another))
 
     def close(self) -> None:
-        """Lets the next run in. Raises OSError where the disk is too full for the last reports."""
+        """Lets the next run use the job dir. Raises OSError if the last metrics do not fit."""
         try:
-            if hasattr(self, "run"):
-                self.run.close()
+            if self._built:
+                self.state.close()
             self._reporters.close()
         finally:
-            self.job.close()
+            self.job_dir.close()
+
+    @property
+    def _built(self) -> bool:
+        return hasattr(self, "state")
 
     def _save(self) -> None:
-        self.run.save(self.job.job_dir, self._reporters.reports)
+        self.state.save(self.job_dir.files, self._reporters.reports)
+
+    def _steps(self) -> str:
+        return f"{int(self.state.progress.steps.mean()):,}"
+
+    def _record(self, agent: int) -> dict[str, str]:
+        """Records one greedy episode; returns the problem, for no video must cost a run."""
+        from trainer.outputs.video import save_recording
+
+        state, problem = self.state, self.prepared.video_problem
+        if self.command.options.video and problem is None:
+            problem = save_recording(
+                self.job_dir.files,
+                state.environment,
+                lambda observation: state.agents.act_greedily(agent, observation),
+                seed=state.recording_seed(agent),
+            )
+        return {} if problem is None else {RECORDING: problem}
 
 
-def record(
-    job_dir: JobDir, environment: Environment, agents: Agents, agent: int, streams: Streams
-) -> dict[str, str]:
-    """Records one greedy episode. A video never costs a run: what went wrong is returned."""
-    from trainer.agents.random_streams import Purpose
-    from trainer.outputs.video import record_episodes, without_a_screen
-
-    without_a_screen()
-    seed = int(streams.generator(Purpose.RECORDING, agent, 0).integers(2**31))
+def _open_tuning_metric(prepared: Prepared, job_dir: OpenJobDir) -> HypertuneReporter:
+    options, service = prepared.command.options, prepared.service
     try:
-        job_dir.write(
-            job_files.RECORDING,
-            lambda path: record_episodes(
-                environment, lambda x: agents.act_greedily(agent, x), path, seeds=[seed]
-            ),
+        return HypertuneReporter(
+            options.metric_tag,
+            -(-options.total_steps // options.evaluation_every),
+            metric_file=service.metric_file,
+            trial=service.trial,
+            restarted=job_dir.earlier.begun,
         )
-    except Exception as error:  # renderers and encoders raise anything
-        log.error("No video: %s", error)
-        return {job_files.RECORDING: f"{type(error).__name__}: {error}"}
-    return {}
-
-
-def say_goodbye(job: Job, scores: dict[str, Any], options: RunOptions, seconds: float) -> None:
-    low, high = scores["interval"]
-    log.info(
-        "mean_score %s (greedy, %d fresh episodes an agent; sampled %s; interquartile mean"
-        " %s, 95%% interval over %s %s to %s) after %.1f s",
-        score(scores["mean_score"]), options.evaluation_episodes,
-        score(scores["sampled_mean_score"]), score(scores["interquartile_mean"]),
-        scores["interval_over"], score(low, high), score(high, low), seconds,
-    )  # fmt: skip
-    if options.video:
-        log.info("watch   %s/%s", job.where, job_files.RECORDING)
-    log.info("play    %s -m trainer.play %s", python_command(), shlex.quote(job.where))
-    log.info("curves  %s -m tensorboard.main --logdir %s", python_command(), shlex.quote(job.where))
+    except OSError as error:
+        raise JobError(
+            f"The tuning metric cannot be written to {error.filename}: {error.strerror}. On the"
+            " tuning services only root can write there, so the image must run as root."
+        ) from error

@@ -1,113 +1,105 @@
-"""What a command comes to, found out before anything slow: service, environment, goal, metric."""
+"""What a command amounts to, found out before anything slow and before a file is touched."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.contract import service
-from trainer.contract.settings import Batching, Command
-from trainer.outputs.metrics import HypertuneReporter
-from trainer.run.job_dir import BadCommand, Job, JobError
+from trainer.contract.errors import BadCommand
+from trainer.contract.service import Service, service
+from trainer.contract.settings import Command, RunOptions
+from trainer.run import preflight
+from trainer.storage.address import Address, locate
 
 if TYPE_CHECKING:
     from trainer.environments.spec import Environment
 
-log = logging.getLogger("trainer")
+
+@dataclass(frozen=True)
+class Prepared:
+    """A command that can be carried out, with everything that it amounts to."""
+
+    command: Command
+    arguments: Sequence[str]  # the command as it was given
+    service: Service  # what a training service asks for
+    environment: Environment
+    goal: float | None  # the score that counts as solved
+    location: Path | Address  # of the job dir
+    video_problem: str | None  # why no video can be recorded, if one is wanted
 
 
-def find_service(environ: Mapping[str, str]) -> service.Service:
+def prepare(command: Command, arguments: Sequence[str], environ: Mapping[str, str]) -> Prepared:
+    """Checks a command and its surroundings.
+
+    Args:
+        environ: environment variables, by which training services state their wishes.
+
+    Raises:
+        BadCommand: the command cannot be carried out.
+    """
     try:
-        return service.service(environ)
+        wishes = service(environ)
+        command = _with_metric_tag(command, wishes.metric_tag)
+        environment = _find_environment(command.options)
     except ValueError as error:
         raise BadCommand(str(error)) from error
+    location = locate(command.options.job_dir or wishes.job_dir or _new_folder(command.options))
+    preflight.check_path(location)
+    return Prepared(
+        command,
+        arguments,
+        wishes,
+        environment,
+        _goal(command.options, environment),
+        location,
+        preflight.find_video_problem(command, environment),
+    )
 
 
-def with_metric_tag(command: Command, wanted: str | None) -> Command:
-    """The command, reporting under the tag that a service waits for."""
+def _with_metric_tag(command: Command, expected: str | None) -> Command:
+    """The command, reporting under the tag that a tuning service expects."""
     options = command.options
-    if wanted is None or wanted == options.metric_tag:
+    if expected is None or expected == options.metric_tag:
         return command
     if command.sources["metric_tag"] == "flag":
         raise BadCommand(
-            f"`metric_tag` must be the one that the tuning service waits for, {wanted}, but got"
-            f" metric_tag={options.metric_tag}; leave it out, or change the search space's."
+            f"The tuning service expects the metric {expected!r}, but `metric_tag` is"
+            f" {options.metric_tag!r}. Leave --metric_tag out, or change the search space."
         )
-    try:
-        options = dataclasses.replace(options, metric_tag=wanted)
-    except ValueError as error:
-        raise BadCommand(str(error)) from error
     sources = {**command.sources, "metric_tag": "service"}
+    options = dataclasses.replace(options, metric_tag=expected)
     return dataclasses.replace(command, options=options, sources=sources)
 
 
-def make_hypertune(command: Command, service: service.Service, job: Job) -> HypertuneReporter:
-    options = command.options
-    try:
-        return HypertuneReporter(
-            options.metric_tag,
-            -(-options.total_steps // options.evaluation_every),
-            trial=service.trial,
-            restarted=job.earlier.begun,
-        )
-    except OSError as error:
-        raise JobError(
-            f"A tuning trial must write its metric to {error.filename}, but cannot"
-            f" ({error.strerror}). On the tuning services that folder is root's: the image must run"
-            " as root."
-        ) from error
+def _find_environment(options: RunOptions) -> Environment:
+    """The environment, after a check that the chosen collector can step it."""
+    from trainer.environments import spec  # imports Gymnasium
 
-
-def find_environment(command: Command) -> Environment:
-    """The environment, once it is clear that the chosen collector can step it."""
-    from trainer.environments import spec
-
-    options = command.options
-    try:
-        environment = spec.of_options(options)
-    except ValueError as error:
-        raise BadCommand(str(error)) from error
+    environment = spec.of_options(options)
     if options.collector == "compiled" and not can_be_compiled(environment):
         raise BadCommand(
-            "`collector` compiled knows CartPole-v0 and CartPole-v1 only, "
-            f"but got environment={environment.id}; leave it at auto, or take gymnasium."
+            f"The compiled collector does not know {environment.id}, only CartPole-v0 and"
+            " CartPole-v1. Leave `collector` at auto, or use gymnasium."
         )
     return environment
 
 
 def can_be_compiled(environment: Environment) -> bool:
-    """Whether `cartpole.VERSIONS` has it; asked before TensorFlow may be imported."""
+    """Whether `cartpole.VERSIONS` has it, which cannot be imported before TensorFlow may be."""
     return environment.id in ("CartPole-v0", "CartPole-v1") and not environment.customised
 
 
-def solved_at_score(command: Command, environment: Environment) -> float | None:
-    """What counts as solved: the given number, else the environment's threshold, if it has one."""
-    if command.options.stop_at_score in ("threshold", "none"):
+def _goal(options: RunOptions, environment: Environment) -> float | None:
+    """The score that counts as solved: the one given, or the environment's own threshold."""
+    if options.stop_at_score in ("threshold", "none"):
         return environment.reward_threshold
-    return float(command.options.stop_at_score)
+    return float(options.stop_at_score)
 
 
-def describe(command: Command, environment: Environment, job: Job) -> None:
-    """Says what is about to run, and which flags come to something else than they say."""
-    options, batching = (
-        command.options,
-        Batching(command.hyperparameters, command.options.algorithm),
-    )
-    agents = "1 agent" if options.seeds == 1 else f"{options.seeds} agents"
-    batch = (
-        f"{batching.num_envs} whole episodes"
-        if batching.steps is None
-        else f"{batching.batch_size} transitions ({batching.num_envs} x {batching.steps})"
-    )
-    log.info(
-        "%s: %s on %s, up to %s steps each, an update every %s; everything goes to %s",
-        options.algorithm.upper(), agents, environment.id, f"{options.total_steps:,}", batch,
-        job.where,
-    )  # fmt: skip
-    if command.unused:
-        log.warning(
-            "%s has no use for %s; the run goes on without.",
-            options.algorithm.upper(), " and ".join(f"--{name}" for name in command.unused),
-        )  # fmt: skip
+def _new_folder(options: RunOptions) -> str:
+    now = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return f"runs/{options.algorithm}-{options.environment}-{now}"

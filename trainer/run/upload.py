@@ -1,4 +1,4 @@
-"""Copies a run's folder to a bucket while the run goes on, and never holds it up."""
+"""Uploads the files of a folder to a bucket, in the background of a run."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from trainer.storage.lease import HEARTBEAT, Lease
 
 log = logging.getLogger("trainer")
 
-THREADS = 10  # as many as the client keeps connections
-BETWEEN_WRITES = 1.05  # seconds; the service takes one write a second of an object
-LONGEST_PAUSE = HEARTBEAT  # seconds between two tries of a service that is down
-ENOUGH = 3  # times that a service may say no before the last upload believes it
+THREADS = 10  # the client keeps as many connections
+BETWEEN_WRITES = 1.05  # seconds; the service accepts one write per second and object
+LONGEST_PAUSE = HEARTBEAT  # seconds between two attempts while the service is down
+MAX_REFUSALS = 3  # after which the final upload gives up
 
 Signature = tuple[int, int, int]  # of a file: inode, size, nanoseconds
 
 
-class Mirror:
-    """Objects follow the files of a folder; `manifest.json` goes last, when all others are there.
+class Uploader:
+    """Uploads files that have changed; `manifest.json` last, once all others are there.
 
-    A thread of its own looks every `every` seconds. What fails is tried again the next time.
+    A thread looks for changes every `every` seconds. A failed upload is tried again the next time.
     """
 
     def __init__(
@@ -40,24 +40,24 @@ class Mirror:
         every: float,
         prepare: Callable[[RemoteFolder], Iterable[str]] = lambda remote: (),
     ) -> None:
-        """`prepare` sees the folder in the bucket as it was found, before anything is written to
-        it; it says which objects there must go.
+        """`prepare` is given the folder in the bucket before anything is written to it, and
+        returns the paths of the objects to delete there.
         """
         self._folder, self.remote, self._every, self._prepare = folder, remote, every, prepare
         self._lease = Lease(remote)
         self._connected = False
         self._sent: dict[str, Signature] = {}
-        self._written: dict[str, float] = {}  # when an object was last written to, or tried to
+        self._written: dict[str, float] = {}  # time of the last attempt to write an object
         self._failed: set[str] = set()  # paths whose last upload did not succeed
-        self.error: Exception | None = None  # what went wrong in the last round
+        self.error: Exception | None = None  # of the last round; None if it went well
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._round = threading.Lock()
         self._pool = ThreadPoolExecutor(THREADS, "upload")
-        self.fault: Exception | None = None  # why no upload will ever succeed
+        self.fault: Exception | None = None  # after which no upload will ever succeed
 
     def connect(self) -> None:
-        """Looks at what is there, prepares it, and claims it.
+        """Lists the folder in the bucket, prepares it, and leases it for this run.
 
         Raises:
             StorageError, Taken, or what `prepare` raises.
@@ -66,28 +66,29 @@ class Mirror:
         obsolete = list(self._prepare(self.remote))
         self._lease.take()
         self.remote.check_rights()
-        for path in sorted(obsolete, key=lambda path: path != MANIFEST):  # complete no more
+        for path in sorted(
+            obsolete, key=lambda path: path != MANIFEST
+        ):  # first: without it the run is incomplete
             self.remote.delete(path)
         self._connected = True
 
     def start(self) -> None:
-        self._thread = _thread(self._work, "mirror")
+        self._thread = _thread(self._work, "uploads")
 
     def flush(self, deadline: float) -> list[str]:
-        """Ends the thread, uploads what is missing for at most `deadline` seconds, and returns
-        the paths that are missing still.
+        """Stops the thread and uploads what is missing, for at most `deadline` seconds.
 
-        The manifest goes after all else is there.
+        Returns the paths that are still missing. The manifest is uploaded after everything else.
         """
         until = time.monotonic() + deadline
         self._stop.set()
-        # In a thread, for a request that hangs may do so for longer than the deadline.
+        # In a thread, because a request may hang for longer than the deadline.
         last = _thread(partial(self._flush, until), "flush")
         last.join(min(max(deadline, 1.0), threading.TIMEOUT_MAX))
         return self._missing()
 
     def close(self) -> None:
-        """Gives the folder in the bucket back, if it can be done at once."""
+        """Releases the folder in the bucket, if that is possible at once."""
         self._stop.set()
         works = self._connected and self.fault is None and self.error is None
         if works and self._round.acquire(timeout=1):
@@ -123,13 +124,13 @@ class Mirror:
                 break
             refusals += isinstance(error, Refused)
             left = until - time.monotonic()
-            if left <= 0 or refusals >= ENOUGH:
+            if left <= 0 or refusals >= MAX_REFUSALS:
                 break
             time.sleep(min(left, pause if error else 0.1))
             pause = min(2 * pause, LONGEST_PAUSE) if error else 1.0
 
     def _try(self, *, upload: bool, manifest: bool = False) -> Exception | None:
-        """One round. The last thing that went wrong is logged once, and returned."""
+        """One round. Returns the last error, which is logged when it is the first in a row."""
         error: Exception | None = None
         try:
             if not self._connected:
@@ -139,21 +140,21 @@ class Mirror:
                 error = self._upload(manifest)
         except StorageError as caught:
             error = caught
-        except Exception as caught:  # what `prepare` raises, and Taken: it is not ours to write to
+        except Exception as caught:  # of `prepare`, or Taken: the folder is another run's
             self.fault = error = caught
         if isinstance(error, Conflict):
             self.fault = error
         if error is None and self._failed:
-            return None  # nothing went wrong, for nothing was tried that had
+            return None  # what failed before has not been tried in this round
         if self.fault is None and error is not None and self.error is None:
-            log.warning("%s The run goes on; its files wait in %s.", error, self._folder)
+            log.warning("%s The run continues; its files wait in %s.", error, self._folder)
         if self.error is not None and error is None:
             log.info("Uploads to %s work again.", self.remote.address)
         self.error = error
         return error
 
     def _upload(self, manifest: bool) -> StorageError | None:
-        """Uploads what has changed, several files at a time; the last error, if any."""
+        """Uploads changed files, several at a time; returns the last error, if any."""
         now, error = time.monotonic(), None
         under_way: set[Future[None]] = set()
         changed = list(self._changed())
@@ -169,13 +170,13 @@ class Mirror:
                     future.result()
                 except StorageError as caught:
                     error = error if isinstance(error, Conflict) else caught
-            with contextlib.suppress(StorageError):  # the next round tells
+            with contextlib.suppress(StorageError):  # it shows in the next round
                 self._lease.renew()
         return error
 
     def _send(self, path: str, signature: Signature) -> None:
         with contextlib.suppress(FileNotFoundError), (self._folder / path).open("rb") as file:
-            # A file that grows goes as far as it had grown here.
+            # A growing file is uploaded up to its size at this point.
             size = os.fstat(file.fileno()).st_size
             self._written[path] = time.monotonic()
             self._failed.add(path)
@@ -187,7 +188,7 @@ class Mirror:
             self._sent[path] = signature
 
     def _missing(self) -> list[str]:
-        """Paths of files that are not in the bucket as they are here; the manifest last."""
+        """Paths of files that differ from their objects in the bucket; the manifest last."""
         paths = [path for path, _ in self._changed()]
         return sorted(paths, key=lambda path: (path == MANIFEST, path))
 
@@ -198,21 +199,21 @@ class Mirror:
 
 
 def files(folder: Path) -> Iterator[tuple[str, Signature]]:
-    """Paths and signatures of all files but those that are still being written."""
+    """Paths and signatures of all files, except those that are still being written."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if name.startswith("."):
                 continue
             path = Path(parent, name)
-            with contextlib.suppress(FileNotFoundError):  # replaced meanwhile
+            with contextlib.suppress(FileNotFoundError):  # it was replaced meanwhile
                 found = path.stat()
                 signature = found.st_ino, found.st_size, found.st_mtime_ns
                 yield path.relative_to(folder).as_posix(), signature
 
 
 def _thread(work: Callable[[], None], name: str) -> threading.Thread:
-    """Started; what it says is said by the run that starts it."""
+    """Starts a thread that logs to the log of the run that starts it."""
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(work,), name=name, daemon=True)
     thread.start()

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ def write(target: Path, save: Callable[[Path], Any]) -> None:
     """
     temporary, old = (target.with_name(f".{uuid.uuid4().hex}-{target.name}") for _ in range(2))
     try:
-        save(temporary)
-        if temporary.is_dir() and target.is_dir():  # a folder cannot be replaced, only moved
-            target.rename(old)
-        temporary.replace(target)
+        with errors_naming(target):
+            save(temporary)
+            if temporary.is_dir() and target.is_dir():  # a folder cannot be replaced, only moved
+                target.rename(old)
+            temporary.replace(target)
     except BaseException:
         if old.exists() and not target.exists():
             old.rename(target)
@@ -31,6 +32,16 @@ def write(target: Path, save: Callable[[Path], Any]) -> None:
     finally:
         remove(temporary)
         remove(old)
+
+
+@contextlib.contextmanager
+def errors_naming(path: Path) -> Iterator[None]:
+    """Makes an OSError name this file. By default a full disk names none, or a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def write_bytes(target: Path, content: bytes) -> None:

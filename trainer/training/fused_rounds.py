@@ -1,4 +1,4 @@
-"""Rounds of collecting and updating fused into one program: a pure function, compiled by XLA."""
+"""Rounds of collecting and updating as one pure function, which XLA compiles as one program."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.agents.update import METRICS, Rule, Settings, State
+from trainer.agents.optimizer import State
+from trainer.agents.update import METRICS, Rule, Settings
 from trainer.rollouts.simulation import CartPoleState, Simulation, Tape
 
 
 class Schedule(NamedTuple):
-    """Who learns, how far, and in rollouts of how many steps."""
+    """Which agents learn, up to how many steps, and in rollouts of what length."""
 
     training: tf.Tensor  # [P] bool
-    until: tf.Tensor  # [P] int64, where an agent waits for others, in its own steps
-    total_steps: tf.Tensor  # [P] int64, what the learning rate falls over
-    lengths: tf.Tensor  # [P] int32, at most the simulation's
+    until: tf.Tensor  # [P] int64, the agent's steps at which it waits for the others
+    total_steps: tf.Tensor  # [P] int64, over which the learning rate decays
+    lengths: tf.Tensor  # [P] int32, at most the simulation's own
 
 
 class Rounds(NamedTuple):
-    """Where agents stand between two rounds."""
+    """The state of agents and environments between two rounds."""
 
     agents: State
     environments: CartPoleState
     steps: tf.Tensor  # [P] int64
-    taken: tf.Tensor  # [P] int64, rounds of each agent in this program
+    taken: tf.Tensor  # [P] int64, rounds of each agent in this call
     metrics: tf.Tensor  # [P, len(METRICS)] float32
     finite: tf.Tensor  # [P] bool
 
     @staticmethod
     def begin(agents: State, environments: CartPoleState, steps: NDArray[np.int64]) -> Rounds:
-        """Before the first."""
+        """The state before the first round of a call."""
         return Rounds(
             agents,
             environments,
@@ -45,13 +46,13 @@ class Rounds(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A rule and a simulation of one shape."""
+    """A learning rule and a simulation for networks of one shape."""
 
     rule: Rule
     simulation: Simulation
 
     def rounds(self, settings: Settings, start: Rounds, tape: Tape, schedule: Schedule) -> Rounds:
-        """Rounds until every agent is done or at the tape's end; an agent does whole ones only."""
+        """Whole rounds until every agent has its steps, or the tape's numbers are used up."""
         room = tape.acting.shape[1]
 
         def active(now: Rounds) -> tf.Tensor:

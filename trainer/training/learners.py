@@ -1,4 +1,4 @@
-"""Rounds of collecting and updating: one at a time, or many in one compiled program."""
+"""Learners: rounds of collecting and updating, one at a time or many in one compiled program."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ MAX_DRAWS = 2**22  # random numbers handed to one program
 
 
 class Learned(NamedTuple):
-    """What some rounds did, a row for each agent."""
+    """The result of some rounds, a row for each agent."""
 
-    steps: NDArray[np.int64]  # [P] environment steps taken so far, in all
-    metrics: NDArray[np.float32]  # [P, len(METRICS)], of the last update; zeros without one
-    finite: NDArray[np.bool_]  # [P] whether every number was
+    steps: NDArray[np.int64]  # [P] environment steps taken since the run began
+    metrics: NDArray[np.float32]  # [P, len(METRICS)] of the last update; zeros without one
+    finite: NDArray[np.bool_]  # [P] whether all numbers were finite
 
 
 class Learner(Protocol):
-    """Takes agents some way towards a number of steps."""
+    """Trains agents towards a number of steps."""
 
     def learn(self, steps: NDArray[np.int64], training: NDArray[np.bool_], until: int) -> Learned:
-        """At least one round for every agent that is `training` and has taken `steps` < `until`."""
+        """At least one round for each agent that is in `training` and has `steps` < `until`."""
 
 
 class SteppedLearner:
-    """One round a call, with any collector."""
+    """One round per call, with any collector."""
 
     def __init__(self, agents: Agents, collector: Collector, total_steps: int) -> None:
         self._agents, self._collector, self._total_steps = agents, collector, total_steps
@@ -49,10 +49,10 @@ class SteppedLearner:
 
 
 class CompiledLearner:
-    """Many rounds a call: collector and update fused by XLA.
+    """Many rounds per call, with collector and update in one XLA program.
 
-    A round of a small network takes less time than handing tensors to a compiled program and
-    back: fused, one agent learns three times as fast as round by round.
+    A round of a small network takes less time than a call of a compiled program. So one agent
+    learns three times as fast as with one round per call.
     """
 
     def __init__(self, agents: Agents, collector: CompiledCollector, total_steps: int) -> None:
@@ -74,7 +74,7 @@ class CompiledLearner:
         return Learned(rounds.steps.numpy(), rounds.metrics.numpy(), rounds.finite.numpy())
 
     def trace(self, steps: NDArray[np.int64], training: NDArray[np.bool_], until: int) -> None:
-        """Builds the program's graph and runs nothing: what comes before compiling."""
+        """Builds the program's graph, which precedes compiling, and runs nothing."""
         self._compiled.get_concrete_function(*self._inputs(steps, training, until))
 
     def _inputs(

@@ -1,206 +1,65 @@
-"""The training loop: learn, evaluate, stop; for a whole stack, until every agent is done."""
+"""The training loop of one run: learn, evaluate, stop.
+
+The loop is a generator: it yields the step that the run needs next, and is sent the step's result.
+`drive` carries out the steps of one run. `trainer.batch` carries out the steps of many runs at
+once. So the order of the steps stands here only, whether a run trains alone or among others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator
+from enum import Enum
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from trainer.agents.population import Agents
-from trainer.agents.random_streams import Purpose
-from trainer.agents.update import METRICS
 from trainer.process import signals
-from trainer.rollouts.collector import Collector
-from trainer.storage.checkpoint import Arrays, field
-from trainer.training.learners import Learned, Learner
 
-NEVER = -1  # in place of a number of steps
+if TYPE_CHECKING:
+    from trainer.training.progress import Evaluation, Progress
 
 
-class Plan(NamedTuple):
-    """When to evaluate and when to stop."""
+class Step(Enum):
+    """What a run needs before it can go on; behind it, what the run is sent as the result."""
 
-    total_steps: int
-    evaluation_every: int
-    validation_episodes: int
-    solved_at_score: float | None  # what counts as solved
-    stop_after: int | None  # solved evaluations in a row after which an agent stops; None: never
+    LEARN = "None: the agents have learned some rounds, at most until the next evaluation"
+    VALIDATE = "[P] mean validation returns of the policies that changed; NaN for the others"
+    SCORE = "two arrays [P, episodes], returns of the final policies: greedy and sampled"
 
 
-class Evaluation(NamedTuple):
-    """A look at all agents when each of them still in training has reached `steps`."""
-
-    steps: int
-    scores: NDArray[np.float64]  # [P] mean validation return of each agent's policy as it stands
-    training: NDArray[np.bool_]  # [P] whether the agent was still learning
-    losses: Mapping[str, float]  # means over the agents still learning, at their last update
+Steps = Generator[Step, Any, None]
 
 
-# What Progress says of each agent, `[P]`.
-_COURSES = (
-    *("steps", "training", "diverged", "scores"),
-    *("solved_in_a_row", "solved_at", "stayed_solved"),
-)
-
-
-class Progress:
-    """Where each agent stands. Agents wait for one another at every evaluation.
-
-    So an agent's course never depends on who else is in the stack: it stops by its own score and
-    counts its own steps.
-    """
-
-    def __init__(self, plan: Plan, agents: int) -> None:
-        self.plan, self.size = plan, agents
-        self.steps = np.zeros(agents, np.int64)
-        self.training = np.ones(agents, bool)
-        self.diverged = np.zeros(agents, bool)
-        self.scores = np.full(agents, np.nan)
-        self.solved_in_a_row = np.zeros(agents, np.int64)
-        self.solved_at = np.full(agents, NEVER)  # steps at the first solved evaluation
-        self.stayed_solved = np.zeros(agents, bool)
-        self.losses: Mapping[str, float] = {}  # at the last updates
-        self.evaluations: list[Evaluation] = []
-
-    @property
-    def next_evaluation(self) -> int:
-        return min((len(self.evaluations) + 1) * self.plan.evaluation_every, self.plan.total_steps)
-
-    @property
-    def learning(self) -> NDArray[np.bool_]:
-        """[P] who takes part in the next rollout."""
-        return self.training & (self.steps < self.next_evaluation)
-
-    @property
-    def to_score(self) -> NDArray[np.bool_]:
-        """[P] whose policy is not the one that was scored last."""
-        return self.training | np.isnan(self.scores)
-
-    def advance(self, learned: Learned) -> None:
-        """Takes in what a learner did."""
-        self.losses = mean_metrics(learned, learned.steps > self.steps)
-        self.steps = learned.steps
-        overflowed = self.training & ~learned.finite
-        self.diverged |= overflowed
-        self.training &= ~overflowed
-        self.scores[overflowed] = np.nan  # the weights it went back to were never scored
-
-    def record(self, scores: NDArray[np.float64]) -> Evaluation:
-        """Takes in validation scores `[P]` of those `to_score`, and decides who goes on."""
-        steps, goal = self.next_evaluation, self.plan.solved_at_score
-        known = np.where(self.to_score, scores, self.scores)
-        evaluation = Evaluation(steps, known, self.training.copy(), self.losses)
-        self.scores = evaluation.scores
-        for agent in np.flatnonzero(self.training):
-            solved = goal is not None and scores[agent] >= goal
-            if self.solved_at[agent] != NEVER:
-                self.stayed_solved[agent] &= solved
-            elif solved:
-                self.solved_at[agent], self.stayed_solved[agent] = self.steps[agent], True
-            # One lucky evaluation is no reason to stop.
-            self.solved_in_a_row[agent] = self.solved_in_a_row[agent] + 1 if solved else 0
-            if self.solved_in_a_row[agent] == self.plan.stop_after:
-                self.training[agent] = False
-        self.training &= self.steps < self.plan.total_steps
-        self.evaluations.append(evaluation)
-        return evaluation
-
-    def settle(self, scores: NDArray[np.float64]) -> None:
-        """Takes in validation scores `[P]` of those `to_score`, when nobody learns any more."""
-        self.scores = np.where(self.to_score, scores, self.scores)
-
-    def snapshot(self) -> dict[str, NDArray[Any]]:
-        """All of it, by name."""
-        return {
-            **{name: getattr(self, name).copy() for name in _COURSES},
-            "losses": np.array(list(self.losses.values())),
-            "evaluation_steps": np.array([e.steps for e in self.evaluations], np.int64),
-            "evaluation_scores": np.reshape([e.scores for e in self.evaluations], (-1, self.size)),
-            "evaluation_training": np.reshape(
-                np.array([e.training for e in self.evaluations], bool), (-1, self.size)
-            ),
-        }
-
-    def restore(self, arrays: Arrays) -> None:
-        """Takes up a `snapshot`. Raises CheckpointError where it is not one of as many agents."""
-        for name in _COURSES:
-            now = getattr(self, name)
-            setattr(self, name, field(arrays, name, now.dtype, now.shape).copy())
-        losses = field(arrays, "losses", np.float64, (None,)).tolist()
-        self.losses = dict(zip(METRICS, losses, strict=False))
-        steps = field(arrays, "evaluation_steps", np.int64, (None,))
-        shape = (len(steps), self.size)
-        scores = field(arrays, "evaluation_scores", np.float64, shape)
-        training = field(arrays, "evaluation_training", np.bool_, shape)
-        self.evaluations = [
-            Evaluation(int(at), scored, learning, {})
-            for at, scored, learning in zip(steps, scores, training, strict=True)
-        ]
-
-    @property
-    def best_agent(self) -> int:
-        """The agent whose policy as it stands did best in validation; the first of equals."""
-        return int(np.argmax(np.where(np.isfinite(self.scores), self.scores, -np.inf)))
-
-    def score_of(self, agent: int) -> float | None:
-        """An agent's last validation score; None before the first."""
-        score = float(self.scores[agent])
-        return score if np.isfinite(score) else None
-
-    def summary(self) -> dict[str, Any]:
-        """What the run's record says of the agents' courses."""
-        courses = list(zip(self.solved_at.tolist(), self.stayed_solved.tolist(), strict=True))
-        return {
-            "steps": self.steps.tolist(),
-            "steps_to_solve": [None if at == NEVER else at for at, _ in courses],
-            "stayed_solved": [None if at == NEVER else stayed for at, stayed in courses],
-            "diverged": np.flatnonzero(self.diverged).tolist(),
-        }
-
-
-def train(
-    agents: Agents,
-    collector: Collector,
-    learner: Learner,
+def training_loop(
     progress: Progress,
     on_evaluation: Callable[[Evaluation], None],
     on_round: Callable[[], None],
-) -> None:
-    """Trains until every agent has stopped; `progress` and `agents` hold the result.
+) -> Steps:
+    """Trains until every agent has stopped.
 
-    In `on_round` everything stands between two rounds, where a checkpoint can be taken.
+    Args:
+        on_round: called between two rounds, where a checkpoint can be saved.
     """
     while progress.training.any():
-        if progress.learning.any():
-            with signals.held():  # what is half done could not be saved
-                progress.advance(
-                    learner.learn(progress.steps, progress.training, progress.next_evaluation)
-                )
+        while progress.learning.any():
+            yield Step.LEARN
             on_round()
-        if progress.training.any() and not progress.learning.any():
-            scores = validate(agents, collector, progress)
-            with signals.held():
+        if progress.training.any():  # unless the last agents have diverged
+            scores = yield Step.VALIDATE
+            with signals.held():  # a checkpoint holds all of an evaluation, or nothing of it
                 on_evaluation(progress.record(scores))
     if progress.to_score.any():
-        progress.settle(validate(agents, collector, progress))
+        progress.settle((yield Step.VALIDATE))
 
 
-def mean_metrics(learned: Learned, agents: NDArray[np.bool_]) -> dict[str, float]:
-    """What to log of the last updates: means over those of `agents` whose numbers are finite."""
-    rows = learned.metrics[agents & learned.finite]
-    return dict(zip(METRICS, rows.mean(axis=0).tolist(), strict=True)) if len(rows) else {}
+def drive(steps: Steps, execute: Callable[[Step], Any]) -> None:
+    """Carries out the steps of one run, one after another, to the end."""
+    step = next_step(steps)
+    while step is not None:
+        step = next_step(steps, execute(step))
 
 
-def validate(agents: Agents, collector: Collector, progress: Progress) -> NDArray[np.float64]:
-    """Mean greedy validation return, `[P]`, of the agents whose policies changed; else NaN."""
-    returns: NDArray[Any] = collector.play(
-        agents.state.averaged,
-        progress.plan.validation_episodes,
-        Purpose.VALIDATION,
-        len(progress.evaluations),
-        greedy=True,
-        active=progress.to_score,
-    )
-    return returns.mean(axis=1)
+def next_step(steps: Steps, result: Any = None) -> Step | None:
+    """Goes on with the result of the last step until the next one is needed; None at the end."""
+    try:
+        return steps.send(result)
+    except StopIteration:
+        return None

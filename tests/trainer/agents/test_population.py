@@ -171,7 +171,7 @@ def test_adam_takes_the_steps_that_keras_adam_takes() -> None:
     generator = np.random.default_rng(0)
     for _ in range(5):
         gradients = tf.constant(generator.normal(size=state.weights.shape), tf.float32)
-        state = agents.settings.optimiser.step(
+        state = agents.settings.adam.step(
             state, gradients, tf.constant([[1.0]]), tf.constant([[1.0]])
         )
         keras_adam.apply([gradients], [variable])
@@ -182,7 +182,7 @@ def test_a_long_gradient_is_cut_to_the_limit() -> None:
     agents, _ = make("a2c", 1, replace(SMALL, max_gradient_norm=0.5, adam_beta_1=0.8))
     gradients = tf.ones_like(agents.state.weights)
     norm = tf.norm(gradients, axis=1, keepdims=True)
-    state = agents.settings.optimiser.step(agents.state, gradients, norm, tf.constant([[0.0]]))
+    state = agents.settings.adam.step(agents.state, gradients, norm, tf.constant([[0.0]]))
     np.testing.assert_allclose(tf.norm(state.first_moments), 0.5 * (1 - 0.8), rtol=1e-4)
 
 
@@ -191,7 +191,7 @@ def test_the_scored_weights_are_the_moving_average_that_the_flag_asks_for() -> N
     state, seen = agents.state, []
     one = tf.constant([[1.0]])
     for _ in range(6):
-        state = agents.settings.optimiser.step(state, tf.ones_like(state.weights), one, one)
+        state = agents.settings.adam.step(state, tf.ones_like(state.weights), one, one)
         seen.append(state.weights.numpy())
         shares = 0.75 ** np.arange(len(seen))[::-1]
         expected = np.average(seen, axis=0, weights=shares)

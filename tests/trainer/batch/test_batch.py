@@ -94,7 +94,7 @@ def test_each_run_leaves_what_it_leaves_alone_and_bad_ones_harm_nobody(
         "same": 0, "other": 0, "typo": 2, "nowhere": 2, "small": 0, "empty": 2, "again": 1, None: 2,
         "no log": 2, "odd log": 2,
     }  # fmt: skip
-    assert "must be a JSON object, but is nonsense" in err and "must have an id" in err
+    assert "Not a JSON object: nonsense" in err and "Not a request for a run" in err
     assert "--sed is not a flag" in err, "the words of one without a log"
     assert "--seed" in (tmp_path / "typo.log").read_text()
     assert "Nope-v1" in (tmp_path / "nowhere.log").read_text()
@@ -130,7 +130,7 @@ def test_a_run_that_is_stopped_saves_and_the_others_go_on(
     saved = (tmp_path / "2" / CHECKPOINT).stat().st_mtime_ns
     wait_until(lambda: (tmp_path / "2" / CHECKPOINT).stat().st_mtime_ns > saved)
     batch.say(order(1, *LONG))  # the same command goes on
-    wait_until(lambda: "Going on from the checkpoint" in (tmp_path / "1.log").read_text())
+    wait_until(lambda: "Continuing from the checkpoint" in (tmp_path / "1.log").read_text())
     all_are_ended_by_a_signal(batch, tmp_path)
 
 
@@ -141,7 +141,7 @@ def all_are_ended_by_a_signal(batch: Batch, folder: Path) -> None:
     assert code == 143
     assert {number: answer["exit_code"] for number, answer in answers.items()} == {1: 143, 2: 143}
     for number in (1, 2):
-        assert "goes on from there" in (folder / f"{number}.log").read_text().splitlines()[-1]
+        assert "continues from there" in (folder / f"{number}.log").read_text().splitlines()[-1]
 
 
 def test_a_run_that_cannot_be_stacked_is_stopped_with_a_checkpoint_too(
@@ -154,7 +154,7 @@ def test_a_run_that_cannot_be_stacked_is_stopped_with_a_checkpoint_too(
     code, answers, err = batch.end()
     assert code == 0, err
     assert {number: answer["exit_code"] for number, answer in answers.items()} == {1: 143, 2: 0}
-    assert "goes on from there" in (tmp_path / "1.log").read_text()
+    assert "continues from there" in (tmp_path / "1.log").read_text()
 
 
 def test_a_signal_ends_runs_of_every_kind_with_checkpoints(
@@ -202,7 +202,7 @@ def test_a_fault_in_a_stack_ends_the_process(tmp_path: Path) -> None:
     program = (
         "import os, trainer.batch.__main__, trainer.batch.packing\n"
         "def learn(self, runs): raise MemoryError('no room')\n"
-        "trainer.batch.packing.Stack.learn = learn\n"
+        "trainer.batch.packing.SharedPrograms.learn = learn\n"
         "os._exit(trainer.batch.__main__.main())"
     )
     process = subprocess.run(

@@ -1,4 +1,4 @@
-"""Each thread speaks for the run that it works for."""
+"""Output of a thread goes to the log of the run that it works for."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from trainer.run import upload
 log = logging.getLogger("trainer")
 
 
-def test_threads_that_speak_at_once_are_heard_each_in_its_own_file() -> None:
+def test_threads_that_write_at_once_write_to_their_own_logs() -> None:
     files, together = [io.StringIO() for _ in range(4)], threading.Barrier(4)
 
     def work(file: io.StringIO, name: str) -> None:
-        with log_routing.speaking_to(file):
+        with log_routing.output_to(file):
             for count in range(50):
                 together.wait()
                 log.warning("%s logs %d", name, count)
                 print(f"{name} prints {count}")
                 print(f"{name} complains {count}", file=sys.stderr)
 
-    with log_routing.heard(io.StringIO()):
+    with log_routing.routed(io.StringIO()):
         threads = [threading.Thread(target=work, args=(f, f"<{n}>")) for n, f in enumerate(files)]
         for thread in threads:
             thread.start()
@@ -37,22 +37,22 @@ def test_threads_that_speak_at_once_are_heard_each_in_its_own_file() -> None:
         assert lines[0] == f"WARNING: <{number}> logs 0"
 
 
-def test_what_is_said_for_nobody_goes_where_it_should_and_all_is_as_before_afterwards() -> None:
-    nobodys, own = io.StringIO(), io.StringIO()
+def test_output_for_no_run_goes_to_the_fallback_and_all_is_as_before_afterwards() -> None:
+    fallback, own = io.StringIO(), io.StringIO()
     handlers, stdout, stderr = log.handlers, sys.stdout, sys.stderr
-    with log_routing.heard(nobodys):
+    with log_routing.routed(fallback):
         print("before")
-        with log_routing.speaking_to(own):
+        with log_routing.output_to(own):
             print("meanwhile")
         print("after")
-    assert (nobodys.getvalue(), own.getvalue()) == ("before\nafter\n", "meanwhile\n")
+    assert (fallback.getvalue(), own.getvalue()) == ("before\nafter\n", "meanwhile\n")
     assert (log.handlers, sys.stdout, sys.stderr) == (handlers, stdout, stderr)
 
 
-def test_a_runs_uploads_speak_with_its_voice(tmp_path: Path) -> None:
+def test_a_runs_uploads_log_to_its_log(tmp_path: Path) -> None:
     own = io.StringIO()
-    with log_routing.heard(io.StringIO()):
-        with log_routing.speaking_to(own):
-            thread = upload._thread(lambda: log.warning("the bucket is slow"), "mirror")
+    with log_routing.routed(io.StringIO()):
+        with log_routing.output_to(own):
+            thread = upload._thread(lambda: log.warning("the bucket is slow"), "uploads")
         thread.join()
     assert own.getvalue() == "WARNING: the bucket is slow\n"

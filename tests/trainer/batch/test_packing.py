@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from trainer.agents.algorithms import ALGORITHMS
 from trainer.agents.networks import Architecture, forward
 from trainer.agents.random_streams import Purpose
-from trainer.batch.packing import Compiled, Stack
-from trainer.batch.program_shapes import ROWS, Shape, common_shape, places_in, tiles
+from trainer.batch.packing import Compiled, SharedPrograms
+from trainer.batch.program_shapes import ROWS, Shape, common_shape, positions_in, tiles
 from trainer.contract.command_line import parse
 from trainer.environments import spec
-from trainer.run.state import Run
+from trainer.run.state import RunState
+from trainer.training.loop import Step
 
 UPDATES = 20
 # Everything that agents of one program may differ in.
@@ -31,21 +32,19 @@ DIFFERENT = (
 )
 
 
-def make(algorithm: str, evaluation_every: int = 100_000, **flags: object) -> Run:
+def make(algorithm: str, evaluation_every: int = 100_000, **flags: object) -> RunState:
     words = [f"--{name}={value}" for name, value in flags.items()]
     words += [f"--algorithm={algorithm}", f"--evaluation_every={evaluation_every}"]
-    return Run(parse(words), spec.find("CartPole-v1"), 475.0)
+    return RunState(parse(words), spec.find("CartPole-v1"), 475.0)
 
 
-def learn_alone(run: Run) -> None:
+def learn_alone(run: RunState) -> None:
     progress = run.progress
     while progress.learning.any():
-        progress.advance(
-            run.learner.learn(progress.steps, progress.training, progress.next_evaluation)
-        )
+        run.learn()
 
 
-def learn_together(stack: Stack, runs: Sequence[Run]) -> None:
+def learn_together(stack: SharedPrograms, runs: Sequence[RunState]) -> None:
     while learning := [run for run in runs if run.progress.learning.any()]:
         stack.learn(learning)
 
@@ -59,7 +58,7 @@ def until(algorithm: str, flags: dict[str, int]) -> int:
 def test_twenty_updates_in_a_stack_give_the_weights_of_twenty_alone(algorithm: str) -> None:
     several = [(until(algorithm, flags), flags) for flags in DIFFERENT]
     stacked = [make(algorithm, every, **flags) for every, flags in several]
-    learn_together(Stack(), stacked)
+    learn_together(SharedPrograms(), stacked)
     for run, (every, flags) in zip(stacked, several, strict=True):
         alone = make(algorithm, every, **flags)
         learn_alone(alone)
@@ -77,11 +76,11 @@ def test_twenty_updates_in_a_stack_give_the_weights_of_twenty_alone(algorithm: s
 
 def test_a_stack_plays_the_episodes_that_each_run_would_play() -> None:
     runs = [make("a2c", 512, **flags) for flags in DIFFERENT]
-    stack = Stack()
+    stack = SharedPrograms()
     learn_together(stack, runs)
-    for greedy, found in zip((True, False), stack.score(runs), strict=True):
-        for run, returns in zip(runs, found, strict=True):
-            np.testing.assert_array_equal(returns, run.returns(greedy=greedy))
+    for run, (greedy, sampled) in zip(runs, stack.execute(Step.SCORE, runs), strict=True):
+        np.testing.assert_array_equal(greedy, run.returns(greedy=True))
+        np.testing.assert_array_equal(sampled, run.returns(greedy=False))
     for run, returns in zip(runs, stack.validate(runs), strict=True):
         weights, episodes = run.agents.state.averaged, run.progress.plan.validation_episodes
         theirs = run.collector.play(weights, episodes, Purpose.VALIDATION, 0, greedy=True)
@@ -91,7 +90,7 @@ def test_a_stack_plays_the_episodes_that_each_run_would_play() -> None:
 def test_who_else_is_in_the_stack_changes_nothing() -> None:
     """Bit for bit, as long as the program is the same one."""
     flags = [{"seeds": 2, "seed": seed} for seed in range(3)]
-    stack, first = Stack(), [make("a2c", 2048, **each) for each in flags]
+    stack, first = SharedPrograms(), [make("a2c", 2048, **each) for each in flags]
     learn_together(stack, first)
     second = [
         make("a2c", 2048, **flags[2]),
@@ -105,7 +104,7 @@ def test_who_else_is_in_the_stack_changes_nothing() -> None:
 def test_an_agent_that_diverges_harms_no_other() -> None:
     good = make("a2c", 2048, seeds=2)
     bad = make("a2c", 2048, learning_rate=1e30, max_gradient_norm=1e30, value_scale=1e30)
-    learn_together(Stack(), [good, bad])
+    learn_together(SharedPrograms(), [good, bad])
     alone = make("a2c", 2048, seeds=2)
     learn_alone(alone)
     assert bad.progress.diverged.all() and not good.progress.diverged.any()
@@ -115,7 +114,7 @@ def test_an_agent_that_diverges_harms_no_other() -> None:
 
 
 def test_runs_that_come_later_find_their_program_ready() -> None:
-    stack = Stack()
+    stack = SharedPrograms()
     for seed in range(3):
         learn_together(stack, [make("a2c", 512, seed=seed, learning_rate=0.01 * (seed + 1))])
     programs = [compiled._function for compiled in stack._programs.values()]
@@ -125,7 +124,7 @@ def test_runs_that_come_later_find_their_program_ready() -> None:
 def test_threads_share_what_one_of_them_compiles() -> None:
     """To the last bit what one thread would have made, and nothing is compiled twice."""
     runs, alone = ([make("a2c", 512, seed=seed) for seed in range(4)] for _ in range(2))
-    stack = Stack()
+    stack = SharedPrograms()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda run: learn_together(stack, [run]), runs))
     programs = [compiled._function for compiled in stack._programs.values()]
@@ -137,7 +136,7 @@ def test_threads_share_what_one_of_them_compiles() -> None:
 
 def test_what_another_thread_compiles_is_called_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits who has something else to do."""
-    stack, calls = Stack(), list[int]()
+    stack, calls = SharedPrograms(), list[int]()
     narrow, wide = make("a2c", 512), make("a2c", 512, hidden_neurons=64)
 
     def learn_rows(shape: Shape, program: Compiled, rows: Any) -> None:
@@ -154,7 +153,7 @@ def test_what_another_thread_compiles_is_called_last(monkeypatch: pytest.MonkeyP
 def test_a_run_goes_on_alone_where_the_stack_has_left_it() -> None:
     """What a checkpoint holds is the same; only the program that goes on is another."""
     stacked, alone = (make("a2c", 2048, seeds=2) for _ in range(2))
-    learn_together(Stack(), [stacked])
+    learn_together(SharedPrograms(), [stacked])
     learn_alone(alone)
     for run in (stacked, alone):
         run.progress.record(np.zeros(2))
@@ -173,7 +172,7 @@ def test_narrow_networks_say_the_same_inside_wide_ones(
     generator = np.random.default_rng(neurons)
     weights = generator.normal(size=(2, narrow.size)).astype(np.float32)
     padded = np.zeros((2, wide.size), np.float32)
-    padded[:, places_in(narrow, wide)] = weights
+    padded[:, positions_in(narrow, wide)] = weights
     x = generator.normal(size=(2, 3, 4)).astype(np.float32)
     for name, network in narrow.unpack(weights).items():
         np.testing.assert_allclose(
@@ -197,7 +196,7 @@ def test_tiles_hold_every_row_once_in_order_and_never_two_shapes(shapes: list[in
 def test_runs_of_many_agents_and_of_few_share_calls() -> None:
     """As many agents in each call as fit, whosever they are."""
     runs = [make("a2c", 512, seeds=ROWS + 3, seed=1), make("a2c", 512, seeds=ROWS - 3, seed=2)]
-    stack, calls = Stack(), list[int]()
+    stack, calls = SharedPrograms(), list[int]()
     learn_together(stack, [make("a2c", 512)])
     (compiled,) = stack._programs.values()
     program = compiled._function
@@ -214,7 +213,7 @@ def test_runs_of_many_agents_and_of_few_share_calls() -> None:
 
 def test_only_agents_that_have_changed_are_validated() -> None:
     run = make("a2c", 512, seeds=2)
-    stack = Stack()
+    stack = SharedPrograms()
     learn_together(stack, [run])
     run.progress.record(np.array([1.0, 2.0]))
     run.progress.training[1] = False
@@ -241,12 +240,12 @@ def test_final_scores_are_distributed_as_those_of_runs_alone() -> None:
         partial(make, "a2c", 5_000, seed=seed, hidden_neurons=neurons, **flags)
         for seed, neurons in ((1, 12), (2, 12), (3, 20), (4, 32), (5, 32))
     ]
-    stack, runs = Stack(), [kind() for kind in kinds]
+    stack, runs = SharedPrograms(), [kind() for kind in kinds]
     while training := [run for run in runs if run.progress.training.any()]:
         learn_together(stack, training)
-        for run, returns in zip(training, stack.validate(training), strict=True):
-            run.progress.record(returns.mean(axis=1))
-    stacked = stack.score(runs)[1]
+        for run, scores in zip(training, stack.execute(Step.VALIDATE, training), strict=True):
+            run.progress.record(scores)
+    stacked = stack.returns(runs, greedy=False)
     alone = []
     for kind in kinds:
         run = kind()

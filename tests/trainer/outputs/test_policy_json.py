@@ -17,7 +17,7 @@ from trainer.agents.random_streams import Purpose, Streams
 from trainer.contract import job_files
 from trainer.environments import spec
 from trainer.outputs.policy_json import numbers, save_policy
-from trainer.outputs.policy_snapshots import Milestone
+from trainer.outputs.policy_snapshots import Snapshot
 from trainer.storage.job_dir import JobDir
 
 # Keras' variables do not know NumPy 2's `copy` keyword yet.
@@ -96,7 +96,7 @@ def test_numbers_have_few_digits_and_all_their_bits(x: float) -> None:
 def test_what_json_has_no_number_for_is_null(tmp_path: Path) -> None:
     """Weights may overflow in the last update of an agent that diverges."""
     kernel = np.array([[np.inf, 1], [np.nan, 2]], np.float32)
-    end = Milestone("end", 10, None, [(kernel, np.array([0, -np.inf], np.float32))])
+    end = Snapshot("end", 10, None, [(kernel, np.array([0, -np.inf], np.float32))])
     save_policy(JobDir(tmp_path), spec.find("CartPole-v1"), [end])
     (snapshot,) = json.loads((tmp_path / job_files.POLICY).read_text())["snapshots"]
     assert snapshot["layers"] == [{"kernel": [[None, 1.0], [None, 2.0]], "bias": [0.0, None]}]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from trainer.agents.networks import Architecture, forward, initialise
-from trainer.outputs.policy_snapshots import KEPT, Milestone, Milestones
+from trainer.outputs.policy_snapshots import KEPT, PolicySnapshots, Snapshot
 from trainer.storage.checkpoint import CheckpointError
 
 ARCHITECTURE = Architecture((3,), 2, 2, critic=True)
@@ -22,10 +22,10 @@ def weights_at(evaluation: int, agents: int) -> NDArray[np.float32]:
     return rows.astype(np.float32)
 
 
-def course(lengths: list[int]) -> Milestones:
+def course(lengths: list[int]) -> PolicySnapshots:
     """A stack whose agents train for so many evaluations, 10 steps each and one for each agent."""
     agents = len(lengths)
-    milestones = Milestones(ARCHITECTURE, weights_at(0, agents))
+    snapshots = PolicySnapshots(ARCHITECTURE, weights_at(0, agents))
     for evaluation in range(1, max(lengths) + 1):
         training = np.array(lengths) >= evaluation
         steps = np.minimum(evaluation, lengths) * 10 + np.arange(agents)
@@ -33,24 +33,24 @@ def course(lengths: list[int]) -> Milestones:
         weights = np.where(
             training[:, None], weights_at(evaluation, agents), np.float32(np.nan)
         )  # of those that have stopped nothing may be looked at
-        milestones.keep(evaluation, training, steps, scores, weights)
-    return milestones
+        snapshots.keep(evaluation, training, steps, scores, weights)
+    return snapshots
 
 
-def policy_of(milestones: Milestones, agent: int, length: int, agents: int) -> list[Milestone]:
+def policy_of(snapshots: PolicySnapshots, agent: int, length: int, agents: int) -> list[Snapshot]:
     weights = weights_at(length, agents)
-    return milestones.of(agent, length * 10 + agent, float(length), weights)
+    return snapshots.of(agent, length * 10 + agent, float(length), weights)
 
 
-def told(milestone: Milestone) -> set[float]:
+def told(snapshot: Snapshot) -> set[float]:
     """What the weights say: evaluation and agent."""
-    return {float(x) for kernel, bias in milestone.layers for x in (*kernel.flat, *bias)}
+    return {float(x) for kernel, bias in snapshot.layers for x in (*kernel.flat, *bias)}
 
 
 def test_the_middle_is_the_evaluation_nearest_to_half_of_the_agents_own_steps() -> None:
-    milestones = course([5, 2, 6])
+    snapshots = course([5, 2, 6])
     for agent, length, half in ((0, 5, 2), (1, 2, 1), (2, 6, 3)):
-        start, middle, end = policy_of(milestones, agent, length, 3)
+        start, middle, end = policy_of(snapshots, agent, length, 3)
         assert (start.label, start.steps, start.score) == ("start", 0, None)
         assert (middle.label, middle.steps, middle.score) == ("middle", half * 10 + agent, half)
         assert (end.label, end.steps, end.score) == ("end", length * 10 + agent, length)
@@ -61,7 +61,7 @@ def test_the_middle_is_the_evaluation_nearest_to_half_of_the_agents_own_steps() 
 
 def test_a_policy_that_was_evaluated_at_its_end_only_has_no_middle() -> None:
     found = policy_of(course([1, 3]), 0, 1, 2)
-    assert [milestone.label for milestone in found] == ["start", "end"]
+    assert [snapshot.label for snapshot in found] == ["start", "end"]
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_every_other_evaluation_goes_when_there_are_too_many(length: int, kept: 
 @given(lengths=st.lists(st.integers(1, 200), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=50)
 def test_the_middle_is_near_the_middle_and_memory_is_bounded(lengths: list[int]) -> None:
-    milestones = course(lengths)
-    assert len(milestones.snapshot()["steps"]) <= KEPT
+    snapshots = course(lengths)
+    assert len(snapshots.snapshot()["steps"]) <= KEPT
     for agent, length in enumerate(lengths):
-        found = policy_of(milestones, agent, length, len(lengths))
+        found = policy_of(snapshots, agent, length, len(lengths))
         if length == 1:
             continue
         evaluation = round(found[1].score or 0)
@@ -113,8 +113,8 @@ def test_a_course_that_is_taken_up_goes_on_as_if_it_had_never_been_cut(
 ) -> None:
     """The arrays are all there is: how many evaluations there were is told by who goes on."""
     whole = course([max(length, cut)]).snapshot()
-    cut_course = course([cut]) if cut else Milestones(ARCHITECTURE, weights_at(0, 1))
-    again = Milestones(ARCHITECTURE, weights_at(0, 1))
+    cut_course = course([cut]) if cut else PolicySnapshots(ARCHITECTURE, weights_at(0, 1))
+    again = PolicySnapshots(ARCHITECTURE, weights_at(0, 1))
     again.restore(cut_course.snapshot())
     for evaluation in range(cut + 1, length + 1):
         again.keep(
@@ -131,8 +131,8 @@ def test_a_course_that_is_taken_up_goes_on_as_if_it_had_never_been_cut(
 
 def test_the_layers_are_those_of_the_policy_and_not_of_the_critic() -> None:
     weights = initialise(ARCHITECTURE, [np.random.default_rng(0), np.random.default_rng(1)])
-    milestones = Milestones(ARCHITECTURE, weights)
-    _, end = milestones.of(1, 10, None, weights)
+    snapshots = PolicySnapshots(ARCHITECTURE, weights)
+    _, end = snapshots.of(1, 10, None, weights)
     observations = np.random.default_rng(2).normal(size=(1, 5, 3)).astype(np.float32)
     theirs = forward(ARCHITECTURE.unpack(weights[1:])["actor"], observations, ())
     ours = forward(tuple((k[None], b[None, None]) for k, b in end.layers), observations, ())
@@ -141,17 +141,17 @@ def test_the_layers_are_those_of_the_policy_and_not_of_the_critic() -> None:
 
 def test_nothing_is_kept_of_policies_of_images() -> None:
     weights = initialise(IMAGES, [np.random.default_rng(0)])
-    milestones = Milestones(IMAGES, weights)
-    milestones.keep(1, np.array([True]), np.array([10]), np.array([1.0]), weights)
-    assert milestones.snapshot()["weights"].size == 0
-    assert milestones.of(0, 10, 1.0, weights) == []
+    snapshots = PolicySnapshots(IMAGES, weights)
+    snapshots.keep(1, np.array([True]), np.array([10]), np.array([1.0]), weights)
+    assert snapshots.snapshot()["weights"].size == 0
+    assert snapshots.of(0, 10, 1.0, weights) == []
 
 
 def test_a_snapshot_is_one_of_that_moment() -> None:
-    milestones = course([3])
-    before = milestones.snapshot()
+    snapshots = course([3])
+    before = snapshots.snapshot()
     kept = {name: array.copy() for name, array in before.items()}
-    milestones.keep(4, np.array([True]), np.array([40]), np.array([4.0]), weights_at(4, 1))
+    snapshots.keep(4, np.array([True]), np.array([40]), np.array([4.0]), weights_at(4, 1))
     assert all(np.array_equal(before[name], array) for name, array in kept.items())
 
 
@@ -162,7 +162,7 @@ def test_a_snapshot_of_something_else_is_refused(name: str) -> None:
         if name == "steps" and len(wrong) == 2:
             wrong = wrong[:, :0]  # fewer slots are refused by the others
         with pytest.raises(CheckpointError, match=name):
-            Milestones(ARCHITECTURE, weights_at(0, 1)).restore({**arrays, name: wrong})
+            PolicySnapshots(ARCHITECTURE, weights_at(0, 1)).restore({**arrays, name: wrong})
     with pytest.raises(CheckpointError, match=f"it has no {name}"):
         rest = {key: array for key, array in arrays.items() if key != name}
-        Milestones(ARCHITECTURE, weights_at(0, 1)).restore(rest)
+        PolicySnapshots(ARCHITECTURE, weights_at(0, 1)).restore(rest)

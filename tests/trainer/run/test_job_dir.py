@@ -1,10 +1,9 @@
-"""What a folder has of a run, before the run begins; buckets have their own tests."""
+"""What a folder holds of a run, before the run begins; buckets have their own tests."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from trainer.contract.command_line import parse
+from trainer.contract.errors import BadCommand, Error
 from trainer.contract.job_files import (
     CHECKPOINT,
     EVENTS,
@@ -21,26 +21,27 @@ from trainer.contract.job_files import (
     SAVED_MODEL,
     SETTINGS,
 )
-from trainer.contract.service import Service, service
 from trainer.contract.settings import Command
-from trainer.run import setup
-from trainer.run.job_dir import BadCommand, Job, JobError, open_job
+from trainer.run.errors import JobError
+from trainer.run.job_dir import OpenJobDir, open_job_dir
+from trainer.run.setup import Prepared, prepare
 from trainer.storage.checkpoint import Checkpoint, write
 
-NOBODY = Service(None, None, None, {})
-VERTEX = service(
-    {
-        "AIP_MODEL_DIR": "study/3/model/",
-        "AIP_CHECKPOINT_DIR": "study/3/checkpoints/",
-        "AIP_TENSORBOARD_LOG_DIR": "study/3/logs/",
-    }
-)
+VERTEX = {
+    "AIP_MODEL_DIR": "study/3/model/",
+    "AIP_CHECKPOINT_DIR": "study/3/checkpoints/",
+    "AIP_TENSORBOARD_LOG_DIR": "study/3/logs/",
+}
 in_one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-Open = Callable[..., Job]
+Open = Callable[..., OpenJobDir]
 
 
 def command(*flags: str) -> Command:
     return parse(["--seed", "3", *flags])
+
+
+def prepared(*flags: str, environ: Mapping[str, str] | None = None) -> Prepared:
+    return prepare(command(*flags), flags, environ or {})
 
 
 @pytest.fixture(autouse=True)
@@ -52,11 +53,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def opened() -> Iterator[Open]:
     """Opens `job`, or what `--job-dir` says; closes it in the end."""
-    jobs: list[Job] = []
+    jobs: list[OpenJobDir] = []
 
-    def open_(*flags: str, of: Service = NOBODY) -> Job:
-        flags = flags if of.job_dir or "--job-dir" in flags else (*flags, "--job-dir", "job")
-        jobs.append(open_job(command(*flags), of))
+    def open_(*flags: str, environ: Mapping[str, str] | None = None) -> OpenJobDir:
+        flags = flags if environ or "--job-dir" in flags else (*flags, "--job-dir", "job")
+        jobs.append(open_job_dir(prepared(*flags, environ=environ)))
         return jobs[-1]
 
     yield open_
@@ -86,7 +87,7 @@ def assert_a_sentence(text: str) -> None:
 def test_a_new_folder_holds_nothing_earlier(opened: Open, here: Path) -> None:
     job = opened()
     assert job.earlier == (False, False, None)
-    assert (job.where, job.job_dir.path.resolve()) == ("job", here / "job")
+    assert (job.address, job.files.path.resolve()) == ("job", here / "job")
 
 
 def test_a_folder_with_other_files_holds_nothing_earlier(opened: Open, here: Path) -> None:
@@ -154,7 +155,7 @@ def test_other_flags_are_refused_by_name_with_both_values(opened: Open, begun: P
     before = contents(begun)
     with pytest.raises(BadCommand) as refusal:
         opened("--gamma", "0.5", "--seed", "4")
-    assert "one with gamma=0.99 (now 0.5), seed=3 (now 4)." in str(refusal.value)
+    assert "another run, with gamma=0.99 (now 0.5), seed=3 (now 4)." in str(refusal.value)
     assert "--overwrite" in str(refusal.value)
     assert_a_sentence(str(refusal.value))
     assert contents(begun) == before
@@ -172,7 +173,7 @@ def test_a_checkpoint_of_other_flags_than_the_settings_is_refused(
 ) -> None:
     other = command("--gamma", "0.5").values
     write(begun / CHECKPOINT, Checkpoint({"settings": other}, {}))
-    with pytest.raises(BadCommand, match=r"one with gamma=0\.5 \(now 0\.99\)"):
+    with pytest.raises(BadCommand, match=r"another run, with gamma=0\.5 \(now 0\.99\)"):
         opened()
 
 
@@ -181,7 +182,7 @@ def test_artefacts_that_do_not_say_whose_they_are_are_not_replaced(
 ) -> None:
     (here / "job").mkdir()
     (here / "job" / MODEL).write_text("mine")
-    with pytest.raises(BadCommand, match="must not hold another run"):
+    with pytest.raises(BadCommand, match="holds another run"):
         opened()
     assert contents(here / "job") == {MODEL: b"mine"}
 
@@ -199,8 +200,8 @@ def test_a_damaged_checkpoint_is_refused_by_name_and_kept(opened: Open, begun: P
     with pytest.raises(JobError) as refusal:
         opened()
     assert str(refusal.value) == (
-        f"job/{CHECKPOINT} must be a checkpoint of this run, but it is damaged, or no checkpoint"
-        " at all. --overwrite starts the run afresh."
+        f"Checkpoint job/{CHECKPOINT} cannot be used: it is damaged, or no checkpoint at all."
+        " --overwrite starts the run from the beginning."
     )
     assert contents(begun) == before
 
@@ -237,7 +238,7 @@ def test_whatever_a_folder_holds_it_is_refused_and_kept(
         (folder / CHECKPOINT).write_bytes(saved)
     before = contents(folder)
     with pytest.raises((BadCommand, JobError)) as refusal:
-        open_job(command("--job-dir", "job"), NOBODY)
+        open_job_dir(prepared("--job-dir", "job"))
     assert_a_sentence(str(refusal.value))
     assert contents(folder) == before
 
@@ -247,7 +248,7 @@ def test_whatever_a_folder_holds_it_is_refused_and_kept(
 
 def test_a_folder_that_a_run_works_in_is_refused_to_others(opened: Open, begun: Path) -> None:
     first = opened()
-    with pytest.raises(JobError, match="Another run works in job") as refusal:
+    with pytest.raises(Error, match="Another run works in job") as refusal:
         opened()
     assert_a_sentence(str(refusal.value))
     first.close()
@@ -257,7 +258,7 @@ def test_a_folder_that_a_run_works_in_is_refused_to_others(opened: Open, begun: 
 def test_overwriting_does_not_get_past_another_run(opened: Open, begun: Path) -> None:
     opened()
     before = contents(begun)
-    with pytest.raises(JobError):
+    with pytest.raises(Error):
         opened("--overwrite")
     assert contents(begun) == before
 
@@ -270,7 +271,7 @@ def test_a_refused_command_locks_nobody_out(opened: Open, begun: Path) -> None:
 
 def test_a_path_that_is_no_folder_is_refused(opened: Open, here: Path) -> None:
     (here / "job").write_text("")
-    with pytest.raises(BadCommand, match="must be a folder that can be written to") as refusal:
+    with pytest.raises(BadCommand, match="Job dir job cannot be written to") as refusal:
         opened()
     assert_a_sentence(str(refusal.value))
 
@@ -283,7 +284,7 @@ def test_closing_twice_is_no_error(opened: Open) -> None:
 
 def test_in_a_folder_everything_is_where_it_belongs_at_once(opened: Open) -> None:
     job = opened()
-    job.check()
+    job.check_uploads()
     job.deliver(0)
 
 
@@ -291,19 +292,19 @@ def test_in_a_folder_everything_is_where_it_belongs_at_once(opened: Open) -> Non
 
 
 def test_without_any_wish_a_run_gets_a_folder_of_its_own(here: Path) -> None:
-    job = open_job(command(), NOBODY)
+    job = open_job_dir(prepared())
     job.close()
-    assert job.job_dir.path.parts[0] == "runs"
-    assert job.job_dir.path.name.startswith("a2c-CartPole-v1-")
+    assert job.files.path.parts[0] == "runs"
+    assert job.files.path.name.startswith("a2c-CartPole-v1-")
 
 
 def test_a_services_directories_are_used_where_no_job_dir_is_given(
     opened: Open, here: Path
 ) -> None:
-    job = opened(of=VERTEX)
-    assert job.where == "study/3"
+    job = opened(environ=VERTEX)
+    assert job.address == "study/3"
     for name in (CHECKPOINT, EVENTS, METRICS):
-        job.job_dir.write_text(name, "")
+        job.files.write_text(name, "")
     assert contents(here / "study" / "3").keys() == {
         f"checkpoints/{CHECKPOINT}",
         f"logs/{EVENTS}",
@@ -312,47 +313,18 @@ def test_a_services_directories_are_used_where_no_job_dir_is_given(
 
 
 def test_a_job_dir_wins_over_a_services_directories(opened: Open) -> None:
-    job = opened("--job-dir", "mine", of=VERTEX)
-    assert (job.where, job.job_dir.places) == ("mine", {})
+    job = opened("--job-dir", "mine", environ=VERTEX)
+    assert (job.address, job.files.places) == ("mine", {})
 
 
 def test_a_run_in_a_services_directories_is_found_again(opened: Open, here: Path) -> None:
-    job = opened(of=VERTEX)
-    job.job_dir.write_json(SETTINGS, {"settings": command().values})
+    job = opened(environ=VERTEX)
+    job.files.write_json(SETTINGS, {"settings": command().values})
     header = {"settings": command().values}
-    job.job_dir.write(CHECKPOINT, lambda path: write(path, Checkpoint(header, {})))
+    job.files.write(CHECKPOINT, lambda path: write(path, Checkpoint(header, {})))
     job.close()
-    again = opened(of=VERTEX)
+    again = opened(environ=VERTEX)
     assert again.earlier.checkpoint is not None
     again.close()
     with pytest.raises(BadCommand, match="gamma"):
-        open_job(command("--gamma", "0.5"), VERTEX)
-
-
-# The tag that a service waits for
-
-
-def test_the_services_tag_is_taken() -> None:
-    taken = setup.with_metric_tag(command(), "return")
-    assert taken.options.metric_tag == taken.values["metric_tag"] == "return"
-    assert taken.sources["metric_tag"] == "service"
-    assert dataclasses.replace(taken.options, metric_tag="mean_score") == command().options
-
-
-@pytest.mark.parametrize("wanted", [None, "mean_score"])
-def test_without_a_tag_of_its_own_a_service_changes_nothing(wanted: str | None) -> None:
-    ours = command("--metric_tag", "mean_score")
-    assert setup.with_metric_tag(ours, wanted) is ours
-
-
-def test_a_flag_that_names_another_tag_is_refused_with_both() -> None:
-    with pytest.raises(BadCommand) as refusal:
-        setup.with_metric_tag(command("--metric_tag", "return"), "reward")
-    assert "waits for, reward, but got metric_tag=return" in str(refusal.value)
-    assert_a_sentence(str(refusal.value))
-
-
-@pytest.mark.parametrize("tag", ["trial", "global_step", " "])
-def test_a_tag_that_is_none_is_refused(tag: str) -> None:
-    with pytest.raises(BadCommand, match="`metric_tag` must be a name"):
-        setup.with_metric_tag(command(), tag)
+        open_job_dir(prepared("--gamma", "0.5", environ=VERTEX))

@@ -47,16 +47,16 @@ SMALL = (
 GYMNASIUM = (*SMALL, "--collector", "gymnasium")
 ENDLESS = (*GYMNASIUM, "--total_steps", "1e12")
 
-START = Moment("trainer.run.job_dir", "open_job")
+START = Moment("trainer.run.job_dir", "open_job_dir")
 SAVE = Moment("trainer.run.state", "write")
 DISK = Moment("os", "fsync")  # a checkpoint is written, under a temporary name still
-SCORE = Moment("trainer.training.loop", "validate")
-RECORD = Moment("trainer.training.loop", "Progress.record")  # nobody knows of it yet
+SCORE = Moment("trainer.run.state", "RunState.validate")
+RECORD = Moment("trainer.training.progress", "Progress.record")  # nobody knows of it yet
 TOLD = Moment("trainer.outputs.metrics", "JsonLinesReporter.report")  # hypertune alone knows
-FINAL_SCORE = Moment("trainer.run.state", "Run.returns")
+FINAL_SCORE = Moment("trainer.run.state", "RunState.returns")
 MODELS = Moment("trainer.outputs.models", "save_models")  # the final metric is out
 VIDEO = Moment("trainer.outputs.video", "record_episodes")
-LIST = Moment("trainer.contract.job_files", "JobDir.files")  # all is there but the manifest
+LIST = Moment("trainer.storage.job_dir", "JobDir.files")  # all is there but the manifest
 
 
 class Upload(NamedTuple):
@@ -157,7 +157,7 @@ def end_of_a_chain(
         earlier = told
     process = run(*task(job_dir, *flags), env=env, cwd=folder)
     assert (process.returncode, process.stderr) == (0, "")
-    assert "Going on from the checkpoint" in process.stdout
+    assert "Continuing from the checkpoint" in process.stdout
     return told_in(metric_file)
 
 
@@ -224,7 +224,7 @@ def test_a_run_that_is_told_to_end_saves_where_it_stands_and_goes_on_later(
     steps = steps_of(objects_in(storage))
     assert steps == 20 * 256
     assert "Traceback" not in process.stderr
-    assert f"{number.name} came" in process.stderr
+    assert f"Stopped by {number.name}" in process.stderr
     assert f"{steps:,} steps" in process.stderr
     assert list((tmp_path / "tmp").iterdir()) == []
     process = run(*task(WHERE, *GYMNASIUM), **options)

@@ -16,17 +16,15 @@ from trainer.contract import provenance
 from trainer.contract.command_line import parse
 from trainer.contract.job_files import CHECKPOINT
 from trainer.environments import spec
-from trainer.outputs.metrics import (
-    HypertuneReporter,
-    JsonLinesReporter,
-    Reporters,
-    TensorBoardReporter,
-)
+from trainer.outputs.event_file import TensorBoardReporter
+from trainer.outputs.metrics import JsonLinesReporter, Reporters
 from trainer.outputs.policy_json import policy_text
-from trainer.run.state import Run
+from trainer.outputs.tuning_metric import HypertuneReporter
+from trainer.run.state import RunState
 from trainer.storage.checkpoint import Checkpoint, CheckpointError, read
 from trainer.storage.job_dir import JobDir
-from trainer.training.loop import Evaluation
+from trainer.training.loop import drive
+from trainer.training.progress import Evaluation
 
 in_one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -44,22 +42,22 @@ KINDS = {
 }
 
 
-def make(*flags: str, goal: float | None = None) -> Run:
+def make(*flags: str, goal: float | None = None) -> RunState:
     command = parse([*SMALL, *flags])
-    return Run(command, spec.find(command.options.environment), goal)
+    return RunState(command, spec.find(command.options.environment), goal)
 
 
 class Course(NamedTuple):
     """What a run did from somewhere to its end."""
 
-    run: Run
+    run: RunState
     reports: list[tuple[int, dict[str, Any], bool]]
     evaluations: list[Evaluation]
     checkpoints: list[bytes]  # of every round
 
 
 def course_of(
-    run: Run, folder: Path, saved: bytes | None = None, rounds: float = math.inf
+    run: RunState, folder: Path, saved: bytes | None = None, rounds: float = math.inf
 ) -> Course:
     """Trains to the end as the command does, or until a number of rounds has passed."""
     reporters, evaluations, checkpoints = Reporters([]), list[Evaluation](), list[bytes]()
@@ -78,17 +76,17 @@ def course_of(
         if len(checkpoints) == rounds:
             raise InterruptedError
 
-    run.train(on_evaluation, on_round)
+    drive(run.training_steps(on_evaluation, on_round), run.execute)
     reporters.report(600, {"mean_score": float(run.returns(greedy=True).mean())}, final=True)
     reports = [(step, dict(metrics), final) for step, metrics, final, _ in reporters.reports]
     return Course(run, reports, evaluations, checkpoints)
 
 
-def state_of(run: Run) -> dict[str, bytes]:
+def state_of(run: RunState) -> dict[str, bytes]:
     """Every number of it."""
     parts = {
         **{"agents": run.agents, "collector": run.collector},
-        **{"progress": run.progress, "milestones": run.milestones},
+        **{"progress": run.progress, "milestones": run.snapshots},
     }
     return {
         f"{part}.{name}": array.tobytes()
@@ -97,7 +95,7 @@ def state_of(run: Run) -> dict[str, bytes]:
     }
 
 
-def policies_of(run: Run) -> list[str]:
+def policies_of(run: RunState) -> list[str]:
     """What `policy.json` would say of each agent."""
     agents = range(run.progress.size)
     return [policy_text(run.environment, run.policy(agent)) for agent in agents]
@@ -178,7 +176,7 @@ def test_a_checkpoint_tells_the_flags_the_versions_and_the_restarts(tmp_path: Pa
 
 
 class Saved(NamedTuple):
-    run: Run
+    run: RunState
     checkpoint: Checkpoint
 
 

@@ -122,7 +122,7 @@ def test_a_bucket_that_says_no_ends_a_run_before_it_begins(
     fault: Fault, words: str, bench: Bench
 ) -> None:
     bench.storage.add(fault)
-    # Were TensorFlow imported, this would be told.
+    # It would say so if TensorFlow was imported.
     process = bench.train(PYTHONPROFILEIMPORTTIME="1")
     assert process.returncode == 1
     errors = [x for x in process.stderr.splitlines() if not x.startswith("import time:")]
@@ -140,14 +140,14 @@ def test_a_trial_whose_metric_cannot_be_written_ends_before_it_begins(bench: Ben
     assert process.returncode == 1
     line = sentence(process)
     assert str(bench.folder / "file") in line
-    assert "that folder is root's" in line
+    assert "only root can write there" in line
     assert bench.leftovers == []
 
 
 def test_a_metric_under_another_name_than_the_service_waits_for_is_refused(bench: Bench) -> None:
     process = bench.train(*QUICK, "--metric_tag", "reward", CLOUD_ML_HP_METRIC_TAG="score")
     assert process.returncode == 2
-    assert re.search("score.*metric_tag=reward", sentence(process))
+    assert re.search("'score'.*'reward'", sentence(process))
     assert bench.storage.requests == []
 
 
@@ -189,7 +189,7 @@ def test_a_run_whose_service_is_down_at_the_start_trains_and_uploads_later(
         bench.storage.up()
         done = ended(process)
     assert done.returncode == 0, done
-    assert "Training goes on" in done.stderr
+    assert "Training starts all the same" in done.stderr
     assert_complete(bench, undisturbed)
 
 
@@ -204,7 +204,7 @@ def test_a_run_whose_service_is_down_in_the_middle_trains_on(
         bench.storage.up()
         done = ended(process)
     assert done.returncode == 0, done
-    assert "The run goes on" in done.stderr
+    assert "The run continues" in done.stderr
     assert "work again" in done.stdout
     assert_complete(bench, undisturbed)
 
@@ -241,7 +241,7 @@ def test_what_could_not_be_uploaded_is_named_and_kept_and_sync_finishes_the_job(
         bench.storage.up()
     assert done.returncode == 1
     line = sentence(done)
-    assert f"{WHERE} must hold all files of the run" in line
+    assert f"could not be uploaded to {WHERE}" in line
     assert MODEL in line and MANIFEST in line and "within 2 s" in line
     assert "cannot be reached" in line
     kept = kept_folder(line)
@@ -297,7 +297,7 @@ def test_a_full_disk_ends_a_run_with_one_sentence_and_keeps_the_checkpoint(
     assert size < len(undisturbed["saved_model/saved_model.pb"])
     process = run(*task(where, *QUICK), preexec_fn=small_files_only(size), **bench.options())
     assert process.returncode == 1
-    assert "File too large" in sentence(process)
+    assert re.search("File too large: .*(saved_model|model.keras)", sentence(process))
     artefacts = objects_in(bench.storage) if where == WHERE else files_in(bench.folder / "job")
     assert MANIFEST not in artefacts
     assert steps_of(artefacts) == steps_of(undisturbed)

@@ -26,7 +26,7 @@ from tests.support.storage_server import Fault, FaultyStorage
 from tests.support.waiting import wait_until
 from trainer.contract.job_files import MANIFEST
 from trainer.run import upload
-from trainer.run.upload import Mirror
+from trainer.run.upload import Uploader
 from trainer.storage import gcs, lease
 from trainer.storage.file_lock import Taken
 from trainer.storage.gcs import Conflict, Refused, RemoteFolder, Unreachable
@@ -60,19 +60,19 @@ def job_dir(tmp_path: Path) -> JobDir:
 
 
 @pytest.fixture
-def new_mirror(
+def uploader(
     job_dir: JobDir, open_folder: Callable[[], RemoteFolder]
-) -> Iterator[Callable[..., Mirror]]:
-    """A mirror that looks all the time, unless told otherwise, and is closed in the end."""
+) -> Iterator[Callable[..., Uploader]]:
+    """An uploader that looks all the time, unless told otherwise, and is closed in the end."""
     made = []
 
-    def new_mirror(every: float = 0.0, start: bool = True, **options: Any) -> Mirror:
-        made.append(Mirror(job_dir.path, open_folder(), every, **options))
+    def uploader(every: float = 0.0, start: bool = True, **options: Any) -> Uploader:
+        made.append(Uploader(job_dir.path, open_folder(), every, **options))
         if start:
             made[-1].start()
         return made[-1]
 
-    yield new_mirror
+    yield uploader
     for each in made:
         each.close()
         if each._thread is not None:
@@ -91,8 +91,8 @@ def wait_for_file(service: FaultyStorage, path: str, content: bytes) -> None:
 # What arrives
 
 
-def test_files_and_folders_follow(service: FaultyStorage, job_dir: JobDir, new_mirror: Any) -> None:
-    new_mirror()
+def test_files_and_folders_follow(service: FaultyStorage, job_dir: JobDir, uploader: Any) -> None:
+    uploader()
     job_dir.write_text("metrics.jsonl", "1\n")
     (job_dir.path / "saved_model" / "variables").mkdir(parents=True)
     (job_dir.path / "saved_model" / "variables" / "index").write_bytes(b"i")
@@ -102,14 +102,14 @@ def test_files_and_folders_follow(service: FaultyStorage, job_dir: JobDir, new_m
     wait_for_file(service, "metrics.jsonl", b"1\n2\n")
 
 
-def test_an_empty_folder_is_delivered_at_once(new_mirror: Any) -> None:
-    assert new_mirror(start=False).flush(0) == []
+def test_an_empty_folder_is_delivered_at_once(uploader: Any) -> None:
+    assert uploader(start=False).flush(0) == []
 
 
 def test_files_that_are_being_written_do_not_follow(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror()
+    each = uploader()
 
     def save(path: Path) -> None:
         path.write_bytes(b"half")
@@ -123,9 +123,9 @@ def test_files_that_are_being_written_do_not_follow(
 
 
 def test_readers_meet_whole_files_only(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror()
+    each = uploader()
     wholes = {bytes([i]) * (1000 + 100 * i) for i in range(100)}
     seen = set()
     for whole in sorted(wholes):
@@ -137,9 +137,9 @@ def test_readers_meet_whole_files_only(
 
 
 def test_a_file_that_grows_in_place_arrives_as_far_as_it_had_grown(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror()
+    each = uploader()
     with (job_dir.path / "events").open("ab") as file:
         for i in range(50):
             file.write(b"%09d\n" % i)
@@ -152,7 +152,7 @@ def test_a_file_that_grows_in_place_arrives_as_far_as_it_had_grown(
 
 
 def test_a_folder_that_is_replaced_arrives_anew(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
     def save(text: str) -> Callable[[Path], None]:
         def fill(path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_folder_that_is_replaced_arrives_anew(
 
         return fill
 
-    each = new_mirror()
+    each = uploader()
     job_dir.write("saved_model", save("old"))
     wait_for_file(service, "saved_model/saved_model.pb", b"old")
     job_dir.write("saved_model", save("new"))
@@ -170,11 +170,11 @@ def test_a_folder_that_is_replaced_arrives_anew(
 
 
 def test_a_large_file_arrives_in_parts(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
     content = os.urandom(9 * MIB)
     job_dir.write("checkpoint", lambda path: path.write_bytes(content))
-    assert new_mirror(start=False).flush(60) == []
+    assert uploader(start=False).flush(60) == []
     assert files(service) == {"checkpoint": content}
     assert "resumable" in {request.kind for request in service.requests}
 
@@ -182,8 +182,8 @@ def test_a_large_file_arrives_in_parts(
 # In which order, and how often
 
 
-def test_the_manifest_comes_last(service: FaultyStorage, job_dir: JobDir, new_mirror: Any) -> None:
-    each = new_mirror(start=False)
+def test_the_manifest_comes_last(service: FaultyStorage, job_dir: JobDir, uploader: Any) -> None:
+    each = uploader(start=False)
     service.add(Fault(kind="insert", name="model", times=2, status=503))
     service.add(Fault(kind="insert", name="metrics", delay=0.3))
     for name in ("model.keras", "metrics.jsonl", "recording.mp4", MANIFEST):
@@ -196,9 +196,9 @@ def test_the_manifest_comes_last(service: FaultyStorage, job_dir: JobDir, new_mi
 
 
 def test_the_manifest_does_not_come_while_another_file_is_missing(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror()
+    each = uploader()
     service.add(Fault(kind="insert", name="model", status=503))
     job_dir.write_text("model.keras", "model")
     job_dir.write_text(MANIFEST, "{}")
@@ -207,9 +207,9 @@ def test_the_manifest_does_not_come_while_another_file_is_missing(
 
 
 def test_no_object_is_written_more_than_once_a_second(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror()
+    each = uploader()
     service.add(Fault(kind="insert", name="checkpoint", skip=1, times=1, status=429))
     until = time.monotonic() + 3
     while time.monotonic() < until:
@@ -223,9 +223,9 @@ def test_no_object_is_written_more_than_once_a_second(
 
 
 def test_many_files_are_on_their_way_at_once(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror(start=False)
+    each = uploader(start=False)
     each.connect()
     for i in range(upload.THREADS):
         job_dir.write_text(f"file{i}", "content")
@@ -240,9 +240,9 @@ def test_many_files_are_on_their_way_at_once(
 
 
 def test_a_writer_never_waits_for_a_service_that_hangs(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror()
+    each = uploader()
     wait_until(lambda: each._connected)
     hangs = service.add(Fault(delay=600))
     job_dir.write_text("checkpoint", "0")
@@ -256,9 +256,9 @@ def test_a_writer_never_waits_for_a_service_that_hangs(
 
 
 def test_what_waits_while_the_service_is_down_arrives_later(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror()
+    each = uploader()
     wait_until(lambda: each._connected)
     service.down()
     job_dir.write_text("metrics.jsonl", "1\n")
@@ -269,7 +269,7 @@ def test_what_waits_while_the_service_is_down_arrives_later(
 
 
 def test_a_service_that_is_down_at_the_start_is_connected_to_later(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
     looks: list[dict[str, Any]] = []
     service.put(f"{PREFIX}/old", b"old")
@@ -279,7 +279,7 @@ def test_a_service_that_is_down_at_the_start_is_connected_to_later(
         looks.append(dict(remote.objects))
         return ["old"]
 
-    each = new_mirror(prepare=prepare)
+    each = uploader(prepare=prepare)
     job_dir.write_text("metrics.jsonl", "1\n")
     wait_until(lambda: each.error is not None)
     assert looks == []
@@ -290,10 +290,10 @@ def test_a_service_that_is_down_at_the_start_is_connected_to_later(
 
 
 def test_a_failure_is_told_once_and_so_is_its_end(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any, caplog: pytest.LogCaptureFixture
+    service: FaultyStorage, job_dir: JobDir, uploader: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "trainer")
-    each = new_mirror()
+    each = uploader()
     wait_until(lambda: each._connected)
     fails = service.add(Fault(status=503))
     for i in range(4):
@@ -308,9 +308,9 @@ def test_a_failure_is_told_once_and_so_is_its_end(
 
 
 def test_what_could_not_be_delivered_is_named(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror(start=False)
+    each = uploader(start=False)
     each.connect()
     job_dir.write_text("metrics.jsonl", "1\n")
     job_dir.write_text(MANIFEST, "{}")
@@ -327,11 +327,11 @@ def test_a_service_that_hangs_holds_up_the_end_until_the_deadline_only(
     fault: Fault,
     service: FaultyStorage,
     job_dir: JobDir,
-    new_mirror: Any,
+    uploader: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(gcs, "TIMEOUT", (5.0, 20.0))
-    each = new_mirror()
+    each = uploader()
     wait_until(lambda: each._connected)
     service.add(fault)
     job_dir.write_text("checkpoint", "content")
@@ -343,10 +343,10 @@ def test_a_service_that_hangs_holds_up_the_end_until_the_deadline_only(
 
 
 def test_a_last_upload_that_begins_to_hang_ends_at_the_deadline(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any, monkeypatch: pytest.MonkeyPatch
+    service: FaultyStorage, job_dir: JobDir, uploader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gcs, "TIMEOUT", (5.0, 20.0))
-    each = new_mirror(start=False)
+    each = uploader(start=False)
     each.connect()
     service.add(Fault(delay=600))
     job_dir.write_text("checkpoint", "content")
@@ -356,21 +356,21 @@ def test_a_last_upload_that_begins_to_hang_ends_at_the_deadline(
     service.down()
 
 
-def test_a_deadline_may_be_as_long_as_one_likes(job_dir: JobDir, new_mirror: Any) -> None:
+def test_a_deadline_may_be_as_long_as_one_likes(job_dir: JobDir, uploader: Any) -> None:
     job_dir.write_text("checkpoint", "content")
-    assert new_mirror().flush(1e300) == []
+    assert uploader().flush(1e300) == []
 
 
 def test_a_refusal_is_believed_before_a_long_deadline(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any, monkeypatch: pytest.MonkeyPatch
+    service: FaultyStorage, job_dir: JobDir, uploader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upload, "LONGEST_PAUSE", 0.1)
-    each = new_mirror(start=False)
+    each = uploader(start=False)
     each.connect()
     fault = service.add(Fault.deny("storage.objects.create", name="checkpoint"))
     job_dir.write_text("checkpoint", "content")
     assert each.flush(600) == ["checkpoint"]
-    assert fault.matched == upload.ENOUGH
+    assert fault.matched == upload.MAX_REFUSALS
     assert isinstance(each.error, Refused)
 
 
@@ -378,13 +378,13 @@ def test_a_refusal_is_believed_before_a_long_deadline(
 
 
 def test_of_two_mirrors_on_one_address_the_second_is_refused(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any, monkeypatch: pytest.MonkeyPatch
+    service: FaultyStorage, job_dir: JobDir, uploader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "HEARTBEAT", 1.1)
-    first = new_mirror()
+    first = uploader()
     job_dir.write_text("checkpoint", "ours")
     wait_for_file(service, "checkpoint", b"ours")
-    second = new_mirror(start=False)
+    second = uploader(start=False)
     with pytest.raises(Taken):
         second.connect()
     assert first.flush(30) == []
@@ -392,10 +392,10 @@ def test_of_two_mirrors_on_one_address_the_second_is_refused(
 
 
 def test_a_mirror_whose_folder_was_taken_over_writes_no_more(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any, monkeypatch: pytest.MonkeyPatch
+    service: FaultyStorage, job_dir: JobDir, uploader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "HEARTBEAT", 1.1)
-    each = new_mirror()
+    each = uploader()
     wait_until(lambda: each._connected)
     service.put(f"{PREFIX}/{OWNER}", json.dumps({"run": "another"}).encode())
     wait_until(lambda: each.fault is not None)
@@ -407,9 +407,9 @@ def test_a_mirror_whose_folder_was_taken_over_writes_no_more(
 
 
 def test_a_file_that_somebody_else_wrote_ends_the_uploads(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror()
+    each = uploader()
     wait_until(lambda: each._connected)
     service.put(f"{PREFIX}/checkpoint", b"theirs")
     job_dir.write_text("checkpoint", "ours")
@@ -419,12 +419,12 @@ def test_a_file_that_somebody_else_wrote_ends_the_uploads(
 
 
 def test_what_preparing_raises_ends_the_uploads(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
     def prepare(remote: RemoteFolder) -> tuple[()]:
         raise LookupError("another run")
 
-    each = new_mirror(prepare=prepare)
+    each = uploader(prepare=prepare)
     job_dir.write_text("checkpoint", "ours")
     wait_until(lambda: each.fault is not None)
     assert isinstance(each.fault, LookupError)
@@ -432,28 +432,28 @@ def test_what_preparing_raises_ends_the_uploads(
 
 
 def test_a_mirror_gives_the_folder_back(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror()
+    each = uploader()
     job_dir.write_text("checkpoint", "ours")
     each.flush(30)
     each.close()
     assert objects_in(service).keys() == {"checkpoint"}
 
 
-def test_what_must_go_goes_with_the_manifest_first(service: FaultyStorage, new_mirror: Any) -> None:
+def test_what_must_go_goes_with_the_manifest_first(service: FaultyStorage, uploader: Any) -> None:
     old = ("a", "checkpoint", MANIFEST)
     for name in old:
         service.put(f"{PREFIX}/{name}", b"old")
-    new_mirror(start=False, prepare=lambda remote: old).connect()
+    uploader(start=False, prepare=lambda remote: old).connect()
     deleted = [(r.name or "").split("/")[-1] for r in service.requests if r.kind == "delete"]
     assert [name for name in deleted if name in old] == [MANIFEST, "a", "checkpoint"]
 
 
 def test_a_folder_that_vanishes_meanwhile_stops_nothing(
-    service: FaultyStorage, job_dir: JobDir, new_mirror: Any
+    service: FaultyStorage, job_dir: JobDir, uploader: Any
 ) -> None:
-    each = new_mirror()
+    each = uploader()
     job_dir.write_text("checkpoint", "ours")
     wait_for_file(service, "checkpoint", b"ours")
     shutil.rmtree(job_dir.path)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from trainer.outputs.metrics import TensorBoardReporter
+from trainer.outputs.event_file import TensorBoardReporter
 from trainer.storage.job_dir import JobDir
 from tuner.outputs import tensorboard
 from tuner.spec.study_spec import CATEGORICAL, DISCRETE, DOUBLE, INTEGER, LOG, Parameter, StudySpec
