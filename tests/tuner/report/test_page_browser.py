@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +10,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.support import browsing
 from tests.support.browsing import PHONE, WIDE, look, timed
 from tests.support.job_dirs import write_run, write_study
 from tuner.report.files import open_files
@@ -51,14 +49,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
         page = render(gather(open_files(str(root / name))))
         (root / f"{name}.html").write_text(page, encoding="utf-8")
     return Pages(*(root / f"{name}.html" for name in Pages._fields))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if browsing.program() is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with browsing.chromium() as browser:
-        yield browser
 
 
 def column(page: Page, index: int) -> list[str]:

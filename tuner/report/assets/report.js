@@ -72,11 +72,16 @@
   }));
   filter.addEventListener("input", show);
   state.addEventListener("change", show);
-  more.addEventListener("click", () => {
-    all = true;
+  function showAll(wanted) {
+    all = wanted;
     show();
+  }
+
+  more.addEventListener("click", () => {
+    showAll(true);
     rows.find((item) => !item.row.hidden)?.row.closest(".scroll").focus();
   });
+  addEventListener("beforeprint", () => showAll(true));
   show();
 })();
 
