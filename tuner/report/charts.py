@@ -20,7 +20,7 @@ def curves(report: Report) -> Chart | None:
     data: list[dict[str, Any]] = []
     for index, trial in enumerate(drawn, 1):
         points = spread(trial.points, _POINTS)
-        steps, scores = [point.step for point in points], [point.scores for point in points]
+        steps, scores = [point.step for point in points], [point.known for point in points]
         name = "mean" if report.kind == RUN else f"trial {text(trial.name)}"
         line = {"type": "scatter", "mode": "lines", "showlegend": False, "hoverinfo": "skip"}
         if index == 1:
@@ -110,7 +110,7 @@ def curve_trials(report: Report) -> list[Trial]:
     return [trial for trial in report.trials if trial.points][:SERIES]
 
 
-def _agents(scores: Sequence[tuple[float, ...]]) -> list[list[float]]:
+def _agents(scores: Sequence[Sequence[float]]) -> list[list[float]]:
     """A curve for each agent, if there are several."""
     count = min(map(len, scores))
     return [[each[agent] for each in scores] for agent in range(count if count > 1 else 0)]

@@ -14,8 +14,8 @@ _MOST_DIGITS = 6  # significant ones, of a parameter
 def scores(shown: Iterable[float]) -> Callable[[float], str]:
     """Formats scores with as many decimals as it takes to tell them apart."""
     values = list(shown)
-    spread = max(values, default=0.0) - min(values, default=0.0)
     largest = max(map(abs, values), default=0.0)
+    spread = max(values, default=0.0) - min(values, default=0.0) or largest
     decimals = 0 if largest >= 1000 else 1
     if 0 < spread < 10:
         decimals = min(4, 2 - math.floor(math.log10(spread)))

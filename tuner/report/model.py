@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from trainer.contract.run_record import Scores
+from trainer.contract.run_record import Point, Scores
 from tuner.execution.metric_file import Measurement
 from tuner.spec.study_spec import MAXIMIZE, MEAN, STEPS_TO_SOLVE, Parameter
 
@@ -38,14 +38,6 @@ class Run:
     commit: str = ""
     scores: Scores = field(default_factory=Scores)
     wall_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Point:
-    """One evaluation of a run."""
-
-    step: int
-    scores: tuple[float, ...]  # of each agent, or their mean alone
 
 
 @dataclass(frozen=True)

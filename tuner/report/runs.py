@@ -8,10 +8,10 @@ from typing import Any
 
 from trainer.contract import run_record
 from trainer.contract.job_files import CHECKPOINT, MANIFEST, METRICS, SETTINGS
-from trainer.contract.run_record import Scores, mapping, number
+from trainer.contract.run_record import Point, Scores, mapping, number
 from trainer.contract.statistics import interval
 from tuner.execution.trial import LOG
-from tuner.report.model import DAMAGED, SUCCEEDED, UNFINISHED, Estimate, Point, Run
+from tuner.report.model import DAMAGED, SUCCEEDED, UNFINISHED, Estimate, Run
 from tuner.search import objective
 from tuner.spec.study_spec import IQM, LOWER_BOUND, MINIMIZE
 
@@ -63,7 +63,7 @@ def read_run(folder: str, contents: Mapping[str, bytes]) -> Run:
 
 def points(content: bytes) -> list[Point]:
     """The evaluations in `metrics.jsonl`, by step; damaged lines are left out."""
-    found = {each.step: Point(each.step, tuple(each.known)) for each in run_record.curve(content)}
+    found = {point.step: point for point in run_record.curve(content)}
     return [found[step] for step in sorted(found)]
 
 

@@ -69,7 +69,7 @@ def test_steps_are_shown_in_steps_beside_the_range_of_steps() -> None:
 def test_a_single_agent_has_no_interval(tmp_path: Path) -> None:
     write_run(tmp_path, [0.73], {"environment": "FrozenLake-v1"})
     page = text(render(report_of(tmp_path)))
-    assert "0.7 mean_score one agent; how far seeds differ is unknown" in page
+    assert "0.730 mean_score one agent; how far seeds differ is unknown" in page
     assert "95%" not in page and "range" not in page
 
 
