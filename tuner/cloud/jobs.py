@@ -1,4 +1,4 @@
-"""Tuning jobs in the cloud: what their services tell of the trials, best first."""
+"""Tuning jobs in the cloud, as gcloud describes them, and their trials, best first."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from trainer.contract.errors import Error
 from tuner.spec.study_spec import MINIMIZE
 
 
+_LINES = 20  # of what gcloud says
+
+
 class JobError(Error):
-    """A job that cannot be looked at; the message is a sentence for the user."""
+    """A job that cannot be described."""
 
 
 class Trial(NamedTuple):
-    """One trial as its service tells it."""
+    """One trial as its service describes it."""
 
     id: str
     state: str
@@ -55,7 +58,7 @@ def describe(job: str, *, region: str, project: str) -> TuningJob:
         place = re.search(r"locations/([^/]+)/", job)
         region = region or (place[1] if place else "")
         if not region:
-            raise JobError(f"Vertex AI must be told the region of job {job}; give --region.")
+            raise JobError(f"The region of job {job} is unknown. Give --region.")
         words = ["ai", "hp-tuning-jobs", "describe", job, f"--region={region}"]
     else:
         words = ["ai-platform", "jobs", "describe", job]
@@ -69,24 +72,31 @@ def describe(job: str, *, region: str, project: str) -> TuningJob:
             stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError as error:
-        raise JobError("gcloud must be installed to ask for a job, but is not.") from error
+        raise JobError("gcloud is not installed. Install it to ask for a job.") from error
     if done.returncode:
-        reason = next((x for x in done.stderr.splitlines() if x.startswith("ERROR")), "ERROR")
-        raise JobError(f"gcloud must find job {job}, but says: {reason.removeprefix('ERROR: ')}")
+        raise JobError(f"gcloud could not describe job {job}. It said: {_reason(done.stderr)}")
     try:
         answer = json.loads(done.stdout)
         return vertex_job(answer) if vertex else ai_platform_job(answer)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise JobError(f"Job {job} must be a tuning job, but gcloud tells of another.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise JobError(f"Job {job} is not a tuning job.") from error
+
+
+def _reason(text: str) -> str:
+    """What gcloud says from its first error on: the cause often stands in the lines below."""
+    printable = (line if line.isprintable() else ascii(line) for line in text.splitlines())
+    lines = [line.rstrip() for line in printable if line.strip()]
+    start = next((i for i, line in enumerate(lines) if line.startswith("ERROR")), 0)
+    return "\n".join(lines[start : start + _LINES]).removeprefix("ERROR: ") or "nothing"
 
 
 def best_job_dir(job: TuningJob) -> str:
     """Where the best trial's files lie. Raises JobError where there are none."""
     best = next((trial for trial in job.ranked if trial.score is not None), None)
     if best is None:
-        raise JobError(f"Job {job.name} must have a trial with a score, but has none yet.")
+        raise JobError(f"Job {job.name} has no trial with a score yet.")
     if best.job_dir is None:
-        raise JobError(f"Job {job.name} must have a job dir to fetch from, but has none.")
+        raise JobError(f"Job {job.name} has no job dir to fetch from.")
     return best.job_dir
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tuner.cloud import jobs
-from tuner.cloud.jobs import JobError, ai_platform_job, best_job_dir, table, vertex_job
+from tuner.cloud.jobs import JobError, ai_platform_job, best_job_dir, describe, table, vertex_job
 
 
 def vertex_answer(*trials: dict[str, Any], goal: str = "MAXIMIZE") -> dict[str, Any]:
@@ -91,7 +91,7 @@ def test_a_trial_lies_in_a_folder_of_its_number() -> None:
 
 
 def test_a_job_without_scores_has_no_best_trial() -> None:
-    with pytest.raises(JobError, match="has none yet"):
+    with pytest.raises(JobError, match="no trial with a score yet"):
         best_job_dir(vertex_job(vertex_answer(vertex_trial(1, None))))
 
 
@@ -122,5 +122,26 @@ def test_vertex_must_be_told_a_region() -> None:
 
 def test_without_gcloud_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(JobError, match="gcloud must be installed"):
+    with pytest.raises(JobError, match="gcloud is not installed"):
         jobs.describe("cartpole_1", region="", project="")
+
+
+def test_what_gcloud_says_below_its_error_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its first line names the argument, and the cause stands in the next ones."""
+    said = """WARNING: an update is there
+ERROR: (gcloud.ai.hp-tuning-jobs.describe) Error parsing [hptuning_job].
+The [hptuning_job] resource is not properly specified.
+Failed to find attribute [project]. The attribute can be set in the following ways:
+- set the property `core/project`
+"""
+    gcloud = tmp_path / "gcloud"
+    gcloud.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}END\nexit 1\n")
+    gcloud.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(JobError) as error:
+        describe("123456", region="us-central1", project="")
+    assert str(error.value) == (
+        "gcloud could not describe job 123456. It said: " + said.partition("ERROR: ")[2].rstrip()
+    )
