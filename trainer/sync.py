@@ -14,7 +14,7 @@ from trainer.contract.job_files import MANIFEST, SETTINGS, json_object, listed
 from trainer.contract.settings import RunOptions
 from trainer.process.console import log_to_console
 from trainer.run.upload import Uploader
-from trainer.storage.address import parse
+from trainer.storage.address import BadAddress, parse
 from trainer.storage.file_lock import Taken
 from trainer.storage.gcs import RemoteFolder, StorageError
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         remote = RemoteFolder(parse(chosen.job_dir))
         settings = check(chosen.folder)
-    except (ValueError, Unfit) as error:
+    except (BadAddress, ValueError, Unfit) as error:
         parser.error(str(error))
     log_to_console()
     try:

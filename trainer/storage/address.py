@@ -17,7 +17,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # of one letter it is a drive
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 
-class BadAddress(BadCommand, ValueError):
+class BadAddress(BadCommand):
     """The text is neither a folder nor an address in a bucket."""
 
 

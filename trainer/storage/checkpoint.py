@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from trainer.contract.errors import Error
+
 FORMAT = 2  # 2: an environment's own state may stand for the actions that lead to it
 READABLE = (1, 2)
 HEADER = "header"
@@ -20,8 +22,8 @@ HEADER = "header"
 Arrays = Mapping[str, NDArray[Any]]
 
 
-class CheckpointError(ValueError):
-    """The file is damaged, or no checkpoint of such a run; the message says in what."""
+class CheckpointError(Error):
+    """The file is damaged, or not a checkpoint of such a run."""
 
 
 class Checkpoint(NamedTuple):

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from trainer.contract.errors import Error
 from tuner.spec.study_spec import MINIMIZE
 
-
 _LINES = 20  # of what gcloud says
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from trainer.contract import streams
 from trainer.contract.errors import FAILED, SUCCESS, BadCommand, Error
 from trainer.contract.text import shown
+from trainer.storage import files
 from tuner.spec.diagnostics import InvalidSpec, errors
 
 INTERRUPTED = 130
@@ -38,7 +39,7 @@ def printed(text: str) -> int:
 def read(file: str) -> bytes:
     """The content of a file that the command names. Raises BadCommand."""
     try:
-        return Path(file).read_bytes()
+        return files.read(Path(file))
     except (OSError, ValueError) as error:
         raise BadCommand(f"{shown(file)} could not be read: {why(error)}.") from error
 

@@ -36,11 +36,21 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--job-dir", default="", metavar="DIR", help="a new folder; default: one under runs/"
     )
+    for name in recipe.IMPORTED:
+        command.add_argument(
+            f"--{name}", default="", metavar="MODULE:NAME", help="as in FILE, to allow its import"
+        )
 
 
 def run(options: argparse.Namespace) -> int:
     """0 where the run is reproduced, 1 where not, 128 + n where signal n ended it."""
     found = recipe.read(read(options.file), options.file)
+    for name, value in found.modules.items():
+        if getattr(options, name) != value:
+            raise BadCommand(
+                f"{options.file} names {name} {value}, which imports a module. If you trust it, add"
+                f" --{name} {shlex.quote(value)}"
+            )
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = Path(options.job_dir or f"runs/reproduce-{now}").expanduser()
     if "://" in options.job_dir:

@@ -18,10 +18,12 @@ from trainer.storage.run_files import read_curve, read_json, read_settings
 from tuner.execution import trial_command
 
 OURS = ("seed", "seeds")  # flags that stand for themselves
+_THE_USERS = ("job_dir", "overwrite")  # flags that say where files go, which no recipe may
+IMPORTED = ("environment", "wrappers")  # flags that may name a module for the trainer to import
 
 
 class NotARecipe(Error):
-    """A file that is no best.json; the message is a sentence."""
+    """A file that is not a study's best.json."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,13 @@ class Recipe:
         fixed = {"seed": self.seed, "seeds": self.seeds}
         ours = trial_command.words([*others, *self.args], job_dir, fixed, {})
         return (*ours, *self.flags)
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """The flags that make the trainer import a module, `module:name`, and their values."""
+        known = {**self.others, **trainer_flags.given((*self.args, *self.flags))}
+        named = {name: str(known.get(name, "")) for name in IMPORTED}
+        return {name: value for name, value in named.items() if ":" in value}
 
 
 def record(
@@ -93,16 +102,18 @@ def read(data: bytes, name: str) -> Recipe:
         found = json.loads(data)
     except (ValueError, RecursionError):
         raise NotARecipe(
-            f"{shown(name)} must be a study's best.json, but is no JSON. Take it from the job dir."
+            f"{shown(name)} is not a study's best.json: it is not JSON. Take it from the job dir."
         ) from None
     try:
         return _recipe(found)
+    except NotARecipe as error:
+        raise NotARecipe(f"{shown(name)} cannot be reproduced: {error}") from error
     except KeyError as error:
         wrong = f"lacks {error.args[0]}"
     except (TypeError, ValueError, AttributeError, OverflowError):
         wrong = "holds something else where a run's flags, seeds or scores stand"
     raise NotARecipe(
-        f"{shown(name)} must be a study's best.json, but {wrong}. The study's command, given again,"
+        f"{shown(name)} is not a study's best.json: it {wrong}. The study's command, given again,"
         " writes it."
     )
 
@@ -120,6 +131,7 @@ def _recipe(found: Mapping[str, Any]) -> Recipe:
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise TypeError
     fit = all(isinstance(value, str | int | float) for value in others.values())
+    _check_flags([*(f"--{name}={value}" for name, value in others.items()), *told[0], *told[1]])
     if not fit or not (curve is None or isinstance(curve, str)):
         raise TypeError
     if not all(map(math.isfinite, (low, high, score))):
@@ -137,6 +149,18 @@ def _recipe(found: Mapping[str, Any]) -> Recipe:
         (low, high),
         again.get("stacked") is True,
     )
+
+
+def _check_flags(words: Sequence[str]) -> None:
+    """Raises NotARecipe for a word that is not a flag of the trainer, or that is the user's."""
+    for argument in trainer_flags.arguments(words):
+        field = trainer_flags.find(argument.name)
+        if field is None or argument.value is None:
+            raise NotARecipe(f"{shown(words[argument.at])} is not a flag of the trainer.")
+        if field.name in _THE_USERS:
+            raise NotARecipe(
+                f"It sets {field.name}, which only the command may. Delete the flag from the file."
+            )
 
 
 @dataclass(frozen=True)

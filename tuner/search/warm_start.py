@@ -9,7 +9,8 @@ from typing import Any
 
 import optuna
 
-from trainer.storage.address import parse
+from trainer.storage import files
+from trainer.storage.address import Address, locate
 from trainer.storage.gcs import RemoteFolder
 from tuner.search import journal
 from tuner.search.differences import differences
@@ -76,26 +77,26 @@ def known(where: str, identity: Mapping[str, Any]) -> Known:
 
 
 def _read(where: str) -> bytes:
-    if "://" in where:
-        with contextlib.closing(RemoteFolder(parse(where), reading=60.0)) as remote:
+    place = locate(where)
+    if isinstance(place, Address):
+        with contextlib.closing(RemoteFolder(place, reading=60.0)) as remote:
             found = remote.read_latest(FILE)
         if found is None:
             raise _no_study(where)
         return found
-    file = Path(where) / FILE
-    if not file.is_file():
+    file = place / FILE
+    if not file.exists():
         raise _no_study(where)
     try:
-        return file.read_bytes()
+        return files.read(file, files.LARGE)
     except OSError as error:
         raise StudyError(
-            f"The study to go on from must be one that can be read, but {file} is not:"
-            f" {error.strerror}. Grant it, or name another with --resume-from."
-        ) from None
+            f"The study to go on from could not be read: {error.strerror} ({file}). Name another"
+            " with --resume-from."
+        ) from error
 
 
 def _no_study(where: str) -> StudyError:
     return StudyError(
-        f"The study to go on from must be in {where}, but there is no {FILE}. Name its folder with"
-        " --resume-from."
+        f"{where} has no {FILE} of a study to go on from. Name its folder with --resume-from."
     )

@@ -60,7 +60,7 @@ def test_an_address_is_a_bucket_and_a_folder_in_it(text: str, bucket: str, prefi
     ],
 )
 def test_what_is_no_address_is_refused_with_what_must_hold(text: str, must: str) -> None:
-    with pytest.raises(ValueError) as refusal:
+    with pytest.raises(BadAddress) as refusal:
         parse(text)
     sentence = str(refusal.value)
     assert sentence.startswith("A gs:// address must ")
@@ -73,7 +73,7 @@ def test_what_is_no_address_is_refused_with_what_must_hold(text: str, must: str)
 def test_any_text_is_an_address_that_can_be_written_down_or_a_sentence(text: str) -> None:
     try:
         address = parse(text)
-    except ValueError as error:
+    except BadAddress as error:
         assert str(error).startswith("A gs:// address must ")
         assert str(error).isprintable()
     else:

@@ -88,15 +88,15 @@ def without(*path: str) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     "change, says",
     [
-        (without("reproduce"), "but lacks reproduce."),
-        (without("flags"), "but lacks flags."),
-        (without("reproduce", "curve_sha256"), "but lacks curve_sha256."),
-        (without("test", "winner", "interval"), "but lacks interval."),
-        (lambda b: b.update(flags="--gamma=1"), "but holds something else"),
-        (lambda b: b["reproduce"].update(seed="1"), "but holds something else"),
-        (lambda b: b["reproduce"].update(other_flags=[1]), "but holds something else"),
-        (lambda b: b["test"]["winner"].update(interval=[1]), "but holds something else"),
-        (lambda b: b["test"].update(winner={}), "but lacks interval."),
+        (without("reproduce"), "it lacks reproduce."),
+        (without("flags"), "it lacks flags."),
+        (without("reproduce", "curve_sha256"), "it lacks curve_sha256."),
+        (without("test", "winner", "interval"), "it lacks interval."),
+        (lambda b: b.update(flags="--gamma=1"), "it holds something else"),
+        (lambda b: b["reproduce"].update(seed="1"), "it holds something else"),
+        (lambda b: b["reproduce"].update(other_flags=[1]), "it holds something else"),
+        (lambda b: b["test"]["winner"].update(interval=[1]), "it holds something else"),
+        (lambda b: b["test"].update(winner={}), "it lacks interval."),
     ],
 )
 def test_a_file_that_is_not_whole_is_refused_in_a_sentence(
@@ -117,7 +117,7 @@ def test_another_file_is_refused_in_a_sentence(tmp_path: Path, text: str) -> Non
     (tmp_path / "f").write_text(text)
     ended = tuner("reproduce", str(tmp_path / "f"))
     assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
-    assert "must be a study's best.json, but" in ended.err
+    assert "is not a study's best.json: it" in ended.err
 
 
 @pytest.fixture
@@ -212,3 +212,43 @@ def test_a_run_that_fails_is_told_with_its_log(
         "error: The run failed with exit code 1"
         f" (log: {tmp_path}/again/trial.log). It said: went wrong\n"
     )
+
+
+# Files of strangers
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["--job_dir=/elsewhere"], "sets job_dir, which only the command may"),
+        (["--job-dir", "/elsewhere"], "sets job_dir, which only the command may"),
+        (["--overwrite"], "sets overwrite, which only the command may"),
+        (["--no-such-flag=1"], "--no-such-flag=1 is not a flag of the trainer"),
+        (["-x"], "-x is not a flag of the trainer"),
+    ],
+)
+@pytest.mark.parametrize("where", ["args", "flags", "other_flags"])
+def test_no_flag_of_a_file_decides_where_files_go(
+    where: str, words: list[str], says: str, tmp_path: Path
+) -> None:
+    best = json.loads(json.dumps(BEST))
+    if where == "other_flags":
+        name, _, value = words[0].lstrip("-").partition("=")
+        best["reproduce"][where][name] = value or True
+    else:
+        best[where] += words
+    (tmp_path / "best.json").write_text(json.dumps(best))
+    ended = tuner("reproduce", str(tmp_path / "best.json"), "--job-dir", str(tmp_path / "again"))
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert says in ended.err or where == "other_flags"
+    assert [path.name for path in tmp_path.iterdir()] == ["best.json"]
+
+
+def test_a_file_imports_no_module_that_the_command_does_not_name(tmp_path: Path) -> None:
+    best = json.loads(json.dumps(BEST))
+    best["args"] += ["--environment=strangers_module:Env-v0"]
+    (tmp_path / "best.json").write_text(json.dumps(best))
+    ended = tuner("reproduce", str(tmp_path / "best.json"), "--job-dir", str(tmp_path / "again"))
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith("add --environment strangers_module:Env-v0\n")
+    assert not (tmp_path / "again").exists()
