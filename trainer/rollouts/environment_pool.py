@@ -92,7 +92,8 @@ class LocalPool:
                 f" {error}."
             ) from error
         observations = self._encode(raw, indices)
-        if not (sound := np.abs(rewards) <= LARGEST).all():
+        sound = np.abs(rewards) <= LARGEST
+        if not np.logical_and.reduce(sound):
             at = int(np.flatnonzero(~sound)[0])
             raise self._not_finite(f"the reward {earned[at]}", "rewards", indices[at])
         self._check_finite(observations, indices)
@@ -133,7 +134,9 @@ class LocalPool:
             ) from error
 
     def _check_finite(self, observations: NDArray[Any], indices: Sequence[int]) -> None:
-        if self._environment.pixels or np.isfinite(observations).all():
+        if self._environment.pixels:
+            return
+        if np.logical_and.reduce(np.isfinite(observations), axis=None):
             return
         at, *_ = np.argwhere(~np.isfinite(observations))[0].tolist()
         bad = observations[at][~np.isfinite(observations[at])][0]

@@ -176,15 +176,21 @@ class GymnasiumCollector:
         actions = choose(forward(policy, observations, self._architecture.convolutions), uniforms)
         live = np.flatnonzero(alive)
         steps = self._envs.step(live.tolist(), actions.reshape(-1)[live])
-        rewards, terminated, truncated = np.zeros((3, *self._shape), np.float32)
-        _flat(rewards)[live] = steps.rewards
-        _flat(terminated)[live] = steps.terminated
-        _flat(truncated)[live] = steps.truncated
-        next_observations = observations.copy()
-        _flat(next_observations)[live] = steps.observations
+        if len(live) == len(alive):
+            rewards = steps.rewards.astype(np.float32).reshape(self._shape)
+            terminated = steps.terminated.astype(np.float32).reshape(self._shape)
+            truncated = steps.truncated.astype(np.float32).reshape(self._shape)
+            next_observations = steps.observations.reshape(observations.shape)
+        else:
+            rewards, terminated, truncated = np.zeros((3, *self._shape), np.float32)
+            _flat(rewards)[live] = steps.rewards
+            _flat(terminated)[live] = steps.terminated
+            _flat(truncated)[live] = steps.truncated
+            next_observations = observations.copy()
+            _flat(next_observations)[live] = steps.observations
         self._observed = next_observations
-        over = np.flatnonzero(terminated + truncated)
-        if self._steps is not None and len(over):
+        if self._steps is not None and (steps.terminated | steps.truncated).any():
+            over = np.flatnonzero(terminated + truncated)
             self._observed = next_observations.copy()
             _flat(self._observed)[over] = self._reset(over)
         mask = alive.reshape(self._shape).astype(np.float32)
