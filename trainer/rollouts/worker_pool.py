@@ -7,6 +7,8 @@ import contextlib
 import functools
 import multiprocessing
 import signal
+import sys
+import types
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -102,12 +104,13 @@ class WorkerPool:
         forked = "forkserver" in multiprocessing.get_all_start_methods()
         if forked:  # a fork of this process might inherit a lock of TensorFlow's threads
             multiprocessing.set_forkserver_preload([__name__])
-        self._vector = AsyncVectorEnv(
-            [functools.partial(Group, environment, sizes, worker) for worker in range(workers)],
-            context="forkserver" if forked else "spawn",
-            copy=False,
-            autoreset_mode=AutoresetMode.DISABLED,
-        )
+        with _no_main_module():
+            self._vector = AsyncVectorEnv(
+                [functools.partial(Group, environment, sizes, worker) for worker in range(workers)],
+                context="forkserver" if forked else "spawn",
+                copy=False,
+                autoreset_mode=AutoresetMode.DISABLED,
+            )
         self._sound = True
         atexit.register(self.close)
 
@@ -196,6 +199,20 @@ class WorkerPool:
                 how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
                 return f"worker {number} ended with {how}"
         return "a worker does not answer"
+
+
+@contextlib.contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Keeps new processes from importing the main module, and TensorFlow with it.
+
+    A script without `if __name__ == "__main__"` would even start itself again in each of them.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def open_pool(environment: Environment, count: int, workers: str) -> EnvironmentPool:
