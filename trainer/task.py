@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 
 from trainer.contract import streams
@@ -59,3 +61,7 @@ if __name__ == "__main__":
     sys.stdout.flush()
     if code >= FAILED:
         os._exit(code)  # an upload that hangs must not hold up the end
+    if any(not thread.daemon for thread in threading.enumerate()[1:]):
+        atexit._run_exitfuncs()  # an environment's threads must not hold it up either
+        sys.stdout.flush()
+        os._exit(code)

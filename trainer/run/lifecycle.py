@@ -212,7 +212,8 @@ class Run:
         """Saves what can be saved after an error that ends the run."""
         try:
             if isinstance(error, EnvironmentFault) and self._built:
-                log.error("The error was raised in\n%s", error.details or "the environment")
+                if error.details:
+                    log.error("The error was raised in\n%s", error.details)
                 self._save()
                 problems = {"environment": str(error)}
                 self.job_dir.files.write_json(MANIFEST, {"state": "failed", "problems": problems})
