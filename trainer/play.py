@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.contract import job_files, streams
 from trainer.contract.command_line import Parser
 from trainer.contract.flags import whole_number
+from trainer.process import tensorflow_env
 from trainer.process.console import quiet_standard_error
 from trainer.storage import atomic
 from trainer.storage.address import BadAddress
@@ -99,6 +100,7 @@ def _environment_id(saved_settings: bytes | None) -> str | None:
 
 def _load_policy(content: bytes, environment: Environment) -> Any:
     """The greedy policy of a saved model. Raises ValueError with what it must be."""
+    tensorflow_env.prepare()
     with quiet_standard_error():
         import keras
         import tensorflow as tf

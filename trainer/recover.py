@@ -12,6 +12,7 @@ from trainer.contract import job_files, streams
 from trainer.contract.command_line import Parser
 from trainer.contract.settings import Command, Hyperparameters, RunOptions
 from trainer.environments import spec
+from trainer.process import tensorflow_env
 from trainer.process.console import log_to_console, quiet_standard_error
 from trainer.storage.address import BadAddress
 from trainer.storage.checkpoint import Checkpoint, CheckpointError, read
@@ -89,6 +90,7 @@ def save(checkpoint: Checkpoint, command: Command, output: JobDir) -> int:
         environment = spec.of_options(command.options)
     except ValueError as error:
         raise CheckpointError(f"its environment is none ({error})") from error
+    tensorflow_env.prepare()
     with quiet_standard_error():
         from trainer.outputs.models import save_models
         from trainer.run.state import RunState

@@ -273,7 +273,10 @@ def repeated(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Rep
     from tests.conftest import run_module
 
     folder = tmp_path_factory.mktemp("repeated")
-    env = {"CLOUD_ML_HP_METRIC_FILE": str(folder / "tuning" / "output.metrics")}
+    env = {
+        "CLOUD_ML_HP_METRIC_FILE": str(folder / "tuning" / "output.metrics"),
+        "KERAS_BACKEND": "jax",  # another program's, and not installed
+    }
     flags = (*finished_run.flags, "--job_dir", "job")
     process = run_module("trainer.task", *flags, env=env, cwd=folder)
     assert process.returncode == 0, process.stderr

@@ -77,8 +77,9 @@ class BatchRun:
     def _begin(self) -> None:
         from trainer.batch.program_shapes import stackable
 
-        prepared = prepare(parse(self._arguments), self._arguments, self._environ)
-        self._run = run = Run(prepared)
+        run = Run(prepare(parse(self._arguments), self._arguments, self._environ))
+        run.open()
+        self._run = run
         if run.finished:
             self.exit_code = SUCCESS
             return

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: an orderly end while there is time, and an end at once when asked twice."""
+"""SIGTERM and SIGINT: the first ends a run in order, the second at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GRACE = 9.0  # seconds; docker and the training services kill after ten
 
 
 class Stopped(BaseException):
-    """Somebody asked the run to end. Not an Exception, so that no library mistakes it for one."""
+    """A signal asks the run to end. Not an Exception, so that no library catches it as one."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -31,16 +31,16 @@ class Stopped(BaseException):
         return 128 + self.number
 
 
-_held = 0  # how many `held` blocks the main thread is in
-_first: int | None = None  # the signal that came first
-_raised = False  # whether it has been
+_held = 0  # number of `held` blocks that the main thread is in
+_first: int | None = None  # the first signal that came
+_raised = False  # whether Stopped was raised for it
 
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Lets the block end before a signal is raised as Stopped: for what must not be half done.
+    """Postpones Stopped to the end of the block, which must not be left half done.
 
-    In other threads than the main one nothing is raised, so there is nothing to hold.
+    Stopped is raised in the main thread only; in other threads this does nothing.
     """
     global _held
     if threading.current_thread() is not threading.main_thread():
@@ -56,10 +56,10 @@ def held() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
-    """Raises the first signal in the main thread as Stopped; on the second the process ends.
+    """Raises Stopped in the main thread on the first signal; ends the process on the second.
 
-    It also ends `GRACE` seconds after the first. Both are seen to by a thread: the main one may
-    be inside a compiled program, where Python hears no signal.
+    The process also ends `GRACE` seconds after the first. A thread sees to that, because the main
+    thread may be inside a compiled program, where Python handles no signals.
     """
     global _first, _raised
     _first, _raised = None, False
@@ -80,7 +80,7 @@ def handled() -> Iterator[None]:
 def _on_signal(number: int, frame: FrameType | None) -> None:
     global _first
     if _first is not None:
-        os._exit(128 + _first)  # as the thread would, which may not have come to it
+        os._exit(128 + _first)  # like the thread, which may be late
     _first = number
     _raise_if_due()
 
@@ -93,8 +93,8 @@ def _raise_if_due() -> None:
 
 
 def _watch(wakeups: socket.socket) -> None:
-    """Ends the process on the second signal, or a while after the first."""
-    # Signals go to the main thread: one that came here would not wake it from a sleep.
+    """Ends the process on the second signal, or `GRACE` seconds after the first."""
+    # Signals must reach the main thread: received here, they would not wake it from a sleep.
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     first: int | None = None
     deadline = math.inf
@@ -109,7 +109,7 @@ def _watch(wakeups: socket.socket) -> None:
             if not numbers:
                 return
             if numbers[0] not in SIGNALS:
-                continue  # whoever handles others is told of them all the same
+                continue  # another signal, for another handler
             if first is not None:
                 os._exit(128 + first)
             first, deadline = numbers[0], time.monotonic() + GRACE

@@ -1,4 +1,4 @@
-"""What the libraries below are told through the environment, before they are imported."""
+"""Environment variables for TensorFlow, Keras and XLA; set before they are imported."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import gc
 import os
 from collections.abc import Iterator
 
-_FEW = 512  # neurons
-# Above level 2 XLA compiles for half as long again, for programs that are no faster.
+SMALL = 512  # neurons
+# Above level 2, XLA compiles half as long again, and the programs are no faster.
 _ALWAYS = {"--xla_backend_optimization_level": "2"}
-# A call of a program on two cores is dearer than on one, and hardly faster.
+# A call of a small program costs more on two cores than on one, and is hardly faster.
 _ONE_CORE_A_CALL = {
     "--xla_cpu_multi_thread_eigen": "false",
     "--xla_cpu_enable_concurrency_optimized_scheduler": "false",
@@ -19,44 +19,44 @@ _ONE_CORE_A_CALL = {
 
 
 def prepare() -> None:
-    """Settings for programs as small as ours. What the user has set stays."""
-    # One thread: for matrices of a policy's size OpenBLAS' threads cost more than they bring.
+    """Settings for small programs. What the user has set stays, except for Keras' backend."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # the models are made from TensorFlow's variables
+    # One thread: for matrices of a policy's size, OpenBLAS' threads cost more than they gain.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    _tell_the_compiler(_ALWAYS)
+    _set_xla_flags(_ALWAYS)
 
 
 def prefer_one_core(neurons: int = 0) -> None:
-    """For programs of few neurons; those that see images are larger than they say.
+    """For programs with few neurons. Those that see images are larger than their neurons tell.
 
-    On two cores a small program takes as long as on one, or longer, and leaves none to others. A
-    large one gains a tenth or two.
+    On two cores a small program takes as long as on one, or longer. A large one gains 10 to 20%.
 
     Args:
-        neurons: of a layer, those of all agents together.
+        neurons: in a layer, of all agents together.
     """
-    if neurons <= _FEW:
+    if neurons <= SMALL:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 def prefer_one_core_a_call(cores: int) -> None:
-    """For small programs that are called side by side, on so many cores."""
+    """For small programs that several threads call at once, on this number of cores."""
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(cores))
-    _tell_the_compiler(_ONE_CORE_A_CALL)
+    _set_xla_flags(_ONE_CORE_A_CALL)
 
 
-def _tell_the_compiler(flags: dict[str, str]) -> None:
-    """What the user has not told it."""
-    told = os.environ.get("XLA_FLAGS", "")
-    new = [f"{name}={value}" for name, value in flags.items() if name not in told]
-    os.environ["XLA_FLAGS"] = " ".join([told, *new]).strip()
+def _set_xla_flags(flags: dict[str, str]) -> None:
+    """Sets the flags that the user has not set."""
+    before = os.environ.get("XLA_FLAGS", "")
+    new = [f"{name}={value}" for name, value in flags.items() if name not in before]
+    os.environ["XLA_FLAGS"] = " ".join([before, *new]).strip()
 
 
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
-    """For TensorFlow: a quarter of its import is the garbage collector going through what stays."""
+    """Imports TensorFlow without garbage collection, which takes a quarter of the time."""
     gc.disable()
     try:
         yield
-        gc.freeze()  # nor later
+        gc.freeze()  # what has been imported stays, so later collections skip it
     finally:
         gc.enable()

@@ -7,9 +7,7 @@ until the command is known to be good.
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from trainer.contract import provenance
@@ -20,7 +18,6 @@ from trainer.outputs.event_file import TensorBoardReporter
 from trainer.outputs.metrics import JsonLinesReporter, Reporters
 from trainer.outputs.progress_bar import ConsoleReporter
 from trainer.outputs.tuning_metric import HypertuneReporter
-from trainer.process.console import quiet_standard_error
 from trainer.process.signals import Stopped
 from trainer.run.earlier import unusable
 from trainer.run.errors import JobError, as_error
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trainer")
 
-_saving = threading.Lock()  # standard error, which is held back meanwhile, belongs to all runs
 LAST_UPLOADS = 6.0  # seconds for the uploads of a run that ends early
 
 
@@ -46,17 +42,18 @@ class Run:
     """A run: `with Run(prepared) as run`, then `build` and `carry_out` unless it is `finished`."""
 
     def __init__(self, prepared: Prepared) -> None:
+        self.prepared, self.command = prepared, prepared.command
+        self.stacked = False  # learns in shared programs, whose sums are rounded differently
+        self._started = time.monotonic()
+        self._reporters = Reporters([])
+
+    def open(self) -> None:
         """Opens the job dir and records the settings there.
 
         Raises:
             Error: the run cannot be started.
         """
-        self._started = time.monotonic()
-        self.prepared, self.command = prepared, prepared.command
-        self.job_dir = open_job_dir(prepared)
-        self._reporters = Reporters([])
-        self.stacked = False  # learns in shared programs, whose sums are rounded differently
-        self.finished = self.job_dir.earlier.finished
+        prepared, self.job_dir = self.prepared, open_job_dir(self.prepared)
         if self.finished:
             log.info("%s holds this run, finished; --overwrite repeats it.", self.job_dir.address)
             return
@@ -71,15 +68,16 @@ class Run:
             self.job_dir.close()
             raise
 
+    @property
+    def finished(self) -> bool:
+        """Whether an earlier process has finished the run."""
+        return self.job_dir.earlier.finished
+
     def __enter__(self) -> Run:
+        self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if isinstance(error, Error | OSError):
                 self.save_after(error)
@@ -167,33 +165,27 @@ class Run:
 
     def finish(self) -> None:
         """Writes models, video and, last, the manifest. Raises OSError, JobError."""
-        from trainer.outputs.models import save_models
-        from trainer.outputs.policy_json import save_policy
+        from trainer.run.artefacts import write_artefacts
 
-        state, files = self.state, self.job_dir.files
-        best = state.progress.best_agent
-        with _saving, quiet_standard_error():
-            save_models(files, state.agents, best, pixels=state.environment.pixels)
-        save_policy(files, state.environment, state.policy(best))
-        problems = self._record(best)
+        state, files, options = self.state, self.job_dir.files, self.command.options
+        best, video_problem = state.progress.best_agent, self.prepared.video_problem
+        record = options.video and video_problem is None
+        problems = {} if video_problem is None else {RECORDING: video_problem}
+        problems |= write_artefacts(files, state, best, record=record)
         wall_seconds = time.monotonic() - self._started
-        validation_score = state.progress.score_of(best)
-        files.write_json(
-            MANIFEST,
-            {
-                "state": "succeeded",
-                "problems": problems,
-                "scores": self.scores,
-                "saved_agent": {"index": best, "validation_score": validation_score},
-                "restarts": state.restarts,
-                "stacked": self.stacked,
-                "wall_seconds": round(wall_seconds, 3),
-                "files": files.files(),
-            },
-        )
-        options, address = self.command.options, self.job_dir.address
+        manifest = {
+            "state": "succeeded",
+            "problems": problems,
+            "scores": self.scores,
+            "saved_agent": {"index": best, "validation_score": state.progress.score_of(best)},
+            "restarts": state.restarts,
+            "stacked": self.stacked,
+            "wall_seconds": round(wall_seconds, 3),
+            "files": files.files(),
+        }
+        files.write_json(MANIFEST, manifest)
         self.job_dir.deliver(options.upload_deadline)
-        summarize(self.scores, options, address, problems, wall_seconds)
+        summarize(self.scores, options, self.job_dir.address, problems, wall_seconds)
 
     def end_early(self, stopped: Stopped) -> None:
         """Saves a checkpoint, and says how to continue."""
@@ -211,7 +203,7 @@ class Run:
     def save_after(self, error: Error | OSError) -> None:
         """Saves what can be saved after an error that ends the run."""
         try:
-            if isinstance(error, EnvironmentFault) and self._built:
+            if isinstance(error, EnvironmentFault) and hasattr(self, "state"):
                 if error.details:
                     log.error("The error was raised in\n%s", error.details)
                 self._save()
@@ -228,35 +220,17 @@ class Run:
     def close(self) -> None:
         """Lets the next run use the job dir. Raises OSError if the last metrics do not fit."""
         try:
-            if self._built:
+            if hasattr(self, "state"):  # it has been built
                 self.state.close()
             self._reporters.close()
         finally:
             self.job_dir.close()
-
-    @property
-    def _built(self) -> bool:
-        return hasattr(self, "state")
 
     def _save(self) -> None:
         self.state.save(self.job_dir.files, self._reporters.reports)
 
     def _steps(self) -> str:
         return f"{int(self.state.progress.steps.mean()):,}"
-
-    def _record(self, agent: int) -> dict[str, str]:
-        """Records one greedy episode; returns the problem, for no video must cost a run."""
-        from trainer.outputs.video import save_recording
-
-        state, problem = self.state, self.prepared.video_problem
-        if self.command.options.video and problem is None:
-            problem = save_recording(
-                self.job_dir.files,
-                state.environment,
-                lambda observation: state.agents.act_greedily(agent, observation),
-                seed=state.recording_seed(agent),
-            )
-        return {} if problem is None else {RECORDING: problem}
 
 
 def _open_tuning_metric(prepared: Prepared, job_dir: OpenJobDir) -> HypertuneReporter:

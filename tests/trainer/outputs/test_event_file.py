@@ -9,6 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import api_pb2, metadata
 
+from tests.support.full_disk import files_end_after
 from tests.support.reports import CUTS, INF, NAN, reported, score
 from trainer.contract.job_files import EVENTS
 from trainer.outputs.event_file import TensorBoardReporter
@@ -102,3 +103,13 @@ def test_tensorboard_shows_earlier_steps_at_their_own_time(tmp_path: Path) -> No
     events.Reload()
     times = [event.wall_time for event in events.Scalars("mean_score")]
     assert times[:2] == [7.25, 9.5] and times[2] > 1e9
+
+
+def test_a_full_disk_is_told_with_the_files_name(tmp_path: Path) -> None:
+    reporter = TensorBoardReporter(JobDir(tmp_path), {})
+    size = (tmp_path / EVENTS).stat().st_size
+    with files_end_after(size + 10), pytest.raises(OSError) as error:
+        for step in range(1000):
+            reporter.report(step, score(1.0))
+    assert error.value.filename == str(tmp_path / EVENTS)
+    reporter.close()
