@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tuner.report.model import RUN, Report, Run
 from tuner.report.summary import measure
-from tuner.spec.study_spec import LOG, REVERSE_LOG
+from tuner.spec.study_spec import LOG, REVERSE_LOG, STEPS_TO_SOLVE
 
 _SAME_RESULT = {
     "job_dir",
@@ -123,4 +123,7 @@ def _task(settings: Mapping[str, Any]) -> Item:
 def _score(report: Report, settings: Mapping[str, Any]) -> Item:
     found = f"{report.unit}, {measure(report)} over agents"
     episodes = settings.get("evaluation_episodes")
-    return Item("Score", True, f"{found}; {episodes} fresh episodes each" if episodes else found)
+    found += f"; {episodes} fresh episodes each" if episodes else ""
+    if report.objective == STEPS_TO_SOLVE:
+        found += "; an agent that never solved the task counts as twice its steps"
+    return Item("Score", True, found)

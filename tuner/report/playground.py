@@ -5,13 +5,12 @@ The policy's file may come from anywhere, so all of it is checked and escaped.
 
 from __future__ import annotations
 
-import html
 import json
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
+
+import jinja2
 
 _PAGE = Path(__file__).with_name("assets")
 _SCRIPTS = ("cartpole.js", "drawing.js", "game.js", "display.js", "controls.js")
@@ -35,13 +34,8 @@ def section(policy_json_text: str) -> Part | None:
         policy = _checked(json.loads(policy_json_text))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-    radios = "".join(
-        _radio(index, snapshot, checked=index + 1 == len(policy["snapshots"]))
-        for index, snapshot in enumerate(policy["snapshots"])
-    )
-    markup = Template(_source("play.html")).substitute(
-        limit=policy["max_episode_steps"], policies=radios
-    )
+    template = jinja2.Template(_source("play.html"), autoescape=True, trim_blocks=True)
+    markup = template.render(policy)
     # No label may look like the end of the script element.
     data = json.dumps(policy, separators=(",", ":")).replace("<", r"\u003c")
     parts = [f"const policy = {data};", *map(_source, _SCRIPTS)]
@@ -52,18 +46,6 @@ def section(policy_json_text: str) -> Part | None:
 
 def _source(name: str) -> str:
     return (_PAGE / name).read_text(encoding="utf-8")
-
-
-def _radio(index: int, snapshot: Mapping[str, Any], *, checked: bool) -> str:
-    label, about = html.escape(snapshot["label"]), [f"{snapshot['steps']:,} steps"]
-    if snapshot["score"] is not None:
-        about.append(f"score {snapshot['score']:.4g}")
-    lines = ", ".join(f"<span>{part}</span>" for part in about)
-    return (
-        f'<label><input type="radio" name="play-policy" value="{index}"'
-        f' aria-label="{", ".join([label, *about])}"{" checked" if checked else ""}>'
-        f"<span>{label}<small>{lines}</small></span></label>"
-    )
 
 
 def _checked(content: Any) -> dict[str, Any]:

@@ -96,6 +96,8 @@ def test_a_stopped_trial_keeps_its_last_report_and_its_place() -> None:
     stopped = Trial("2", {"x": 0.5}, "STOPPED", "it was stopped", Run("2"), reports=reports)
     page = text(render(study([scored, stopped], "iqm")))
     assert "2 7.25 last report, at 5 k steps 0.5 stopped it was stopped" in page
+    page = text(render(study([trial(1, [1.0, 2.0], "steps_to_solve"), stopped], "steps_to_solve")))
+    assert "2 last score 7.25, at 5 k steps 0.5 stopped it was stopped" in page
 
 
 def test_the_search_takes_as_long_as_its_trials_take_together() -> None:
