@@ -35,8 +35,15 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add("--parallel", type=_count(1), metavar="N",
         help="trials at a time; default: as the file says, of processes one a core")  # fmt: skip
     add("--engine", choices=ENGINES,
-        help="train trials together in few processes, or each in its own; default: stacked where"
-        " environments can be compiled")  # fmt: skip
+        help="train trials together in few processes, each in its own, or on the machines of a Ray"
+        " cluster; default: stacked if the environment can be compiled")  # fmt: skip
+    add("--address", default="", metavar="WHERE",
+        help="with --engine ray: auto, the cluster that this machine belongs to (default), or"
+        " ray://HOST:10001")  # fmt: skip
+    add("--trial-cpus", type=_amount, metavar="N",
+        help="with --engine ray: CPUs that a trial takes (default: 1)")  # fmt: skip
+    add("--trial-gpus", type=_amount, metavar="N",
+        help="with --engine ray: GPUs that a trial takes (default: 0)")  # fmt: skip
     add("--seeds", type=_count(1), metavar="N",
         help="agents of each trial; default: as the file's args say, else 5")  # fmt: skip
     add("--objective", choices=OBJECTIVES, default=OBJECTIVES[0],
@@ -104,6 +111,12 @@ def _count(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _amount(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text) or float(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, but is {shown(text)}")
+    return float(text)
 
 
 def _duration(text: str) -> float:

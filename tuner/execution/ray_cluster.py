@@ -50,6 +50,8 @@ def connect(address: str) -> Any:
         )
     except Exception as error:  # Ray raises many kinds, without a common base
         raise RayError(f"No Ray cluster at {address}: {_hint(error)}") from error
+    # Ray would print what nodes log about each other; the executor tells it in a line.
+    ray._private.worker._worker_logs_enabled = False
     return ray
 
 

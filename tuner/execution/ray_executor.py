@@ -187,8 +187,10 @@ class RayExecutor:
 
     def _start(self, trial: RayTrial, node: NodeState) -> None:
         """Starts a trial on a node that passed its check."""
-        self._prepare(trial.task)
         metric = trial.task.job_dir / METRIC
+        if self._settings.bucket and trial.moves:
+            metric.unlink(missing_ok=True)  # what the last node uploaded is newer
+        self._prepare(trial.task)
         reports = metric.read_bytes() if self._settings.bucket and metric.exists() else None
         folder = trial.task.job_dir.relative_to(self._folder).as_posix()
         trial.started = time.monotonic()

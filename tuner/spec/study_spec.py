@@ -16,8 +16,8 @@ LAST, BEST = "LAST_MEASUREMENT", "BEST_MEASUREMENT"
 # What a study here makes best of the scores of a trial's agents.
 IQM, MEAN, LOWER_BOUND, STEPS_TO_SOLVE = "iqm", "mean", "lower_bound", "steps_to_solve"
 OBJECTIVES = (IQM, MEAN, LOWER_BOUND, STEPS_TO_SOLVE)
-# How it trains them: several trials in a process, or each in its own.
-STACKED, PROCESS = ENGINES = ("stacked", "process")
+# How it trains them: several trials in a process, each in its own, or on a Ray cluster.
+STACKED, PROCESS, RAY = ENGINES = ("stacked", "process", "ray")
 MEDIAN, DECAY_CURVE, CONVEX = "median", "decay_curve", "convex"
 
 _NOWHERE = Location("", 1, 1)

@@ -6,17 +6,27 @@ import math
 import os
 from collections.abc import Callable, Mapping
 
+from trainer.contract import provenance
 from tuner.execution.containers import DEFAULT_ENGINE, Containers
 from tuner.execution.local_trial import TrialSettings
 from tuner.execution.processes import ProcessExecutor
 from tuner.execution.scheduler import Executor
+from tuner.execution.trial_command import Task
 from tuner.execution.worker_pool import PROGRAM, StackExecutor, end_orphans, processes
-from tuner.spec.study_spec import STACKED
+from tuner.spec.study_spec import RAY
 from tuner.study.plan import Plan
 
 
-def executor(plan: Plan, environ: Mapping[str, str], say: Callable[[str], None]) -> Executor:
+def executor(
+    plan: Plan,
+    environ: Mapping[str, str],
+    prepare: Callable[[Task], None],
+    say: Callable[[str], None],
+) -> Executor:
     """Where the plan's trials run. Close it.
+
+    Args:
+        prepare: to be called before a trial starts on another machine than before.
 
     Raises:
         Error: no trial could be started there.
@@ -31,13 +41,41 @@ def executor(plan: Plan, environ: Mapping[str, str], say: Callable[[str], None])
         _containers(plan, environ),
     )
     end_orphans(plan.job_dir)
-    if plan.engine == STACKED:
+    if plan.engine == RAY:
+        return _on_ray(plan, settings, prepare, say)
+    if plan.stacked:
         count, cores = processes(os.cpu_count() or 1, plan.parallel)
         program = (*PROGRAM, f"--cores={cores}")
         stack = StackExecutor(settings, count, plan.job_dir, program, say)
         stack.start()
         return stack
     return ProcessExecutor(settings)
+
+
+def _on_ray(
+    plan: Plan,
+    settings: TrialSettings,
+    prepare: Callable[[Task], None],
+    say: Callable[[str], None],
+) -> Executor:
+    """Trials on a Ray cluster. Raises RayError."""
+    from tuner.execution.ray_executor import RayExecutor  # slow to import
+    from tuner.execution.ray_node import NodeSettings
+
+    node = NodeSettings(
+        program=plan.trainer[1:],  # after the Python, which is each node's own
+        batch=PROGRAM[1:] if plan.stacked else (),
+        metric=settings.metric,
+        job=settings.job,
+        time_limit=settings.time_limit,
+        folder=plan.job_dir,
+        bucket=plan.bucket,
+        cpus=plan.trial_cpus,
+        versions=provenance.versions(),
+    )
+    return RayExecutor(
+        plan.address, node, plan.job_dir, gpus=plan.trial_gpus, prepare=prepare, say=say
+    )
 
 
 def _containers(plan: Plan, environ: Mapping[str, str]) -> Containers | None:

@@ -73,7 +73,7 @@ def _findings(
 
     interrupts = Interrupts()
     with (
-        contextlib.closing(executor(plan, environ, display.line)) as trials,
+        contextlib.closing(executor(plan, environ, prepare, display.line)) as trials,
         interrupts.heard(lambda: display.line(_CTRL_C)),
         open.opened(plan, first) as study,
     ):
@@ -95,6 +95,8 @@ def _announcement(run: StudyRun) -> Iterator[str]:
     )
     if plan.bucket:
         yield f"      The study works in {plan.job_dir}; logs of trials stay there."
+    if plan.address:
+        yield f"      Trials run on the Ray cluster at {plan.address}."
     if plan.image:
         yield f"      Each trial runs in a container of {plan.image}."
     if known:

@@ -35,6 +35,10 @@ class Plan:
     trainer: tuple[str, ...] = TRAINER  # the command that starts a trial
     bucket: str = ""  # gs://..., where `job_dir` is only the folder that the study works in
     image: str = ""  # trials run in containers of it
+    stacked: bool = False  # trials share trainer processes, on each machine
+    address: str = ""  # of a Ray cluster, which runs the trials
+    trial_cpus: float = 1.0  # that a trial takes there
+    trial_gpus: float = 0.0
     resume_from: str = ""  # the study whose trials are known to this one: a folder or gs://...
 
     @property

@@ -24,6 +24,7 @@ from tuner.spec.study_spec import (
     INTEGER,
     POPULATION,
     PROCESS,
+    RAY,
     STACKED,
     StudySpec,
 )
@@ -49,8 +50,8 @@ def make_plan(
         bucket, job_dir = str(place), Path("runs") / place.bucket / place.prefix
     else:
         job_dir = place
-    if options.image:  # a folder has the same path inside
-        job_dir = job_dir.absolute()
+    if options.image or (options.engine == RAY and not bucket):
+        job_dir = job_dir.absolute()  # a container and another machine have the same path
     if spec.algorithm == POPULATION:
         raise ValueError(
             f"{POPULATION} runs on AI Platform only. Delete the file's algorithm, or write another."
@@ -58,8 +59,7 @@ def make_plan(
     spec = with_args(spec, options.trainer_args)
     fixed = flags.given(spec.job.args)
     max_trials, cores = options.max_trials or spec.max_trials, os.cpu_count() or 1
-    if options.engine == STACKED and options.image:
-        raise ValueError("--image runs each trial in a container of its own: --engine process.")
+    check_engine(options)
     stackable = tuple(trainer) == TRAINER and not options.image and can_be_stacked(spec)
     engine = options.engine or (STACKED if stackable else PROCESS)
     return Plan(
@@ -71,7 +71,7 @@ def make_plan(
         engine=engine,
         parallel=options.parallel
         or (
-            spec.max_parallel_trials if engine == STACKED else min(spec.max_parallel_trials, cores)
+            min(spec.max_parallel_trials, cores) if engine == PROCESS else spec.max_parallel_trials
         ),
         seed=fixed.get("seed", 0),
         seeds=options.seeds or fixed.get("seeds", SEEDS),
@@ -82,6 +82,10 @@ def make_plan(
         trainer=tuple(trainer),
         bucket=bucket,
         image=options.image,
+        stacked=engine == STACKED or (engine == RAY and stackable and not options.trial_gpus),
+        address=(options.address or "auto") if engine == RAY else "",
+        trial_cpus=options.trial_cpus or 1.0,
+        trial_gpus=options.trial_gpus or 0.0,
         resume_from=warm_start.place(spec, options.resume_from, bucket or str(job_dir)),
     )
 
@@ -95,6 +99,17 @@ def spec_of(plan: Plan) -> StudySpec:
         max_parallel_trials=plan.parallel,
         job=dataclasses.replace(job, args=(*job.args, f"--seeds={plan.seeds}")),
     )
+
+
+def check_engine(options: argparse.Namespace) -> None:
+    """Raises ValueError for flags that do not go with the engine."""
+    if options.engine in (STACKED, RAY) and options.image:
+        raise ValueError("--image runs each trial in a container of its own: --engine process.")
+    if options.engine != RAY:
+        for name in ("address", "trial_cpus", "trial_gpus"):
+            if getattr(options, name):
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} is for a Ray cluster: --engine ray.")
 
 
 def can_be_stacked(spec: StudySpec) -> bool:
