@@ -1,4 +1,4 @@
-FROM python:3.11-slim
+FROM python:3.11-slim AS code
 
 # The trainer is found from any working directory, and a log line is out when it is said.
 ENV PYTHONPATH=/app \
@@ -27,6 +27,13 @@ LABEL org.opencontainers.image.title="a2c-cloud-trainer" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
+# `scripts/build_image.sh --tuner`: the machines of a Ray cluster, with requirements/ray_worker.txt.
+FROM code AS tuner
+COPY tuner/ tuner/
+RUN python -m compileall -q tuner
+CMD ["python", "-m", "tuner", "--help"]
+
+FROM code AS trainer
 # No USER: tuning services read the metric from a folder that only root may write to. Elsewhere
 # `--user`, `--read-only`, `--cap-drop all` and `--network none` cost nothing.
 ENTRYPOINT ["python", "-m", "trainer.task"]

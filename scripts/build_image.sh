@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# scripts/build_image.sh [TAG]: builds the image, and lists what is in it in dist/ (CycloneDX).
-#   TAG               default: a2c-cloud-trainer and the version, as trainer/__init__.py has it
-#   REQUIREMENTS      the pinned list to install (default: requirements/base.txt)
+# scripts/build_image.sh [--tuner] [TAG]: builds the image, and lists what is in it in dist/ (CycloneDX).
+#   --tuner           for the machines of a Ray cluster: with the tuner and Ray
+#   TAG               default: a2c-cloud-trainer (with --tuner: a2c-cloud-trainer-tuner) and the
+#                     version, as trainer/__init__.py has it
+#   REQUIREMENTS      the pinned list to install (default: requirements/base.txt; with --tuner:
+#                     requirements/ray_worker.txt)
 #   CONTAINER_ENGINE  what takes docker's arguments (default: docker)
 set -euo pipefail
 
@@ -13,18 +16,23 @@ fail() {
     exit 2
 }
 
+name=a2c-cloud-trainer target=trainer list=requirements/base.txt
+if [[ ${1:-} = --tuner ]]; then
+    name+=-tuner target=tuner list=requirements/ray_worker.txt
+    shift
+fi
 [[ $# -le 1 && ${1:-} != -* ]] || fail "takes one argument, the image's tag, but got: $*"
 command -v "$engine" >/dev/null || fail "needs $engine; set CONTAINER_ENGINE to what you have."
 
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/trainer/__init__.py")
-tag=${1:-a2c-cloud-trainer:$version}
+tag=${1:-$name:$version}
 revision=$(git -C "$root" rev-parse HEAD 2>/dev/null) || revision=unknown
 # An image of changed files must not claim to be the commit that they were changed from.
-[[ -z $(git -C "$root" status --porcelain -- Dockerfile requirements trainer 2>/dev/null) ]] \
+[[ -z $(git -C "$root" status --porcelain -- Dockerfile requirements trainer tuner 2>/dev/null) ]] \
     || revision+=-changed
 
-"$engine" build --tag "$tag" \
-    --build-arg REQUIREMENTS="${REQUIREMENTS:-requirements/base.txt}" \
+"$engine" build --tag "$tag" --target "$target" \
+    --build-arg REQUIREMENTS="${REQUIREMENTS:-$list}" \
     --build-arg VERSION="$version" \
     --build-arg REVISION="$revision" \
     "$root"

@@ -204,7 +204,7 @@ def test_what_lies_about_stays_out_and_a_change_in_the_code_leaves_the_layers_be
     tmp_path: Path,
 ) -> None:
     image()  # so that the layers below are there
-    for name in ("requirements", "trainer"):
+    for name in ("requirements", "trainer", "tuner"):
         shutil.copytree(ROOT / name, tmp_path / name)
     for name in ("Dockerfile", ".dockerignore", "LICENSE"):
         shutil.copy2(ROOT / name, tmp_path)

@@ -141,7 +141,10 @@ class RayExecutor:
         from ray.util.placement_group import placement_group
 
         bundle = {"CPU": self._settings.cpus} | ({"GPU": self._gpus} if self._gpus else {})
-        trial.group, trial.started = placement_group([bundle], name=trial.task.name), None
+        trial.group, trial.started = (
+            placement_group([bundle], name=f"{trial.task.name}, {uuid.uuid4().hex[:8]}"),
+            None,
+        )
         self._waiting.append(trial)
 
     def _place(self) -> None:

@@ -31,7 +31,10 @@ from tuner.execution.trial import (
 from tuner.execution.trial_command import Task
 from tuner.execution.worker_pool import StackExecutor
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning"),
+    pytest.mark.xdist_group("ray"),
+]
 
 TRAINER, BATCH = str(SUPPORT / "fake_trainer.py"), str(SUPPORT / "fake_batch.py")
 Made = Callable[[], Executor]

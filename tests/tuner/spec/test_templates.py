@@ -15,7 +15,7 @@ from tuner.spec.loader import examine, load
 from tuner.spec.study_spec import LOG, REVERSE_LOG, StudySpec
 
 TEMPLATES = ROOT / "templates"
-NAMES = sorted(path.name for path in TEMPLATES.glob("*.yaml"))
+NAMES = sorted(path.name for path in TEMPLATES.glob("*.yaml") if path.stem != "rayjob")
 TUNED_BY_THE_USER = (
     *("gamma", "learning_rate", "hidden_neurons"),
     *("critic_weight", "entropy", "batch_size"),
