@@ -8,7 +8,7 @@ from tuner.spec import ai_platform, service_rules, trainer_rules, vertex_ai, war
 from tuner.spec.diagnostics import ERROR, Diagnostic, InvalidSpec, errors
 from tuner.spec.study_spec import StudySpec
 
-_TEMPLATE = re.compile(r"[^\s,#]*?(\$\{|\{\{|\{%)")
+_TEMPLATE = re.compile(r"[^\s,#]*?(\$\{|\$(?=\w)|\{\{|\{%)")
 
 
 def examine(data: bytes, file: str) -> tuple[StudySpec | None, list[Diagnostic]]:

@@ -32,7 +32,7 @@ def check(spec: StudySpec) -> Iterator[Diagnostic]:
     tuned = {
         field.name: parameter
         for parameter in spec.parameters
-        if (field := flags.find(parameter.name))
+        if (field := flags.find(parameter.name)) and not flags.not_tunable(field)
     }
     fixed = flags.settings_of(spec.job.args)
     yield from _trials(spec)

@@ -104,7 +104,7 @@ def read(data: bytes, file: str) -> Value:
         source.refuse(error.position, wrong)
     except yaml.MarkedYAMLError as error:
         marks = [mark.index for mark in (error.context_mark, error.problem_mark) if mark]
-        source.refuse(*(_cause(source, *marks) or (marks[-1], _problem(error, source, marks[-1]))))
+        source.refuse(*(_cause(source, *marks) or _problem(error, source, *marks)))
     except RecursionError:
         source.refuse(loader.index, "values are nested too deeply.")
     except (ValueError, OverflowError):  # "\\UFFFFFFFF"
@@ -143,15 +143,25 @@ def _decoded(data: bytes, file: str) -> str:
         Source(before, file).refuse(len(before), wrong)
 
 
-def _problem(error: yaml.MarkedYAMLError, source: Source, index: int) -> str:
-    """What PyYAML says, plainer where it is known."""
+def _problem(error: yaml.MarkedYAMLError, source: Source, *marks: int) -> tuple[int, str]:
+    """Where PyYAML saw an error, and what it says, plainer where that is common."""
+    begun, index = marks[0], marks[-1]
     if error.problem == "but found another document":
-        return "a second document begins here. Write one per file."
+        return index, "a second document begins here. Write one per file."
+    if error.problem == "could not find expected ':'":
+        return begun, "no colon follows this name. Write `name: value`."
+    if error.problem == "mapping values are not allowed here":
+        wrong = "no colon may stand here. Put the value in quotes, or write the line above in full."
+        return index, wrong
     if source.text[index : index + 1] == "\t":
         indented = not source.text[source.start(index) : index].strip()
-        return f"a tab stands {'in the indentation' if indented else 'here'}. Write spaces."
+        where, instead = ("in the indentation", "spaces") if indented else ("here", "a space")
+        return index, f"a tab stands {where}. Write {instead}."
     problem = " ".join(str(error.problem).split())
-    return f"not YAML: {problem}{f', {error.context}' if error.context else ''}."
+    context = f", {error.context}" if error.context else ""
+    if begun != index:
+        context += f" that begins in line {source.at(begun).line}"
+    return index, f"not YAML: {problem}{context}."
 
 
 def _cause(source: Source, *marks: int) -> tuple[int, str] | None:
@@ -170,7 +180,8 @@ def _accusation(found: str) -> str:
     if found[0] in "${":
         return f"`{found}` begins a template that was not filled in. Write the value."
     name = unicodedata.name(found, "a control character")
-    return f"the invisible character U+{ord(found):04X} ({name}) stands here. Delete it."
+    instead = "Write a space" if found.isspace() else "Delete it"
+    return f"the invisible character U+{ord(found):04X} ({name}) stands here. {instead}."
 
 
 class _Reader:

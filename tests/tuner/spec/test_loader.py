@@ -5,15 +5,18 @@ A case changes a good file in one location, where `>>` marks the spot that the d
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import SUPPORT
-from tuner.spec.diagnostics import Diagnostic
+from tuner.cloud.vertex_job import hp_tuning_job
+from tuner.spec.diagnostics import Diagnostic, InvalidSpec, errors
 from tuner.spec.google_schemas import AI_PLATFORM, VERTEX_AI
-from tuner.spec.loader import lint
+from tuner.spec.loader import examine, lint
 
 ORIGINAL = SUPPORT / "original.yaml"
 GOOD = """\
@@ -360,6 +363,55 @@ ERRORS = {
         "- --seeds=5\n  - --seed\n  - >>5",
         "an item of args: 5 is not text. Put it in quotes.",
     ),
+    "a template that nothing has filled in": (
+        "maxTrials: 20",
+        "maxTrials: >>${TRIALS}",
+        "maxTrials: ${TRIALS} is not a whole number. `${` begins a template that was not filled"
+        " in.",
+    ),
+    "workers": (
+        "  args:",
+        "  >>workerCount: 9\n  workerType: n1-standard-4\n  args:",
+        "the trainer is one process. Delete workerCount and workerType.",
+    ),
+    "a tier of several machines": (
+        "  scaleTier: CUSTOM\n  masterType: n1-standard-4\n",
+        "  >>scaleTier: STANDARD_1\n",
+        "the trainer is one process, and STANDARD_1 is several machines. Write BASIC.",
+    ),
+    "a seed that is tuned": (
+        "- parameterName: hidden_neurons",
+        "- parameterName: >>seed",
+        "seed cannot be tuned: a lucky seed is not a better setting. Delete the parameter, or fix"
+        " it: --seed=VALUE in args.",
+    ),
+    "a job dir that is tuned": (
+        "- parameterName: learning_rate_decay",
+        "- parameterName: >>job-dir",
+        "job_dir cannot be tuned: each trial gets a folder of its own in the job's. Delete the"
+        " parameter.",
+    ),
+    "a count of episodes that is tuned": (
+        "- parameterName: hidden_neurons",
+        "- parameterName: >>evaluation_episodes",
+        "evaluation_episodes cannot be tuned: it changes how a score is measured, not what is"
+        " learned. Delete the parameter, or fix it: --evaluation_episodes=VALUE in args.",
+    ),
+    "a name of another library": (
+        "parameterName: batch_size",
+        "parameterName: >>ent_coef",
+        "the trainer has no flag --ent_coef. Did you mean entropy?",
+    ),
+    "a name that only looks like ours": (
+        "parameterName: batch_size",
+        "parameterName: >>critic_lr",
+        "the trainer has no flag --critic_lr. `python -m trainer.task --help` lists its flags.",
+    ),
+    "an argument of two hyphens": (
+        "- --seeds=5",
+        "- --seeds=5\n  - >>--seed=--",
+        "--seed has no value. Write `--seed=value`.",
+    ),
     "one job dir for all trials": (
         "- --seeds=5",
         "- --seeds=5\n  - >>--job-dir=gs://b/j",
@@ -411,6 +463,12 @@ WARNINGS = {
         "maxTrials: >>15",
         "15 trials find little among 4 parameters. Write 16 or more, four a parameter, or tune"
         " fewer.",
+    ),
+    "no count of trials": (
+        "  hyperparameters:\n    goal: MAXIMIZE\n    hyperparameterMetricTag: mean_score\n"
+        "    maxTrials: 20\n    maxParallelTrials: 5\n",
+        "  >>hyperparameters:\n    goal: MAXIMIZE\n    hyperparameterMetricTag: mean_score\n",
+        "maxTrials is missing, so there is one trial. Write `maxTrials: 16` or more.",
     ),
     "a GPU for a small network": (
         "masterType: n1-standard-4",
@@ -568,6 +626,15 @@ def test_an_error_is_found_in_the_vertex_dialect(old: str, new: str, message: st
     assert (diagnostic.severity, diagnostic.message) == ("error", message)
 
 
+def test_a_missing_count_of_trials_is_named_in_the_vertex_dialect() -> None:
+    text = GOOD_VERTEX.replace("maxTrialCount: 20\nparallelTrialCount: 5\n", "")
+    (diagnostic,) = lint(text.encode(), "f.yaml")
+    assert str(diagnostic) == (
+        "f.yaml:1:1: warning: maxTrialCount is missing, so there is one trial. Write"
+        " `maxTrialCount: 12` or more."
+    )
+
+
 def test_the_best_measurement_is_a_lucky_one() -> None:
     diagnostic = only_diagnostic(GOOD_VERTEX, "LAST_MEASUREMENT", ">>BEST_MEASUREMENT")
     assert diagnostic.severity == "warning"
@@ -654,7 +721,7 @@ def shaped(description: object) -> st.SearchStrategy[object]:
     return exact
 
 
-def assert_findings_stand_in(data: bytes) -> None:
+def assert_diagnostics_stand_in(data: bytes) -> None:
     lines = data.decode("utf-8", "replace").splitlines() or [""]
     for diagnostic in lint(data, "f.yaml"):
         assert diagnostic.severity in ("error", "warning")
@@ -669,13 +736,13 @@ def assert_findings_stand_in(data: bytes) -> None:
     | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))
 )
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    assert_findings_stand_in(data)
+    assert_diagnostics_stand_in(data)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(["trainingInput", "studySpec", "trialJobSpec"]), TREES))
 def test_any_tree_of_known_names_is_judged(tree: object) -> None:
-    assert_findings_stand_in(yaml.safe_dump(tree).encode())
+    assert_diagnostics_stand_in(yaml.safe_dump(tree).encode())
 
 
 @settings(max_examples=200, deadline=None)
@@ -686,17 +753,52 @@ def test_any_tree_of_known_names_is_judged(tree: object) -> None:
     )
 )
 def test_any_values_of_nearly_the_right_shape_are_judged(tree: object) -> None:
-    assert_findings_stand_in(yaml.safe_dump(tree).encode())
+    assert_diagnostics_stand_in(yaml.safe_dump(tree).encode())
 
 
-@settings(max_examples=200, deadline=None)
+FRAGMENTS = [
+    *("\t", "\u00a0", "\u200b", "\ufeff", "\u2028", "\r", "\0", "\x1b", "\ud800"),
+    *("<<<<<<< HEAD\n", "=======\n", "{{ x }}", "${X}", "{% x %}", "&a ", "*a", "<<: *a", "<<: "),
+    *(
+        "!!int ",
+        "!!set ",
+        "!x ",
+        "? ",
+        "- ",
+        ": ",
+        "# ",
+        "'",
+        '"',
+        "|\n",
+        "---\n",
+        "...\n",
+        "[",
+        "}",
+    ),
+    *("1e400", "0o7", "010", "1:30", "2026-11-29", "~", "yes", ".nan", "-0.0", "9" * 5000),
+]
+
+
+@settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from([GOOD, GOOD_VERTEX]),
-    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 20), st.text(max_size=5))),
+    st.sampled_from([GOOD, GOOD_VERTEX, ORIGINAL.read_text(encoding="utf-8")]),
+    st.lists(
+        st.tuples(
+            st.integers(0, 1000),
+            st.integers(0, 20),
+            st.text(max_size=5) | st.sampled_from(FRAGMENTS),
+        ),
+        max_size=4,
+    ),
 )
 def test_any_damage_to_a_good_file_is_judged(
     text: str, damages: list[tuple[int, int, str]]
 ) -> None:
     for start, length, put in damages:
         text = text[:start] + put + text[start + length :]
-    assert_findings_stand_in(text.encode("utf-8", "replace"))
+    data = text.encode("utf-8", "replace")
+    assert_diagnostics_stand_in(data)
+    spec, found = examine(data, "f.yaml")
+    if spec and not errors(found):
+        with contextlib.suppress(InvalidSpec):
+            hp_tuning_job(spec, image="a2c:1", job_dir="gs://bucket/job")

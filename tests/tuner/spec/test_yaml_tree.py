@@ -10,6 +10,8 @@ import pytest
 from tuner.spec.diagnostics import InvalidSpec
 from tuner.spec.yaml_tree import MAX_BYTES, Value, read
 
+INVISIBLE = "the invisible character"
+
 
 def plain(value: Value) -> Any:
     """The value without its locations."""
@@ -114,7 +116,7 @@ def test_a_merge_gives_way_to_what_is_written() -> None:
             "2:1 a tab stands in the indentation. Write spaces.",
         ),
         ("a: [1, 2\n", "2:1 not YAML: expected ',' or ']'"),
-        ("a: b: c\n", "1:5 not YAML: mapping values are not allowed here."),
+        ("a: b: c\n", "1:5 no colon may stand here. Put the value in quotes"),
         ("a: 'x\n", "2:1 not YAML: found unexpected end of stream"),
         ("a: \x07\n", "1:4 the character U+0007 must not stand in YAML."),
         ('a: "\\UFFFFFFFF"\n', "1:7 not YAML: no such character."),
@@ -135,6 +137,35 @@ def test_a_merge_gives_way_to_what_is_written() -> None:
 )
 def test_what_cannot_be_read_is_refused_at_its_place(text: str, message: str) -> None:
     assert refusal(text).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("a:\u00a01\n ", f"1:3 {INVISIBLE} U+00A0 (NO-BREAK SPACE) stands here. Write a space."),
+        ("\u00a0a: 1\n", f"1:1 {INVISIBLE} U+00A0 (NO-BREAK SPACE) stands here. Write a space."),
+        ("a: x\u200b\n", f"1:5 {INVISIBLE} U+200B (ZERO WIDTH SPACE) stands here. Delete it."),
+        ("a\u2060: 1\n", f"1:2 {INVISIBLE} U+2060 (WORD JOINER) stands here. Delete it."),
+        ("a: 1\t\n", "1:5 a tab stands here. Write a space."),
+        ("a:\n\tb: 1\n", "2:1 a tab stands in the indentation. Write spaces."),
+        ("a:\n<<<<<<< HEAD\n  b: 1\n", "2:1 `<<<<<<<` is left of a merge conflict. Resolve it."),
+        ("a:\n  b: 1\n=======\n  b: 2\n", "3:1 `=======` is left of a merge conflict. Resolve it."),
+        ("a: {{ b }}\n", "1:4 `{{` begins a template that was not filled in. Write the value."),
+        ("{% if a %}\n", "1:1 `{%` begins a template that was not filled in. Write the value."),
+        ("a: 1\nb 1\nc: 2\n", "2:1 no colon follows this name. Write `name: value`."),
+        (
+            "a: 'x\nb: 1\n",
+            "3:1 not YAML: found unexpected end of stream, while scanning a quoted scalar that"
+            " begins in line 1.",
+        ),
+    ],
+)  # fmt: skip
+def test_the_character_or_the_line_at_fault_is_named(text: str, message: str) -> None:
+    assert refusal(text) == message
+
+
+def test_what_is_quoted_or_a_comment_may_have_any_character() -> None:
+    assert loaded("a: 'x\u00a0{{ y }}'  # \u200b\t<<<<<<< {% z %}") == {"a": "x\u00a0{{ y }}"}
 
 
 def test_a_byte_that_is_not_utf_8_is_refused_at_its_place() -> None:
