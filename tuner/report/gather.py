@@ -18,7 +18,7 @@ from tuner.report.runs import SIGNS, SMALL, path
 from tuner.search.trial_store import FILE
 
 CURVES = 6  # trials whose learning curves are drawn
-LARGEST_VIDEO = 20_000_000  # bytes
+LARGEST_VIDEO, LARGEST_JOURNAL = 20_000_000, 64_000_000  # bytes
 
 
 class NothingThere(Error):
@@ -57,7 +57,10 @@ def kind_of(files: Files) -> str:
 
 
 def _search(files: Files, kind: str, name: str) -> Report:
-    small = files.read_all([FILE, STUDY_JSON, BEST])
+    small = files.read_all([STUDY_JSON, BEST])
+    journal = files.read(FILE, LARGEST_JOURNAL)
+    if journal is not None:
+        small[FILE] = journal
     trials = [f for f in _folders(files) if f.isdigit() or _holds_a_run(files, f)]
     found = _runs(files, [f for f in trials if kind == JOB or f.isdigit()])
     if kind == JOB:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,17 @@ def test_a_bucket_and_a_folder_give_the_same_page(
         with pytest.raises(NothingThere, match="holds no file of a run"):
             gather(open_files("gs://bucket/a/nothing"))
     assert page == render(report_of(job)).replace(str(job), "gs://bucket/a/job")
+
+
+def test_the_journal_of_a_large_study_is_read(tmp_path: Path) -> None:
+    write_study(tmp_path / "study", 4, films=0)
+    line = json.dumps(
+        {"op_code": 2, "worker_id": "w", "study_id": 0, "user_attr": {"x": "y" * 999}}
+    )
+    with (tmp_path / "study" / "study.journal").open("a") as journal:
+        journal.writelines(f"{line}\n" for _ in range(9000))  # 9 MB
+    report = report_of(tmp_path / "study")
+    assert report.problems == [] and report.space_recorded and len(report.trials) == 4
 
 
 def test_a_study_in_a_bucket_is_read_with_its_journal(

@@ -162,10 +162,10 @@
 
 (() => {
   // A region that is wider than the page says that it can be scrolled.
-  for (const region of document.querySelectorAll(".leaderboard, .plain")) {
+  for (const region of document.querySelectorAll(".leaderboard, .plain, .roomy")) {
     const hint = document.createElement("p");
     hint.className = "swipe";
-    hint.textContent = "Scroll sideways for more columns →";
+    hint.textContent = "Scroll sideways for more →";
     hint.setAttribute("aria-hidden", "true");
     region.after(hint);
     const show = () => {
