@@ -1,4 +1,4 @@
-"""The two learning rules, and the table of how they differ. A third is one more row.
+"""The learning rules, and the table of how they differ. Another one is one more row.
 
 A rule is two functions. `targets` turns a rollout into learning signals; it sees time. `loss` is
 what gradient descent lowers; it sees a batch of transitions in which time no longer matters. Both
@@ -24,6 +24,7 @@ class Coefficients(NamedTuple):
     critic_weight: tf.Tensor
     entropy: tf.Tensor
     value_scale: tf.Tensor
+    clip_range: tf.Tensor
 
 
 class Targets(NamedTuple):
@@ -40,6 +41,8 @@ class Batch(NamedTuple):
     advantages: tf.Tensor  # [P, B]
     returns: tf.Tensor  # [P, B]
     weights: tf.Tensor  # [P, B]
+    # [P, B] of the actions under the policy that took them; for rules with minibatches only.
+    log_likelihoods: tf.Tensor | float = 0.0
 
 
 class Losses(NamedTuple):
@@ -122,6 +125,24 @@ def a2c_loss(logits: tf.Tensor, values: tf.Tensor, batch: Batch, c: Coefficients
     return Losses(policy + c.critic_weight * value - c.entropy * entropy, policy, value, entropy)
 
 
+def ppo_loss(logits: tf.Tensor, values: tf.Tensor, batch: Batch, c: Coefficients) -> Losses:
+    """Proximal policy optimisation (Schulman et al., 2017, https://arxiv.org/abs/1707.06347).
+
+    `-mean(min(r A, clip(r, 1 - clip_range, 1 + clip_range) A))` with the probability ratio
+    `r = pi(a|s) / pi_old(a|s)` and advantages standardised over the minibatch, and the other terms
+    of `a2c_loss`.
+    """
+    log_policy = tf.nn.log_softmax(logits)
+    ratio = tf.exp(log_likelihood(log_policy, batch.actions) - batch.log_likelihoods)
+    centred = batch.advantages - mean(batch.advantages, batch.weights)
+    advantages = centred / (tf.sqrt(mean(centred**2, batch.weights)) + 1e-8)
+    clipped = tf.clip_by_value(ratio, 1 - c.clip_range, 1 + c.clip_range)
+    policy = -mean(tf.minimum(ratio * advantages, clipped * advantages), batch.weights)
+    value = mean(((batch.returns - values) / c.value_scale) ** 2, batch.weights)
+    entropy = mean_entropy(log_policy, batch.weights)
+    return Losses(policy + c.critic_weight * value - c.entropy * entropy, policy, value, entropy)
+
+
 class Algorithm(NamedTuple):
     """How a learning rule differs from the others."""
 
@@ -129,9 +150,11 @@ class Algorithm(NamedTuple):
     loss: Callable[[tf.Tensor, tf.Tensor, Batch, Coefficients], Losses]
     critic: bool
     whole_episodes: bool
+    minibatches: bool  # an update takes epochs of minibatches, not one step on all of a rollout
 
 
 ALGORITHMS = {
-    "pg": Algorithm(pg_targets, pg_loss, critic=False, whole_episodes=True),
-    "a2c": Algorithm(a2c_targets, a2c_loss, critic=True, whole_episodes=False),
+    "pg": Algorithm(pg_targets, pg_loss, critic=False, whole_episodes=True, minibatches=False),
+    "a2c": Algorithm(a2c_targets, a2c_loss, critic=True, whole_episodes=False, minibatches=False),
+    "ppo": Algorithm(a2c_targets, ppo_loss, critic=True, whole_episodes=False, minibatches=True),
 }

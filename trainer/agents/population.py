@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trainer.agents.algorithms import ALGORITHMS
+from trainer.agents.minibatches import Passes, fill_orders
 from trainer.agents.networks import Architecture, forward, initialise
 from trainer.agents.optimizer import State
 from trainer.agents.random_streams import Purpose, Streams
@@ -33,7 +34,10 @@ class Agents:
         self.hyperparameters = tuple(hyperparameters)
         self.settings = settings(hyperparameters)
         chunk = CHUNK_STEPS if ALGORITHMS[algorithm].whole_episodes else None
-        self.rule = Rule(algorithm, architecture, chunk)
+        minibatches = ALGORITHMS[algorithm].minibatches
+        self.passes = Passes.of(hyperparameters) if minibatches else None
+        self.rule = Rule(algorithm, architecture, chunk, self.passes)
+        self._streams = streams
         agents = range(streams.num_agents)
         weights = tf.constant(
             initialise(
@@ -67,13 +71,39 @@ class Agents:
     def value_scale(self, agent: int) -> float:
         return self.hyperparameters[agent].value_scale
 
+    def orders(
+        self, steps: NDArray[np.int64], active: NDArray[np.bool_], rollouts: int, transitions: int
+    ) -> NDArray[np.int32]:
+        """Permutations of the transitions of the next rollouts, `[P, rollouts, epochs, B]`.
+
+        Empty where updates take no minibatches. `steps` `[P]` are those taken so far.
+        """
+        if self.passes is None:
+            return np.zeros((len(steps), rollouts, 0, 0), np.int32)
+        found = np.zeros((len(steps), rollouts, self.passes.epochs, transitions), np.int32)
+        for agent in np.flatnonzero(active).tolist():
+            self.fill_orders(found[agent], agent, int(steps[agent]), transitions)
+        return found
+
+    def fill_orders(
+        self, orders: NDArray[np.int32], agent: int, steps: int, transitions: int
+    ) -> None:
+        """Draws one agent's permutations into `orders` `[rollouts, epochs, B]`."""
+        fill_orders(orders, self.hyperparameters[agent], self._streams, agent, steps, transitions)
+
     def update(
-        self, rollout: Rollout, remaining: NDArray[np.float64], active: NDArray[np.bool_]
+        self,
+        rollout: Rollout,
+        remaining: NDArray[np.float64],
+        active: NDArray[np.bool_],
+        orders: NDArray[np.int32] | None = None,
     ) -> Update:
         """Learns from one rollout; the arguments are those of `Rule.update`."""
-        self.state, update = self._update(
-            self.state, rollout, tf.constant(remaining, tf.float32), tf.constant(active)
-        )
+        if orders is None:
+            orders = np.zeros((len(active), 0, 0), np.int32)
+        remaining = remaining.astype(np.float32)
+        inputs = map(tf.constant, (remaining, active, orders))
+        self.state, update = self._update(self.state, rollout, *inputs)
         return update
 
     def _compute_update(self, *inputs: Any) -> tuple[State, Update]:

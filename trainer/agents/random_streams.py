@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     FINAL = 4
     FINAL_ACTING = 5
     RECORDING = 6
+    SHUFFLING = 7
 
 
 class Streams:

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from trainer.agents.algorithms import ALGORITHMS, Batch, Coefficients, Losses
+from trainer.agents.algorithms import (
+    ALGORITHMS,
+    Batch,
+    Coefficients,
+    Losses,
+    Targets,
+    log_likelihood,
+)
+from trainer.agents.minibatches import Minibatch, Minibatching, Passes, flatten, minibatch
 from trainer.agents.networks import Architecture, Network, forward
 from trainer.agents.optimizer import Adam, State
 from trainer.agents.rollout import Rollout
@@ -32,6 +40,7 @@ class Settings(NamedTuple):
 
     coefficients: Coefficients
     adam: Adam
+    minibatching: Minibatching
 
 
 def settings(hyperparameters: Sequence[Hyperparameters]) -> Settings:
@@ -40,6 +49,7 @@ def settings(hyperparameters: Sequence[Hyperparameters]) -> Settings:
     return Settings(
         Coefficients(*_columns(hyperparameters, Coefficients._fields)),
         Adam(tf.constant(decay), *_columns(hyperparameters, Adam._fields[1:])),
+        Minibatching(*_columns(hyperparameters, Minibatching._fields, tf.int32)),
     )
 
 
@@ -47,14 +57,22 @@ class Rule:
     """A learning rule, for networks of one shape."""
 
     def __init__(
-        self, algorithm: str, architecture: Architecture, chunk_steps: int | None = None
+        self,
+        algorithm: str,
+        architecture: Architecture,
+        chunk_steps: int | None = None,
+        passes: Passes | None = None,
     ) -> None:
-        """`chunk_steps`: how many time steps pass through the networks at once; None: all.
+        """A rule in the shape of a program.
 
-        In chunks, a rollout costs only as much as the longest agent has filled of it.
+        Args:
+            chunk_steps: how many time steps pass through the networks at once; None: all. In
+                chunks, a rollout costs only as much as the longest agent has filled of it.
+            passes: the inner loop of a rule with minibatches.
         """
         self.algorithm, self.architecture = ALGORITHMS[algorithm], architecture
         self._chunk_steps = chunk_steps
+        self._passes = passes if self.algorithm.minibatches else None
 
     def update(
         self,
@@ -63,41 +81,32 @@ class Rule:
         rollout: Rollout,
         remaining: tf.Tensor,
         active: tf.Tensor,
+        orders: tf.Tensor,
     ) -> tuple[State, Update]:
         """The state after learning from one rollout.
 
         Args:
             remaining: `[P]`, the share of the agent's steps that lie ahead, for the learning rate.
             active: `[P]` bool; other agents are not changed.
+            orders: `[P, epochs, B]` int32, permutations of the transitions; only a rule with
+                minibatches reads them.
         """
-        gradients, losses = self.gradients(settings.coefficients, state.weights, rollout)
-        norm = tf.norm(gradients, axis=1, keepdims=True)
-        finite = tf.math.is_finite(norm) & tf.math.is_finite(losses.total)
-        learned = settings.adam.step(state, gradients, norm, remaining[:, tf.newaxis])
-        kept = active[:, tf.newaxis] & finite
-        after = State(*(tf.where(kept, new, old) for new, old in zip(learned, state, strict=True)))
-        return after, Update(tf.concat([*losses, norm], axis=1), finite[:, 0] | ~active)
+        targets = self._targets(settings.coefficients, state.weights, rollout)
+        if self._passes is None:
+            gradients, losses = self._whole(settings.coefficients, state.weights, rollout, targets)
+            return _descend(settings, state, gradients, losses, remaining, active)
+        return self._minibatches(settings, state, rollout, targets, remaining, active, orders)
 
     def gradients(
         self, coefficients: Coefficients, weights: tf.Tensor, rollout: Rollout
     ) -> tuple[tf.Tensor, Losses]:
-        """Gradients `[P, size]` of the summed losses, each agent's own: they share no weights."""
+        """Gradients `[P, size]` of the summed losses over a whole rollout, each agent's own."""
+        targets = self._targets(coefficients, weights, rollout)
+        return self._whole(coefficients, weights, rollout, targets)
+
+    def _targets(self, coefficients: Coefficients, weights: tf.Tensor, rollout: Rollout) -> Targets:
         steps, agents, envs = rollout.mask.shape
         chunk = self._chunk_steps or steps
-        chunks = tf.cast(tf.math.ceil(rollout.longest / chunk), tf.int32)
-
-        def total(of_chunk: Callable[[Any], Any], nothing: Any) -> Any:
-            """The sum over all chunks of any structure of tensors."""
-            if steps == chunk:
-                return of_chunk(0)
-            return tf.while_loop(
-                lambda index, _: index < chunks,
-                lambda index, so_far: (
-                    index + 1,
-                    tf.nest.map_structure(tf.add, so_far, of_chunk(index)),
-                ),
-                (tf.constant(0), nothing),
-            )[1]
 
         def values(observations: tf.Tensor) -> tf.Tensor:
             """V(s), `[T, P, N]`; zeros without a critic, and in chunks that no agent fills."""
@@ -106,33 +115,122 @@ class Rule:
                 return tf.reshape(nothing, (steps, agents, envs))
             x, critic = agent_major(observations, chunk), self.architecture.unpack(weights)
             one_hot = tf.eye(steps // chunk)[..., tf.newaxis, tf.newaxis]
-            found = total(lambda i: one_hot[i] * self._value(critic, x[i], coefficients), nothing)
+            found = self._total(
+                lambda i: one_hot[i] * self._value(critic, x[i], coefficients), nothing, rollout
+            )
             return time_major(found, envs)
 
-        targets = self.algorithm.targets(
+        return self.algorithm.targets(
             rollout, values(rollout.observations), values(rollout.next_observations), coefficients
         )
+
+    def _total(self, of_chunk: Callable[[Any], Any], nothing: Any, rollout: Rollout) -> Any:
+        """The sum of any structure of tensors over the chunks that an agent fills."""
+        steps = rollout.mask.shape[0]
+        chunk = self._chunk_steps or steps
+        if steps == chunk:
+            return of_chunk(0)
+        chunks = tf.cast(tf.math.ceil(rollout.longest / chunk), tf.int32)
+        return tf.while_loop(
+            lambda index, _: index < chunks,
+            lambda index, so_far: (
+                index + 1,
+                tf.nest.map_structure(tf.add, so_far, of_chunk(index)),
+            ),
+            (tf.constant(0), nothing),
+        )[1]
+
+    def _whole(
+        self, coefficients: Coefficients, weights: tf.Tensor, rollout: Rollout, targets: Targets
+    ) -> tuple[tf.Tensor, Losses]:
+        """Gradients and losses over all transitions at once."""
+        chunk = self._chunk_steps or rollout.mask.shape[0]
         live = tf.reduce_sum(rollout.mask, axis=(0, 2), keepdims=True)
         shares = rollout.mask / tf.maximum(live, 1)
-        rows = Batch(rollout.actions, targets.advantages, targets.returns, shares)
+        rows = (rollout.actions, targets.advantages, targets.returns, shares)
         observations = agent_major(rollout.observations, chunk)
         batch = [agent_major(tf.stop_gradient(field), chunk) for field in rows]
 
         def of_chunk(index: Any) -> tuple[tf.Tensor, Losses]:
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                current = self.architecture.unpack(weights)
-                x = observations[index]
-                losses = self.algorithm.loss(
-                    self._forward(current["actor"], x),
-                    self._value(current, x, coefficients),
-                    Batch(*(field[index] for field in batch)),
-                    coefficients,
-                )
-            return tape.gradient(losses.total, weights), losses
+            chosen = Batch(*(field[index] for field in batch))
+            return self._step(coefficients, weights, observations[index], chosen)
 
-        no_losses = Losses(*[tf.zeros((agents, 1))] * len(Losses._fields))
-        return total(of_chunk, (tf.zeros_like(weights), no_losses))
+        no_losses = Losses(*[tf.zeros((live.shape[1], 1))] * len(Losses._fields))
+        return self._total(of_chunk, (tf.zeros_like(weights), no_losses), rollout)
+
+    def _minibatches(
+        self,
+        settings: Settings,
+        state: State,
+        rollout: Rollout,
+        targets: Targets,
+        remaining: tf.Tensor,
+        active: tf.Tensor,
+        orders: tf.Tensor,
+    ) -> tuple[State, Update]:
+        """Epochs of gradient steps, one for each minibatch; agents may do fewer than others."""
+        assert self._passes is not None
+        passes, each = self._passes, settings.minibatching
+        observations, actions, advantages, returns = map(
+            flatten,
+            (rollout.observations, rollout.actions, targets.advantages, targets.returns),
+        )
+        actor = self.architecture.unpack(state.weights)["actor"]
+        log_policy = tf.nn.log_softmax(self._forward(actor, observations))
+        weights = tf.ones_like(returns)
+        rows = Batch(actions, advantages, returns, weights, log_likelihood(log_policy, actions))
+        live = tf.cast(tf.reduce_sum(rollout.mask, axis=(0, 2)), tf.int32)[:, tf.newaxis]
+
+        def at(index: tf.Tensor) -> Minibatch:
+            return minibatch(index, passes, each, orders, live)
+
+        def learns(index: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
+            return active & finite & at(index).wanted
+
+        def step(index: Any, state: State, sums: tf.Tensor, counts: Any, finite: Any) -> Any:
+            chosen, learning = at(index), learns(index, finite)
+            batch = Batch(*(tf.gather(field, chosen.rows, axis=1, batch_dims=1) for field in rows))
+            batch = batch._replace(weights=chosen.weights)
+            x = tf.gather(observations, chosen.rows, axis=1, batch_dims=1)
+            gradients, losses = self._step(settings.coefficients, state.weights, x, batch)
+            state, update = _descend(settings, state, gradients, losses, remaining, learning)
+            kept = (learning & update.finite)[:, tf.newaxis]
+            return (
+                index + 1,
+                state,
+                sums + tf.where(kept, update.metrics, 0.0),
+                counts + tf.cast(kept, tf.float32),
+                finite & update.finite,
+            )
+
+        agents = state.weights.shape[0]
+        _, state, sums, counts, finite = tf.while_loop(
+            lambda index, _state, _sums, _counts, finite: tf.reduce_any(learns(index, finite)),
+            step,
+            (
+                tf.constant(0),
+                state,
+                tf.zeros((agents, len(METRICS))),
+                tf.zeros((agents, 1)),
+                tf.ones(agents, tf.bool),
+            ),
+        )
+        return state, Update(sums / tf.maximum(counts, 1), finite | ~active)
+
+    def _step(
+        self, coefficients: Coefficients, weights: tf.Tensor, x: tf.Tensor, batch: Batch
+    ) -> tuple[tf.Tensor, Losses]:
+        """Gradients `[P, size]` and losses of transitions `[P, B]` with observations `x`."""
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            current = self.architecture.unpack(weights)
+            losses = self.algorithm.loss(
+                self._forward(current["actor"], x),
+                self._value(current, x, coefficients),
+                batch,
+                coefficients,
+            )
+        return tape.gradient(losses.total, weights), losses
 
     def _forward(self, network: Network, x: tf.Tensor) -> tf.Tensor:
         return forward(network, x, self.architecture.convolutions)
@@ -146,11 +244,28 @@ class Rule:
         return self._forward(networks["critic"], x)[..., 0] * coefficients.value_scale
 
 
-def _columns(hyperparameters: Sequence[Hyperparameters], names: Sequence[str]) -> list[tf.Tensor]:
+def _columns(
+    hyperparameters: Sequence[Hyperparameters], names: Sequence[str], dtype: Any = tf.float32
+) -> list[tf.Tensor]:
     """A column `[P, 1]` for each of these hyperparameters."""
-    return [
-        tf.constant([[getattr(h, name)] for h in hyperparameters], tf.float32) for name in names
-    ]
+    return [tf.constant([[getattr(h, name)] for h in hyperparameters], dtype) for name in names]
+
+
+def _descend(
+    settings: Settings,
+    state: State,
+    gradients: tf.Tensor,
+    losses: Losses,
+    remaining: tf.Tensor,
+    active: tf.Tensor,
+) -> tuple[State, Update]:
+    """One optimizer step of the active agents whose numbers are finite."""
+    norm = tf.norm(gradients, axis=1, keepdims=True)
+    finite = tf.math.is_finite(norm) & tf.math.is_finite(losses.total)
+    learned = settings.adam.step(state, gradients, norm, remaining[:, tf.newaxis])
+    kept = active[:, tf.newaxis] & finite
+    after = State(*(tf.where(kept, new, old) for new, old in zip(learned, state, strict=True)))
+    return after, Update(tf.concat([*losses, norm], axis=1), finite[:, 0] | ~active)
 
 
 def agent_major(x: tf.Tensor, chunk: int) -> tf.Tensor:

@@ -160,9 +160,7 @@ class SharedPrograms:
 
     def _play(self, blocks: Sequence[Block]) -> None:
         """Fills in the blocks' returns."""
-        tiled = tiles(
-            blocks, lambda block: common_shape(block.run)._replace(steps=None, num_envs=1)
-        )
+        tiled = tiles(blocks, lambda block: common_shape(block.run).playing)
         self._call("play", lambda shape: shape.program.simulation.play, play_rows, tiled)
 
     def _call(
@@ -196,6 +194,7 @@ def learn_rows(shape: Shape, program: Compiled, rows: Sequence[tuple[Unpacked, i
     hyperparameters = [rows[0][0].run.agents.hyperparameters[0]] * ROWS
     steps, until, totals = (np.ones(ROWS, np.int64) for _ in range(3))
     training, lengths = np.zeros(ROWS, bool), np.ones(ROWS, np.int32)
+    epochs = shape.passes.epochs if shape.passes else 0
     whole = shape.program.simulation.steps
     most = max(1, TAPE_STEPS // shape.num_envs // whole) if shape.steps else TAPE_ROUNDS
     length = most * whole
@@ -203,6 +202,7 @@ def learn_rows(shape: Shape, program: Compiled, rows: Sequence[tuple[Unpacked, i
         np.zeros((ROWS, length, shape.num_envs), np.float32),
         np.zeros((ROWS, length if shape.steps else most, shape.num_envs, 4), np.float32),
     )
+    orders = np.zeros((ROWS, most, epochs, epochs and whole * shape.num_envs), np.int32)
     for row, (part, agent) in enumerate(rows):
         progress, where = part.run.progress, positions(part.run, shape)
         for ours, theirs in zip(state, part.state, strict=True):
@@ -217,6 +217,10 @@ def learn_rows(shape: Shape, program: Compiled, rows: Sequence[tuple[Unpacked, i
             left = math.ceil((until[row] - steps[row]) / (own * shape.num_envs))
             rollouts = min(rollouts, left)
         part.collector.fill_row(Tape(tape.acting[row], tape.resets[row]), agent, rollouts)
+        if epochs:
+            rollouts = min(rollouts, most)
+            transitions = part.collector.transitions
+            part.run.agents.fill_orders(orders[row, :rollouts], agent, int(steps[row]), transitions)
     after: Rounds = program(
         settings(hyperparameters),
         Rounds.begin(
@@ -225,7 +229,7 @@ def learn_rows(shape: Shape, program: Compiled, rows: Sequence[tuple[Unpacked, i
             steps,
         ),
         Tape(*map(tf.constant, tape)),
-        Schedule(*map(tf.constant, (training, until, totals, lengths))),
+        Schedule(*map(tf.constant, (training, until, totals, lengths, orders))),
     )
     state = [x.numpy() for x in after.agents]
     learned = [x.numpy() for x in (after.steps, after.metrics, after.finite)]

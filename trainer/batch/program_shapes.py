@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.agents.minibatches import Passes
 from trainer.agents.networks import Architecture
 from trainer.agents.update import CHUNK_STEPS, Rule
 from trainer.environments.cartpole import CartPole
@@ -34,12 +35,18 @@ class Shape(NamedTuple):
     architecture: Architecture
     num_envs: int
     steps: int | None  # of the longest rollout; None: whole episodes
+    passes: Passes | None  # of updates in minibatches
+
+    @property
+    def playing(self) -> Shape:
+        """The shape of a program that only plays episodes."""
+        return self._replace(steps=None, num_envs=1, passes=None)
 
     @property
     def program(self) -> Program:
         chunk = CHUNK_STEPS if self.steps is None or self.steps > CHUNK_STEPS else None
         return Program(
-            Rule(self.algorithm, self.architecture, chunk),
+            Rule(self.algorithm, self.architecture, chunk, self.passes),
             Simulation(self.task, self.architecture, self.steps),
         )
 
@@ -53,6 +60,7 @@ def common_shape(run: RunState) -> Shape:
     """The shape of the program that a run shares."""
     algorithm, architecture = run.command.options.algorithm, run.agents.architecture
     collector = collector_of(run)
+    passes = run.agents.passes
     steps: int | None = None
     if not collector.simulation.whole_episodes:
         # Few shapes, because compiling takes seconds. Shorter rollouts cost only what they fill.
@@ -65,6 +73,7 @@ def common_shape(run: RunState) -> Shape:
         ),
         collector.num_envs,
         steps,
+        passes and Passes(_power_of_two(passes.epochs), _power_of_two(passes.rows)),
     )
 
 

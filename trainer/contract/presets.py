@@ -12,6 +12,18 @@ PRESETS: dict[tuple[str, str], dict[str, float | int | str]] = {
         "adam_epsilon": 1e-5,
         "averaging": 0.9,
     },
+    ("ppo", "*"): {
+        "learning_rate": 1e-3,
+        "hidden_neurons": 64,
+        "critic_weight": 0.5,
+        "gae_lambda": 0.95,
+        "num_envs": 8,
+        "adam_beta_1": 0.9,
+        "adam_epsilon": 1e-5,
+        "max_gradient_norm": 0.5,
+        "averaging": 0.0,
+        "value_scale": 1.0,
+    },
     ("a2c", "Acrobot-v1"): {"num_envs": 16},
     # Its rewards are hundreds, and so is what an entropy bonus has to hold its own against: with
     # less of it the greedy policy hovers till the clock runs out where the sampled one lands.

@@ -13,7 +13,12 @@ from trainer.contract.text import did_you_mean, nearest, shown
 
 _ROUNDING = 1e-9  # services send 0.010000000000000002 for a bound of 0.01; that is no error
 RESERVED_TAGS = ("trial", "timestamp", "global_step", "checkpoint_path")  # hypertune's own keys
-UNUSED = {"pg": ("batch_size", "critic_weight", "gae_lambda", "value_scale"), "a2c": ()}
+_OF_PPO = ("epochs", "minibatch_size", "clip_range")
+UNUSED = {
+    "pg": ("batch_size", "critic_weight", "gae_lambda", "value_scale", *_OF_PPO),
+    "a2c": _OF_PPO,
+    "ppo": (),
+}
 # Where a run goes, how often it is saved and whether it is filmed does not change what it is.
 NOT_PART_OF_THE_RUN = (
     *("job_dir", "overwrite", "video", "sync_every", "upload_deadline", "env_workers"),
@@ -176,6 +181,13 @@ class Hyperparameters:
         "Decay of the moving average of the weights that is scored and saved; 0 is none.",
         range=Range(0, 0.999999),
     )
+    epochs: int = setting(
+        10, "PPO: times that an update goes through its batch.", range=Range(1, 1000)
+    )
+    minibatch_size: int = setting(64, "PPO: transitions per gradient step.", range=Range(1, 2**24))
+    clip_range: float = setting(
+        0.2, "PPO: how far a probability ratio may leave 1.", range=Range(0, 1, low_open=True)
+    )
 
     def __post_init__(self) -> None:
         _check_all(self)
@@ -185,7 +197,7 @@ class Hyperparameters:
 class RunOptions:
     """What a person picks for a run. A search may vary `algorithm` among these, nothing else."""
 
-    algorithm: str = setting("a2c", "Learning rule.", choices=("a2c", "pg"))
+    algorithm: str = setting("a2c", "Learning rule.", choices=("a2c", "pg", "ppo"))
     environment: str = setting(
         "CartPole-v1",
         "Id of a Gymnasium environment; `module:Id-v0` imports the module first, and"

@@ -60,6 +60,11 @@ class CompiledCollector:
         """How many random numbers a rollout of one agent takes."""
         return self.num_envs * (self.simulation.steps + 4 * self._resets)
 
+    @property
+    def transitions(self) -> int:
+        """How many transitions of one agent a rollout has room for."""
+        return self.num_envs * self.simulation.steps
+
     def blank(self, agents: int, rollouts: int) -> Tape:
         """A tape for so many of them, with nothing on it."""
         return Tape(

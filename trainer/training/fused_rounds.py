@@ -20,6 +20,7 @@ class Schedule(NamedTuple):
     until: tf.Tensor  # [P] int64, the agent's steps at which it waits for the others
     total_steps: tf.Tensor  # [P] int64, over which the learning rate decays
     lengths: tf.Tensor  # [P] int32, at most the simulation's own
+    orders: tf.Tensor  # [P, rollouts, epochs, B] int32, see `Rule.update`; epochs may be 0
 
 
 class Rounds(NamedTuple):
@@ -58,6 +59,8 @@ class Program(NamedTuple):
         def active(now: Rounds) -> tf.Tensor:
             ahead = (tf.cast(now.taken, tf.int32) + 1) * schedule.lengths
             training = schedule.training & now.finite & (now.steps < schedule.until)
+            if self.rule.algorithm.minibatches:
+                training &= now.taken < schedule.orders.shape[1]
             return training & (ahead <= room)
 
         def next_round(now: Rounds) -> tuple[Rounds]:
@@ -71,7 +74,11 @@ class Program(NamedTuple):
                 schedule.lengths,
             )
             remaining = tf.cast(tf.maximum(1 - now.steps / schedule.total_steps, 0), tf.float32)
-            agents, update = self.rule.update(settings, now.agents, rollout, remaining, learning)
+            last = schedule.orders.shape[1] - 1
+            orders = tf.gather(schedule.orders, tf.minimum(now.taken, last), axis=1, batch_dims=1)
+            agents, update = self.rule.update(
+                settings, now.agents, rollout, remaining, learning, orders
+            )
             after = Rounds(
                 agents,
                 environments,

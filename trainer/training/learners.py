@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -43,7 +44,8 @@ class SteppedLearner:
         active = training & (steps < until)
         rollout = self._collector.collect(self._agents.state.weights, active)
         remaining = np.maximum(1 - steps / self._total_steps, 0)
-        update = self._agents.update(rollout, remaining, active)
+        orders = self._agents.orders(steps, active, 1, math.prod(rollout.mask.shape[::2]))
+        update = self._agents.update(rollout, remaining, active, orders[:, 0])
         taken = np.asarray(rollout.mask).sum(axis=(0, 2)).astype(np.int64)
         return Learned(steps + taken, update.metrics.numpy(), update.finite.numpy())
 
@@ -57,8 +59,10 @@ class CompiledLearner:
 
     def __init__(self, agents: Agents, collector: CompiledCollector, total_steps: int) -> None:
         self._agents, self._collector, self._total_steps = agents, collector, total_steps
-        draws = len(agents.hyperparameters) * collector.draws_per_rollout
-        self._rounds = max(1, min(MAX_ROUNDS, MAX_DRAWS // draws))
+        draws = collector.draws_per_rollout
+        if agents.passes is not None:
+            draws += agents.passes.epochs * collector.transitions
+        self._rounds = max(1, min(MAX_ROUNDS, MAX_DRAWS // (len(agents.hyperparameters) * draws)))
         self._program = Program(agents.rule, collector.simulation)
         settings = agents.settings  # a constant of this program
 
@@ -80,14 +84,16 @@ class CompiledLearner:
     def _inputs(
         self, steps: NDArray[np.int64], training: NDArray[np.bool_], until: int
     ) -> tuple[Rounds, Tape, Schedule]:
-        agents, collector = len(steps), self._collector
+        agents, collector, active = len(steps), self._collector, training & (steps < until)
         tape = collector.blank(agents, self._rounds)
-        collector.fill(tape, training & (steps < until), self._rounds)
+        collector.fill(tape, active, self._rounds)
+        orders = self._agents.orders(steps, active, self._rounds, collector.transitions)
         schedule = Schedule(
             tf.constant(training),
             tf.fill([agents], tf.constant(until, tf.int64)),
             tf.fill([agents], tf.constant(self._total_steps, tf.int64)),
             tf.fill([agents], collector.simulation.steps),
+            tf.constant(orders),
         )
         start = Rounds.begin(self._agents.state, collector.state, steps)
         return start, Tape(*map(tf.constant, tape)), schedule

@@ -10,7 +10,7 @@ from trainer.agents.rollout import Rollout
 
 def coefficients(**changes: float) -> Coefficients:
     values = {"gamma": 0.9, "gae_lambda": 0.9, "critic_weight": 0.5, "entropy": 0.0}
-    values |= {"value_scale": 1.0} | changes
+    values |= {"value_scale": 1.0, "clip_range": 0.2} | changes
     return Coefficients(*(tf.constant([[values[name]]], tf.float32) for name in values))
 
 
@@ -21,6 +21,7 @@ def batch(actions: list[int], advantages: list[float], returns: list[float]) -> 
         tf.constant([advantages], tf.float32),
         tf.constant([returns], tf.float32),
         tf.fill((1, rows), 1 / rows),
+        tf.fill((1, rows), np.float32(np.log(0.5))),
     )
 
 
@@ -55,6 +56,31 @@ def test_the_pg_loss_by_hand() -> None:
     )
     expected = -(np.log(0.75) - np.log(0.25)) / 2
     np.testing.assert_allclose(losses.total, [[expected]], rtol=1e-6)
+
+
+def test_the_ppo_loss_by_hand() -> None:
+    # Old probabilities 1/2, new ones 3/4 and 1/4: ratios 1.5 and 0.5, clipped to 1.2 and 0.8.
+    # Advantages [3, 1] standardised: [1, -1]. min(1.5, 1.2) = 1.2 and min(-0.5, -0.8) = -0.8.
+    # policy: -(1.2 - 0.8) / 2 = -0.2    value: mean([2 - 1, 0 - 2]^2) = 2.5
+    losses = ALGORITHMS["ppo"].loss(
+        tf.math.log([[[0.75, 0.25], [0.75, 0.25]]]),
+        tf.constant([[1.0, 2.0]]),
+        batch([0, 1], [3, 1], [2, 0]),
+        coefficients(),
+    )
+    np.testing.assert_allclose(losses.policy, [[-0.2]], rtol=1e-5)
+    np.testing.assert_allclose(losses.total, [[-0.2 + 0.5 * 2.5]], rtol=1e-5)
+
+
+def test_ppo_moves_no_action_that_is_past_its_clip_range() -> None:
+    logits = tf.Variable(tf.math.log([[[0.75, 0.25], [0.25, 0.75]]]))
+    with tf.GradientTape() as tape:
+        losses = ALGORITHMS["ppo"].loss(
+            logits, tf.zeros((1, 2)), batch([0, 0], [3, 1], [0, 0]), coefficients()
+        )
+    gradients = tape.gradient(losses.policy, logits)[0].numpy()
+    # The first action is good and already 1.5 times as likely, the second bad and half as likely.
+    np.testing.assert_allclose(gradients, 0, atol=1e-7)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -17,7 +17,7 @@ from trainer.rollouts.compiled_collector import CompiledCollector
 from trainer.storage.checkpoint import CheckpointError
 
 SMALL = Hyperparameters(hidden_neurons=16, batch_size=64, num_envs=4)
-ALGORITHMS = ["a2c", "pg"]
+ALGORITHMS = ["a2c", "pg", "ppo"]
 
 
 def make(
@@ -26,7 +26,7 @@ def make(
     streams = Streams([(seed, agent) for agent in range(agents)])
     batching = Batching(hyperparameters, algorithm)
     task = cartpole.VERSIONS["CartPole-v1"]
-    architecture = Architecture((4,), 2, hyperparameters.hidden_neurons, algorithm == "a2c")
+    architecture = Architecture((4,), 2, hyperparameters.hidden_neurons, algorithm != "pg")
     return (
         Agents(algorithm, architecture, [hyperparameters] * agents, streams),
         CompiledCollector(task, architecture, batching.num_envs, batching.steps, streams),
@@ -37,7 +37,9 @@ def learn(agents: Agents, collector: CompiledCollector, updates: int) -> list[np
     active = np.ones(collector._streams.num_agents, bool)
     for _ in range(updates):
         rollout = collector.collect(agents.state.weights, active)
-        agents.update(rollout, np.ones(len(active)), active)
+        steps = collector.collected * collector.transitions
+        orders = agents.orders(steps, active, 1, collector.transitions)[:, 0]
+        agents.update(rollout, np.ones(len(active)), active, orders)
     return weights(agents)
 
 

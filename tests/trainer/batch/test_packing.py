@@ -29,6 +29,7 @@ DIFFERENT = (
     {"seeds": 3, "seed": 1, "hidden_neurons": 9, "batch_size": 64, "gae_lambda": 0.9},
     {"seeds": 1, "seed": 3, "hidden_neurons": 16, "gamma": 0.9, "entropy": 0.02},
     {"seeds": 1, "hidden_neurons": 16, "critic_weight": 0.3, "learning_rate_decay": "none"},
+    {"seeds": 2, "hidden_neurons": 16, "epochs": 7, "minibatch_size": 50, "clip_range": 0.1},
 )
 
 
@@ -50,8 +51,9 @@ def learn_together(stack: SharedPrograms, runs: Sequence[RunState]) -> None:
 
 
 def until(algorithm: str, flags: dict[str, int]) -> int:
-    """Steps that take an agent about `UPDATES` updates."""
-    return UPDATES * (flags.get("batch_size", 256) if algorithm == "a2c" else 150)
+    """Steps that take an agent about `UPDATES` gradient steps."""
+    batch = flags.get("batch_size", 256)
+    return {"a2c": UPDATES * batch, "pg": UPDATES * 150, "ppo": batch}[algorithm]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
