@@ -26,23 +26,25 @@ def flags() -> str:
     from trainer.contract.presets import preset
     from trainer.contract.settings import UNUSED, Hyperparameters, RunOptions
 
-    for_pg = preset("pg", RunOptions.environment)
+    others = {name: preset(name, RunOptions.environment) for name in ("pg", "ppo")}
     parts = []
     for kind in (Hyperparameters, RunOptions):
         rows = []
         for field in dataclasses.fields(kind):
             facts = field.metadata
-            pg = for_pg.get(field.name, field.default)
-            theirs = "unused" if field.name in UNUSED["pg"] else f"`{pg}`"
             takes = facts["range"] or ", ".join(f"`{choice}`" for choice in facts["choices"])
-            if theirs == f"`{field.default}`":
-                theirs = ""
+            theirs = [
+                "unused" if field.name in UNUSED[name]
+                else f"`{chosen[field.name]}`" if field.name in chosen
+                else ""
+                for name, chosen in others.items()
+            ]  # fmt: skip
             plain = str(field.default).lower() if field.type == "bool" else field.default
             default = "new, under `runs/`" if field.name == "job_dir" else f"`{plain}`"
-            rows.append([f"`--{field.name}`", default, theirs, takes, facts["help"]])
+            rows.append([f"`--{field.name}`", default, *theirs, takes, facts["help"]])
         summary = (kind.__doc__ or "").splitlines()[0]
         title = "Hyperparameters" if kind is Hyperparameters else "Run options"
-        head = ["flag", "default", "default for PG", "range or choices", "meaning"]
+        head = ["flag", "default", "for PG", "for PPO", "range or choices", "meaning"]
         parts.append(f"## {title}\n\n{summary}\n\n{table(head, rows)}")
     return "\n\n".join(parts)
 

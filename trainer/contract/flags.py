@@ -25,8 +25,7 @@ _CALLED_ELSEWHERE = {
     "critic_weight": "vf_coef value_coef value_loss_coef value_loss_weight vf_loss_coeff"
     " critic_coef baseline_cost",
     "entropy": "ent_coef entropy_coef entropy_coeff entropy_cost entropy_weight",
-    "batch_size": "n_steps num_steps rollout_length rollout_fragment_length train_batch_size"
-    " minibatch_size",
+    "batch_size": "n_steps num_steps rollout_length rollout_fragment_length train_batch_size",
     "gae_lambda": "lam lambda gae_lam lambda_",
     "num_envs": "n_envs num_workers n_workers num_env_runners num_environments nenvs",
     "learning_rate_decay": "lr_decay lr_schedule anneal_lr",
@@ -34,11 +33,14 @@ _CALLED_ELSEWHERE = {
     "adam_beta_2": "beta2 beta_2",
     "adam_epsilon": "adam_eps opt_eps rms_prop_eps",
     "max_gradient_norm": "max_grad_norm grad_clip clip_norm gradient_clip grad_norm clipnorm",
+    "epochs": "n_epochs num_epochs update_epochs num_sgd_iter",
+    "minibatch_size": "sgd_minibatch_size mini_batch_size",
+    "clip_range": "clip_coef clip_param clip_ratio clip_eps epsilon_clip",
     "averaging": "polyak ema_decay",
     "algorithm": "algo agent",
     "environment": "env env_id env_name environment_id environment_name gym_id",
     "total_steps": "timesteps total_timesteps n_timesteps num_timesteps max_steps max_timesteps"
-    " epochs num_epochs iterations num_iterations train_steps",
+    " iterations num_iterations train_steps",
     "seed": "random_seed random_state rng_seed",
     "seeds": "n_seeds num_seeds n_agents num_agents",
     "evaluation_episodes": "n_eval_episodes eval_episodes num_eval_episodes",

@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import trainer
-from trainer.contract.settings import Batching, Command, RunOptions
+from trainer.contract.settings import Batching, Command, Hyperparameters, RunOptions
 
 PACKAGES = ("gymnasium", "keras", "numpy", "tensorflow", "tensorflow-cpu")
 
 # What settings were in runs of versions that did not have them yet.
 _NEW_SETTINGS = {
     field.name: field.default
-    for field in dataclasses.fields(RunOptions)
-    if field.name in ("env_kwargs", "wrappers", "frame_stack", "max_episode_steps")
+    for kind in (Hyperparameters, RunOptions)
+    for field in dataclasses.fields(kind)
+    if field.name
+    in (
+        *("env_kwargs", "wrappers", "frame_stack", "max_episode_steps"),
+        *("epochs", "minibatch_size", "clip_range"),
+    )
 }
 
 # Of a processor's flags those that decide how sums of floats are made.

@@ -241,7 +241,7 @@ def test_a_command_line_is_judged_before_anything_slow_is_imported(flag: str) ->
     assert not modules & SLOW
 
 
-@pytest.mark.parametrize("flag", ["--gama=1", "--gamma=2", "--batch_size=32.5", "--algorithm=ppo"])
+@pytest.mark.parametrize("flag", ["--gama=1", "--gamma=2", "--batch_size=32.5", "--algorithm=dqn"])
 def test_a_bad_flag_ends_the_program_with_code_2_and_one_line(
     flag: str, run_task: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
