@@ -74,11 +74,10 @@ def _parameter(name: str, kept: Mapping[str, Any]) -> Parameter:
 
 
 def _record(number: int, trial: Any, parameters: Mapping[str, Parameter]) -> Record:
-    values = {
-        name: space.value(parameter, trial.params[name])
-        for name, parameter in parameters.items()
-        if name in trial.params
-    }
+    for name, parameter in parameters.items():
+        if trial.distributions[name] != space.value_distribution(parameter):
+            raise ValueError("an earlier version of the tuner kept it")
+    values = {name: trial.params[name] for name in parameters}
     outcome = trial.user_attrs.get("outcome")
     if outcome is None:
         return Record(number, values, RUNNING)

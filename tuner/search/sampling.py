@@ -51,27 +51,25 @@ def asked(
     direction: str,
     trials: Sequence[FrozenTrial],
     first: Mapping[str, Value],
-) -> dict[str, Any]:
-    """The point of the trial after `trials`, as a study that holds them would ask for it."""
+) -> dict[str, Value]:
+    """The values of the trial after `trials`, as a study that holds them would ask for it."""
     study = optuna.create_study(
         direction="minimize" if direction == MINIMIZE else "maximize",
         sampler=sampler(algorithm, len(trials)),
     )
-    study.add_trials(map(_bare, trials))
+    study.add_trials([_on_axes(parameters, trial) for trial in trials])
     fixed = planned(parameters, algorithm, len(trials), first)
     if fixed is not None:
         study.enqueue_trial(fixed)
     trial = study.ask()
-    for parameter in parameters:
-        space.suggest(trial, parameter)
-    return trial.params
+    return {parameter.name: space.suggest(trial, parameter) for parameter in parameters}
 
 
-def _bare(trial: FrozenTrial) -> FrozenTrial:
+def _on_axes(parameters: Sequence[Parameter], trial: FrozenTrial) -> FrozenTrial:
     """All that a sampler looks at."""
     return create_trial(
         state=trial.state,
         values=trial.values,
-        params=trial.params,
-        distributions=trial.distributions,
+        params={each.name: space.point(each, trial.params[each.name]) for each in parameters},
+        distributions={each.name: space.distribution(each) for each in parameters},
     )

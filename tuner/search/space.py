@@ -1,4 +1,6 @@
-"""A parameter in Optuna's terms: an axis to search along, and the way from there to a flag.
+"""A parameter in Optuna's terms: its values, the axis to search along, and the way between them.
+
+Trials keep values, in the user's own unit, so that every tool for Optuna's studies shows those.
 
 UNIT_REVERSE_LOG_SCALE is the logarithmic scale seen in a mirror, as in Google's Vizier: the axis
 holds `low + high - value`.
@@ -25,8 +27,18 @@ Value = int | float | str
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
+def value_distribution(parameter: Parameter) -> BaseDistribution:
+    """The values that a trial may have."""
+    if parameter.type in (CATEGORICAL, DISCRETE):
+        return CategoricalDistribution(parameter.words or parameter.values)
+    low, high = _bounds(parameter)
+    if parameter.type == INTEGER:
+        return IntDistribution(int(low), int(high), log=parameter.scale == LOG)
+    return FloatDistribution(low, high, log=parameter.scale == LOG)
+
+
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """The axis that Optuna searches.
+    """The axis that a sampler searches.
 
     The points of DISCRETE are steps of equal size whatever lies between them: whoever wrote them
     down has chosen their spacing already.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ from tuner.spec.study_spec import GRID, MINIMIZE, Parameter
 
 FILE = "study.journal"
 NAME = "study"
-OTHERS_CPU = "others_cpu_seconds"  # an attribute
+OTHERS_CPU, RESULT = "others_cpu_seconds", "result"  # attributes
 
 
 class StudyError(Error):
@@ -92,6 +93,10 @@ class Study:
                     raise StorageInternalError("its study is not the tuner's")
                 self._study.set_user_attr("identity", ours)
                 theirs = ours
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                    name = f"{identity.get('objective')} of {identity.get('metric')}"
+                    self._study.set_metric_names([name])  # what dashboards write beside values
         if theirs != ours:
             raise StudyError(
                 f"{folder} must hold this study or none, but holds one with"
@@ -133,13 +138,14 @@ class Study:
         """
         if self._algorithm == GRID and len(self._trials) >= space.grid_size(self._parameters):
             return None
-        point = sampling.asked(
+        values = sampling.asked(
             self._parameters, self._algorithm, self._direction, self._trials, self._first
         )
         begun = create_trial(
             state=TrialState.RUNNING,
-            params=point,
-            distributions={each.name: space.distribution(each) for each in self._parameters},
+            params=values,
+            distributions={each.name: space.value_distribution(each) for each in self._parameters},
+            user_attrs={"trial": len(self._trials) - self._known + 1},  # Optuna counts from 0
         )
         # At once: a trial is in the file with all of its values, or not at all.
         self._study.add_trial(begun)
@@ -186,6 +192,11 @@ class Study:
             return self._begin(self._left.pop(0).number)
         return None if late or len(self.records) >= max_trials else self.ask()
 
+    def keep_result(self, text: str) -> None:
+        """Keeps who won by fresh seeds: dashboards show the best of the search, which was lucky."""
+        if self._study.user_attrs.get(RESULT) != text:
+            self._study.set_user_attr(RESULT, text)
+
     def claim(self, purpose: str, seed: int | None = None) -> int:
         """A seed for one purpose, known as such also after a kill, before anything uses it."""
         ledger = SeedLedger(self.seeds)
@@ -227,10 +238,15 @@ class Study:
 
     def _check_trials(self) -> None:
         """Whoever can open the file can add to it, and change what is running."""
-        for trial in self._trials[self._known :]:
+        ours = {each.name: space.value_distribution(each) for each in self._parameters}
+        for trial in self._trials:
             told = "outcome" in trial.user_attrs or not trial.state.is_finished()
             if not told or {each.name for each in self._parameters} - trial.params.keys():
                 raise StorageInternalError(f"trial {trial.number + 1} is not the tuner's")
+            if trial.distributions != ours:
+                raise StorageInternalError(
+                    f"trial {trial.number + 1} was kept by an earlier version of the tuner"
+                )
 
     def _learn(self, learn: Callable[[], Known] | None) -> int:
         """Adds what is known, before the first trial and once; how many trials that is."""
@@ -245,11 +261,7 @@ class Study:
         return int(count or 0)
 
     def _record(self, trial: FrozenTrial) -> Record:
-        values = {
-            parameter.name: space.value(parameter, trial.params[parameter.name])
-            for parameter in self._parameters
-            if parameter.name in trial.params
-        }
+        values = {each.name: trial.params[each.name] for each in self._parameters}
         number = trial.number + 1 - self._known
         if "outcome" not in trial.user_attrs or number in self._running:
             return Record(number, values, RUNNING)

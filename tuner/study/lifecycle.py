@@ -83,7 +83,9 @@ def _findings(
         tensorboard.keep(plan.job_dir, plan.spec, display.line)
         for line in _announcement(run):
             display.line(line)
-        return stages.run(run)
+        findings = stages.run(run)
+        study.keep_result("\n".join(results.described(findings)))
+        return findings
 
 
 def _announcement(run: StudyRun) -> Iterator[str]:

@@ -19,7 +19,7 @@ from tuner.execution.trial import FAILED, SUCCEEDED, Outcome
 from tuner.execution.trial_command import Task
 from tuner.outputs import artifacts
 from tuner.search.trial_store import FILE, Study
-from tuner.spec.study_spec import DOUBLE, MAXIMIZE, Parameter
+from tuner.spec.study_spec import CATEGORICAL, DISCRETE, DOUBLE, MAXIMIZE, REVERSE_LOG, Parameter
 
 dashboard = pytest.importorskip("optuna_dashboard")
 VIDEO = bytes(range(256)) * 40
@@ -78,10 +78,14 @@ class Dashboard:
         assert told[0].startswith("200"), (told, environ["wsgi.errors"].getvalue())
         return content, dict(told[1])
 
-    def artefacts(self) -> list[dict[str, bytes]]:
-        """Of each trial: name -> content, all by the dashboard's own API."""
+    def study(self) -> tuple[int, Any]:
+        """The study's number, and all that the dashboard's own API says of it."""
         study_id = json.loads(self.get("/api/studies")[0])["study_summaries"][0]["study_id"]
-        found = json.loads(self.get(f"/api/studies/{study_id}")[0])
+        return study_id, json.loads(self.get(f"/api/studies/{study_id}")[0])
+
+    def artefacts(self) -> list[dict[str, bytes]]:
+        """Of each trial: name -> content."""
+        study_id, found = self.study()
         return [
             {
                 a["filename"]: self.get(
@@ -157,3 +161,28 @@ def test_whatever_goes_wrong_is_one_line(study: Study, tmp_path: Path) -> None:
     assert told[0].startswith("trial 1: not all artifacts were kept: FileExistsError: ")
     tell(study, 1)
     assert study._study.trials[0].state == optuna.trial.TrialState.COMPLETE
+
+
+def test_the_dashboard_shows_values_as_the_user_wrote_them(tmp_path: Path) -> None:
+    parameters = (
+        Parameter("gamma", DOUBLE, 0.9, 0.999, scale=REVERSE_LOG),
+        Parameter("batch_size", DISCRETE, values=(64.0, 256.0)),
+        Parameter("algorithm", CATEGORICAL, words=("pg", "a2c")),
+    )
+    identity = {"objective": "iqm", "metric": "mean_score"}
+    first = {"gamma": 0.99, "batch_size": 256.0, "algorithm": "a2c"}
+    study = Study(tmp_path, parameters, "", MAXIMIZE, identity, first)
+    trial(study, tmp_path, whole=False)
+    tell(study, 1)
+    study.keep_result("winner   trial 1")
+    _, found = Dashboard(tmp_path).study()
+    [shown] = found["trials"]
+    params = {param["name"]: param["param_external_value"] for param in shown["params"]}
+    assert params == {"gamma": "0.99", "batch_size": "256.0", "algorithm": "a2c"}
+    assert shown["values"] == [3.0]
+    assert {"key": "trial", "value": "1"} in shown["user_attrs"]
+    assert found["objective_names"] == ["iqm of mean_score"]
+    assert {"key": "result", "value": "winner   trial 1"} in [
+        {"key": attribute["key"], "value": attribute["value"].strip('"')}
+        for attribute in found["user_attrs"]
+    ]
