@@ -138,7 +138,10 @@ def _parser() -> Parser:
         formatter_class=_Formatter,
     )
     parser.other_names = OTHER_NAMES
-    for kind, title in ((Hyperparameters, "hyperparameters"), (RunOptions, "run options")):
+    for kind, title in (
+        (Hyperparameters, "hyperparameters, which a search may vary"),
+        (RunOptions, "run options"),
+    ):
         group = parser.add_argument_group(title)
         for field in dataclasses.fields(kind):
             _add_flag(group, field)

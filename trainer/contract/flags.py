@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from trainer.contract.fields import check
 from trainer.contract.presets import preset
-from trainer.contract.settings import Hyperparameters, RunOptions, check
+from trainer.contract.settings import Hyperparameters, RunOptions
 from trainer.contract.text import nearest, shown
 
 Setting = dataclasses.Field[Any]

@@ -1,6 +1,6 @@
-"""The defaults that depend on algorithm and environment. A flag overrides a preset.
+"""Defaults that depend on the algorithm and the environment. A flag overrides a preset.
 
-What stands nowhere here has the default of its field in `config`, tuned for A2C on CartPole.
+All others are the defaults of the fields in `settings`, tuned for A2C on CartPole.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PRESETS: dict[tuple[str, str], dict[str, float | int | str]] = {
         "value_scale": 1.0,
     },
     ("a2c", "Acrobot-v1"): {"num_envs": 16},
-    # Its rewards are hundreds, and so is what an entropy bonus has to hold its own against: with
-    # less of it the greedy policy hovers till the clock runs out where the sampled one lands.
+    # Rewards are in the hundreds, so the entropy bonus must be larger too: with less of it the
+    # greedy policy hovers until the time limit, where the sampled policy lands.
     ("a2c", "LunarLander-v3"): {
         "hidden_neurons": 64,
         "batch_size": 2048,
@@ -41,5 +41,5 @@ PRESETS: dict[tuple[str, str], dict[str, float | int | str]] = {
 
 
 def preset(algorithm: str, environment: str) -> dict[str, float | int | str]:
-    """The preset of a pair: what stands for the algorithm anywhere, then for the pair itself."""
+    """The preset of the algorithm anywhere, updated by that of the pair."""
     return PRESETS.get((algorithm, "*"), {}) | PRESETS.get((algorithm, environment), {})

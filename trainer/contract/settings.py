@@ -1,17 +1,26 @@
-"""The settings of a run: one dataclass field is one flag, one yaml name and one JSON key."""
+"""The settings of a run: one dataclass field is one flag, one yaml name and one JSON key.
+
+More than 250 lines, since this is the one list of all settings, for both packages.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.contract.text import did_you_mean, nearest, shown
+from trainer.contract.fields import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    UNIT,
+    Range,
+    check_all,
+    setting,
+)
 
-_ROUNDING = 1e-9  # services send 0.010000000000000002 for a bound of 0.01; that is no error
 RESERVED_TAGS = ("trial", "timestamp", "global_step", "checkpoint_path")  # hypertune's own keys
 _OF_PPO = ("epochs", "minibatch_size", "clip_range")
 UNUSED = {
@@ -23,91 +32,6 @@ UNUSED = {
 NOT_PART_OF_THE_RUN = (
     *("job_dir", "overwrite", "video", "sync_every", "upload_deadline", "env_workers"),
 )
-
-
-@dataclass(frozen=True)
-class Range:
-    """The numbers a setting may take."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    low_open: bool = False
-
-    def __str__(self) -> str:
-        if self.high == math.inf:
-            return f"{'>' if self.low_open else '>='} {self.low}"
-        return f"{'(' if self.low_open else '['}{self.low}, {self.high}]"
-
-    @property
-    def words(self) -> str:
-        """After `a number`: `from 0 to 1`, `>= 0`, `> 0`."""
-        return str(self) if self.high == math.inf else f"from {self.low} to {self.high}"
-
-    def clamp(self, value: float) -> float:
-        """`value`, moved onto a bound that only rounding parts it from."""
-        for bound in (self.low, self.high):
-            if math.isfinite(bound) and abs(value - bound) <= _ROUNDING * abs(bound):
-                return float(bound)
-        return value
-
-    def __contains__(self, value: float) -> bool:
-        above = value > self.low if self.low_open else value >= self.low
-        below = value <= self.high if math.isfinite(self.high) else value < math.inf
-        return above and below
-
-
-def setting(
-    default: Any,
-    help: str,
-    *,
-    range: Range | None = None,
-    choices: Sequence[str] = (),
-    metavar: str = "",
-    fixed: str = "",
-    wrong: Callable[[str], str] = lambda value: "",
-) -> Any:
-    """A dataclass field that is a flag.
-
-    Args:
-        fixed: why a search must not vary it; empty where it may.
-        wrong: what else is wrong with a value, after `name=value `; nothing where it is good.
-    """
-    metadata = {
-        "help": help, "range": range, "choices": tuple(choices), "metavar": metavar,
-        "fixed": fixed, "wrong": wrong,
-    }  # fmt: skip
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-UNIT = Range(0, 1)
-POSITIVE = Range(0, low_open=True)
-NOT_NEGATIVE = Range(0)
-
-
-def check(field: dataclasses.Field[Any], value: Any) -> Any:
-    """`value`, moved onto a bound that only rounding parts it from.
-
-    Raises ValueError, with a sentence, for a value that the setting must not have.
-    """
-    choices, limits = field.metadata["choices"], field.metadata["range"]
-    given = f"{field.name}={shown(value)}"
-    if choices and value not in choices:
-        near = did_you_mean(nearest(str(value), choices))
-        raise ValueError(f"{given} is not one of {', '.join(choices)}.{near}")
-    if limits is not None and isinstance(value, int | float):
-        if isinstance(value, float):
-            value = limits.clamp(value)
-        if value not in limits:
-            kind = "a whole number" if field.type == "int" else "a number"
-            raise ValueError(f"{given} is out of range. Write {kind} {limits.words}.")
-    if wrong := field.metadata["wrong"](value):
-        raise ValueError(f"{given} {wrong}")
-    return value
-
-
-def _check_all(settings: Any) -> None:
-    for field in dataclasses.fields(settings):
-        object.__setattr__(settings, field.name, check(field, getattr(settings, field.name)))
 
 
 def _kwargs_are_wrong(text: str) -> str:
@@ -190,7 +114,7 @@ class Hyperparameters:
     )
 
     def __post_init__(self) -> None:
-        _check_all(self)
+        check_all(self)
 
 
 @dataclass(frozen=True)
@@ -316,7 +240,7 @@ class RunOptions:
     )
 
     def __post_init__(self) -> None:
-        _check_all(self)
+        check_all(self)
 
 
 @dataclass(frozen=True)

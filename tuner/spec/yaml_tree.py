@@ -2,24 +2,22 @@
 
 PyYAML composes the nodes and their marks. Ours is what it lacks: numbers such as `1e-4`, as gcloud
 reads them; refusals of what a person would read otherwise (a key given twice, `010` for 8, dates);
-a bound on what aliases grow into; and the character that is at fault where it reports another.
+and a bound on what aliases grow into.
 """
 
 from __future__ import annotations
 
-import bisect
 import math
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import NoReturn
 
 import yaml
 
 from trainer.contract.text import shown
-from tuner.spec.diagnostics import ERROR, Diagnostic, InvalidSpec, Location
+from tuner.spec.diagnostics import Location
+from tuner.spec.yaml_source import INVISIBLE, Source, accuse, cause, decode, explain
 
-MAX_BYTES = 2**18
 MAX_VALUES = 50_000  # with every alias written out
 
 _TAG = "tag:yaml.org,2002:"
@@ -29,11 +27,6 @@ _QUOTE_IT = [f"{_TAG}{name}" for name in ("timestamp", "merge", "value")]
 # Text to PyYAML, but not to gcloud: a number without a dot or a sign, and y and n.
 _EXPONENT = re.compile(r"[-+]?([0-9][0-9_]*\.?|[0-9_]*\.[0-9_]+)[eE][-+]?[0-9]+\Z")
 _Y_OR_N = re.compile(r"[yYnN]\Z")
-_INVISIBLE = r"[^\S\t\n\r ]|[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
-_SUSPECT = re.compile(
-    rf"^(?:<{{7}}|={{7}}|>{{7}})(?!\S)|\$\{{|\{{\{{|\{{%|{_INVISIBLE}", re.MULTILINE
-)
-_COMMENT = re.compile(r"(^|\s)#")
 
 
 def like_gcloud(kind: type[yaml.SafeLoader] | type[yaml.SafeDumper]) -> None:
@@ -91,7 +84,7 @@ def _number_in(text: str) -> int | float | None:
 
 def read(data: bytes, file: str) -> Value:
     """The one document in `data`. Raises InvalidSpec with the location where reading ended."""
-    source = Source(_decoded(data, file), file)
+    source = Source(decode(data, file), file)
     try:
         loader = _Loader(source.text)
         node = loader.get_single_node()
@@ -104,84 +97,11 @@ def read(data: bytes, file: str) -> Value:
         source.refuse(error.position, wrong)
     except yaml.MarkedYAMLError as error:
         marks = [mark.index for mark in (error.context_mark, error.problem_mark) if mark]
-        source.refuse(*(_cause(source, *marks) or _problem(error, source, *marks)))
+        source.refuse(*(cause(source, *marks) or explain(error, source, *marks)))
     except RecursionError:
         source.refuse(loader.index, "values are nested too deeply.")
     except (ValueError, OverflowError):  # "\\UFFFFFFFF"
         source.refuse(loader.index, "not YAML: no such character.")
-
-
-class Source:
-    """The text of a file."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self.text = text
-        self.file = file
-        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
-
-    def at(self, index: int) -> Location:
-        line = bisect.bisect_right(self._starts, index)
-        return Location(self.file, line, index - self._starts[line - 1] + 1)
-
-    def start(self, index: int, above: int = 0) -> int:
-        """Where the line begins, or one above it."""
-        return self._starts[max(0, self.at(index).line - 1 - above)]
-
-    def refuse(self, index: int, message: str) -> NoReturn:
-        raise InvalidSpec([Diagnostic(ERROR, self.at(index), message)])
-
-
-def _decoded(data: bytes, file: str) -> str:
-    if len(data) > MAX_BYTES:
-        wrong = f"the file has {len(data)} bytes, but may have {MAX_BYTES}. Is it the right one?"
-        Source("", file).refuse(0, wrong)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode("utf-8", "replace")
-        wrong = f"the byte 0x{error.object[error.start]:02X} is not UTF-8. Save the file as UTF-8."
-        Source(before, file).refuse(len(before), wrong)
-
-
-def _problem(error: yaml.MarkedYAMLError, source: Source, *marks: int) -> tuple[int, str]:
-    """Where PyYAML saw an error, and what it says, plainer where that is common."""
-    begun, index = marks[0], marks[-1]
-    if error.problem == "but found another document":
-        return index, "a second document begins here. Write one per file."
-    if error.problem == "could not find expected ':'":
-        return begun, "no colon follows this name. Write `name: value`."
-    if error.problem == "mapping values are not allowed here":
-        wrong = "no colon may stand here. Put the value in quotes, or write the line above in full."
-        return index, wrong
-    if source.text[index : index + 1] == "\t":
-        indented = not source.text[source.start(index) : index].strip()
-        where, instead = ("in the indentation", "spaces") if indented else ("here", "a space")
-        return index, f"a tab stands {where}. Write {instead}."
-    problem = " ".join(str(error.problem).split())
-    context = f", {error.context}" if error.context else ""
-    if begun != index:
-        context += f" that begins in line {source.at(begun).line}"
-    return index, f"not YAML: {problem}{context}."
-
-
-def _cause(source: Source, *marks: int) -> tuple[int, str] | None:
-    """What an editor does not show or a tool has left, at the marks or in two lines above them."""
-    end = source.text.find("\n", max(marks)) % (len(source.text) + 1)
-    suspects = _SUSPECT.finditer(source.text, source.start(min(marks), above=2), end)
-    for found in reversed(list(suspects)):
-        if not _COMMENT.search(source.text[source.start(found.start()) : found.start()]):
-            return found.start(), _accusation(found[0])
-    return None
-
-
-def _accusation(found: str) -> str:
-    if found[0] in "<=>":
-        return f"`{found}` is left of a merge conflict. Resolve it."
-    if found[0] in "${":
-        return f"`{found}` begins a template that was not filled in. Write the value."
-    name = unicodedata.name(found, "a control character")
-    instead = "Write a space" if found.isspace() else "Delete it"
-    return f"the invisible character U+{ord(found):04X} ({name}) stands here. {instead}."
 
 
 class _Reader:
@@ -237,7 +157,7 @@ class _Reader:
         if not isinstance(node, yaml.ScalarNode):
             at = node.start_mark.index
             wrong = "a name must be text, not a list or a mapping."
-            self._source.refuse(*(_cause(self._source, at) or (at, wrong)))
+            self._source.refuse(*(cause(self._source, at) or (at, wrong)))
         self._refuse_invisible(node)
         return str(node.value)
 
@@ -290,6 +210,6 @@ class _Reader:
         """Refuses what looks like a space or like nothing; in quotes it is what the file means."""
         start, end = node.start_mark.index, node.end_mark.index
         if node.style is None and (
-            found := re.compile(_INVISIBLE).search(self._source.text, start, end)
+            found := re.compile(INVISIBLE).search(self._source.text, start, end)
         ):
-            self._source.refuse(found.start(), _accusation(found[0]))
+            self._source.refuse(found.start(), accuse(found[0]))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from trainer.contract import presets
 from trainer.contract.command_line import parse
-from trainer.contract.settings import RESERVED_TAGS, Batching, Hyperparameters, Range, RunOptions
+from trainer.contract.fields import Range
+from trainer.contract.settings import RESERVED_TAGS, Batching, Hyperparameters, RunOptions
 
 FIELDS = [*dataclasses.fields(Hyperparameters), *dataclasses.fields(RunOptions)]
 RANGED = [(Hyperparameters, f) for f in dataclasses.fields(Hyperparameters) if f.metadata["range"]]

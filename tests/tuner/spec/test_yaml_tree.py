@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tuner.spec.diagnostics import InvalidSpec
-from tuner.spec.yaml_tree import MAX_BYTES, Value, read
+from tuner.spec.yaml_source import MAX_BYTES
+from tuner.spec.yaml_tree import Value, read
 
 INVISIBLE = "the invisible character"
 
