@@ -180,8 +180,8 @@ def test_flags_in_the_text_are_flags_of_ours(path: Path) -> None:
                 assert re.search(rf"{flag}(?![\w-])", known) or flag in ALLOWED, flag
 
 
-# Flags in prose that are docker's, or stand for any flag.
-ALLOWED = {"--read-only", "--tmpfs", "--cap-drop", "--network", "--user", "--name", "--help"}
+# Flags in prose that are docker's or Ray's, or stand for any flag.
+ALLOWED = {"--read-only", "--tmpfs", "--cap-drop", "--network", "--num-cpus", "--name", "--help"}
 
 
 def test_the_readme_tests_as_ci_does() -> None:
