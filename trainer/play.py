@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=Path, help="default JOB_DIR/play.mp4, or play.mp4 here for a bucket"
     )
+    parser.add_argument("--environment", help="of a run whose environment is in a module: that one")
+    parser.add_argument("--wrappers", help="of a run with wrappers: those")
     chosen = parser.parse_args(arguments)
     if chosen.episodes < 1:
         parser.error(f"`episodes >= 1` must hold, but got episodes={chosen.episodes}.")
@@ -49,15 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"`job_dir` must hold a {job_files.MODEL}, but got job_dir={chosen.job_dir}. Of a run"
             " that was cut short `python -m trainer.recover` makes one."
         )
-    environment_id = _environment_id(settings)
-    if environment_id is None:
+    recorded = (job_files.json_object(settings) or {}).get("settings")
+    if not isinstance(recorded, dict) or not isinstance(recorded.get("environment"), str):
         parser.error(f"{chosen.job_dir}/{job_files.SETTINGS} must say which environment it was.")
 
     from trainer.environments import spec
+    from trainer.environments.errors import cause
     from trainer.outputs import video
 
     try:
-        environment = spec.find(environment_id)
+        environment = spec.of_record(recorded, chosen.environment, chosen.wrappers)
     except ValueError as error:
         parser.error(str(error))
     try:
@@ -84,18 +87,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {output} could not be written: {error.strerror or error}.", file=sys.stderr)
         return 1
+    except Exception as error:  # environments, renderers and encoders raise anything
+        print(f"error: {environment.id} could not be played: {cause(error)}.", file=sys.stderr)
+        return 1
     finally:
         atomic.remove(temporary)
     for number, value in enumerate(returns, 1):
         print(f"episode {number}: {value:g}")
     print(f"watch {output}")
     return 0
-
-
-def _environment_id(saved_settings: bytes | None) -> str | None:
-    settings = (job_files.json_object(saved_settings) or {}).get("settings")
-    name = settings.get("environment") if isinstance(settings, dict) else None
-    return name if isinstance(name, str) else None
 
 
 def _load_policy(content: bytes, environment: Environment) -> Any:

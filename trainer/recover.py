@@ -12,6 +12,8 @@ from trainer.contract import job_files, streams
 from trainer.contract.command_line import Parser
 from trainer.contract.settings import Command, Hyperparameters, RunOptions
 from trainer.environments import spec
+from trainer.environments.errors import BadEnvironment, EnvironmentFault, UnnamedCode
+from trainer.environments.spec import Environment
 from trainer.process import tensorflow_env
 from trainer.process.console import log_to_console, quiet_standard_error
 from trainer.storage.address import BadAddress
@@ -28,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=Path, help="where the models go; needed for a bucket, else JOB_DIR"
     )
+    parser.add_argument("--environment", help="of a run whose environment is in a module: that one")
+    parser.add_argument("--wrappers", help="of a run with wrappers: those")
     chosen = parser.parse_args(arguments)
     if chosen.output is None and "://" in chosen.job_dir:
         parser.error("`output` must be a folder where the job dir is in a bucket; give --output.")
@@ -41,9 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = command_of(checkpoint.header)
         output = JobDir(chosen.output or chosen.job_dir)
         log_to_console()
-        steps = save(checkpoint, command, output)
+        environment = _environment(command, chosen.environment, chosen.wrappers)
+        steps = save(checkpoint, command, environment, output)
     except BadAddress as error:
         parser.error(str(error))
+    except UnnamedCode as error:
+        parser.error(str(error))
+    except EnvironmentFault as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except CheckpointError as error:
         message = f"{chosen.job_dir}/{job_files.CHECKPOINT} must be a checkpoint, but {error}."
         print(f"error: {message}", file=sys.stderr)
@@ -84,21 +94,29 @@ def _is_a_value(value: Any, field: dataclasses.Field[Any]) -> bool:
     return type(value).__name__ == field.type and (not choices or value in choices)
 
 
-def save(checkpoint: Checkpoint, command: Command, output: JobDir) -> int:
-    """Saves the models of the agent that was best in validation; the steps that it had taken."""
+def _environment(command: Command, environment: str | None, wrappers: str | None) -> Environment:
     try:
-        environment = spec.of_options(command.options)
-    except ValueError as error:
+        return spec.of_record(command.values, environment, wrappers)
+    except UnnamedCode:
+        raise
+    except BadEnvironment as error:
         raise CheckpointError(f"its environment is none ({error})") from error
+
+
+def save(checkpoint: Checkpoint, command: Command, environment: Environment, output: JobDir) -> int:
+    """Saves the models of the agent that was best in validation; the steps that it had taken."""
     tensorflow_env.prepare()
     with quiet_standard_error():
         from trainer.outputs.models import save_models
         from trainer.run.state import RunState
 
         run = RunState(command, environment, None)
-        run.restore(checkpoint)
-        best = run.progress.best_agent
-        save_models(output, run.agents, best, pixels=environment.pixels)
+        try:
+            run.restore(checkpoint)
+            best = run.progress.best_agent
+            save_models(output, run.agents, best, pixels=environment.pixels)
+        finally:
+            run.close()
     return int(run.progress.steps[best])
 
 

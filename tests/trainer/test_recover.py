@@ -179,7 +179,6 @@ def with_settings(killed: Path, **changes: Any) -> None:
     [
         {"environment": "Gone-v0"},
         {"environment": "Pendulum-v1"},
-        {"environment": ".:CartPole-v1"},
         {"environment": "Acrobot-v1"},
         {"environment": 7},
         {"algorithm": "dqn"},

@@ -66,6 +66,7 @@ class Recipe:
         target = self._target()
         with warnings.catch_warnings():  # that CartPole-v0 is old is no news to who asks for it
             warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message=".*render_mode")  # it is tried all the same
             try:
                 # The passive checker costs half of each step; `checks` does its work once.
                 return gym.make(target, disable_env_checker=True, **wishes)
@@ -185,7 +186,7 @@ def _registered(name: str) -> str:
 
 
 def _hint_of_kwargs(error: BaseException) -> str:
-    if isinstance(error, TypeError) and "argument" in str(error):
+    if isinstance(error, TypeError) and "missing" in str(error):
         return " --env_kwargs '{\"name\": value}' passes arguments to it."
     return ""
 

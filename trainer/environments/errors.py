@@ -23,6 +23,10 @@ class BadEnvironment(BadCommand, ValueError):
     """The environment is unknown, cannot be made, or is none that the trainer can use."""
 
 
+class UnnamedCode(BadEnvironment):
+    """A job dir names code to import that the command does not name."""
+
+
 class EnvironmentFault(Error):
     """An environment raised, or returned what it must not; `details` is a traceback, or empty."""
 

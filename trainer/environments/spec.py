@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import warnings
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 from trainer.contract.settings import RunOptions
 from trainer.environments.checks import check
 from trainer.environments.construction import EPISODE_BOUND, Recipe, time_limit
-from trainer.environments.errors import BadEnvironment
+from trainer.environments.errors import BadEnvironment, UnnamedCode
 from trainer.environments.observations import Encoder
 from trainer.environments.saved_state import can_be_saved
 
 log = logging.getLogger("trainer")
+
+ENVIRONMENT_SETTINGS = ("environment", "env_kwargs", "wrappers", "frame_stack", "max_episode_steps")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,42 @@ def of_options(options: RunOptions) -> Environment:
         max_episode_steps=options.max_episode_steps or None,
         frame_stack=options.frame_stack,
     )
+
+
+def of_record(
+    settings: Mapping[str, Any], environment: str | None, wrappers: str | None
+) -> Environment:
+    """The environment of a run that was, from its recorded settings.
+
+    A job dir may be a stranger's: code of a module is imported only if the command names it.
+
+    Args:
+        environment: what the command says, if anything.
+        wrappers: likewise.
+
+    Raises:
+        UnnamedCode: the command must name it.
+        BadEnvironment: there is no such environment.
+    """
+    found = {name: settings[name] for name in ENVIRONMENT_SETTINGS if name in settings}
+    for flag, given in (("environment", environment), ("wrappers", wrappers)):
+        recorded = str(found.get(flag, ""))
+        if given is not None:
+            found[flag] = given
+        elif recorded and (flag == "wrappers" or ":" in recorded):
+            raise UnnamedCode(
+                f"The run's `{flag}` is {recorded if recorded.isprintable() else ascii(recorded)},"
+                f" code of its own, which runs only if the command names it. Add --{flag} and that."
+            )
+    for field_ in dataclasses.fields(RunOptions):
+        value = found.get(field_.name, field_.default)
+        if field_.name in found and type(value).__name__ != field_.type:
+            raise BadEnvironment(f"The run's `{field_.name}` must be of type {field_.type}.")
+    try:
+        options = RunOptions(**found)
+    except ValueError as error:
+        raise BadEnvironment(f"The run's environment is none: {error}") from error
+    return of_options(options)
 
 
 def find(

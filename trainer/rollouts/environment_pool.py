@@ -65,9 +65,7 @@ class LocalPool:
             raise EnvironmentFault(str(error)) from error
         except (Exception, SystemExit) as error:
             raise self._raised(error, "reset", indices[len(first)]) from error
-        observations = self._encode(first, indices)
-        self._check_finite(observations, indices)
-        return observations
+        return self._encode(first, indices)
 
     def step(self, indices: Sequence[int], actions: NDArray[np.integer[Any]]) -> Steps:
         # As NumPy scalars: Gymnasium checks those faster than ints.
@@ -96,7 +94,6 @@ class LocalPool:
         if not np.logical_and.reduce(sound):
             at = int(np.flatnonzero(~sound)[0])
             raise self._not_finite(f"the reward {earned[at]}", "rewards", indices[at])
-        self._check_finite(observations, indices)
         return Steps(observations, rewards, terminated, truncated & ~terminated)
 
     def states(self) -> list[NDArray[np.uint8]]:
@@ -125,28 +122,33 @@ class LocalPool:
 
     def _encode(self, raw: Sequence[Any], indices: Sequence[int]) -> NDArray[Any]:
         try:
-            return self._environment.encode(raw)
+            observations = self._environment.encode(raw)
         except Exception as error:
             raise EnvironmentFault(
                 f"{self._environment.id} returned an observation that is not of"
-                f" {self._environment.encoder.space}, in step {self._steps[indices[0]]:,} of an"
-                f" episode: {error}."
+                f" {self._environment.encoder.space} {self._when(indices[0])}: {error}."
             ) from error
-
-    def _check_finite(self, observations: NDArray[Any], indices: Sequence[int]) -> None:
         if self._environment.pixels:
-            return
-        if np.logical_and.reduce(np.isfinite(observations), axis=None):
-            return
-        at, *_ = np.argwhere(~np.isfinite(observations))[0].tolist()
-        bad = observations[at][~np.isfinite(observations[at])][0]
-        raise self._not_finite(f"an observation with {bad}", "observations", indices[at])
+            return observations
+        finite = np.isfinite(observations)
+        if not np.logical_and.reduce(finite, axis=None):
+            at = int(np.argwhere(~finite)[0, 0])
+            given = np.asarray(raw[at]).reshape(-1) if isinstance(raw[at], np.ndarray) else None
+            bad = observations[at][~finite[at]][0]  # inf, for what float32 cannot hold
+            if given is not None and len(wrong := given[~(np.abs(given) <= LARGEST)]):
+                bad = wrong[0]
+            raise self._not_finite(f"an observation with {bad}", "observations", indices[at])
+        return observations
 
     def _not_finite(self, what: str, they: str, index: int) -> EnvironmentFault:
         return EnvironmentFault(
-            f"{self._environment.id} returned {what} in step {self._steps[index]:,} of an episode;"
+            f"{self._environment.id} returned {what} {self._when(index)};"
             f" {they} must be finite float32 numbers."
         )
+
+    def _when(self, index: int) -> str:
+        step = self._steps[index]
+        return f"in step {step:,} of an episode" if step else "at the start of an episode"
 
     def _raised(self, error: BaseException, call: str, index: int) -> EnvironmentFault:
         return EnvironmentFault(

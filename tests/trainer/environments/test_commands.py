@@ -63,3 +63,40 @@ def test_an_environment_from_the_users_own_folder_goes_all_the_way(tmp_path: Pat
 def test_threads_that_nothing_ends_do_not_keep_the_process(tmp_path: Path) -> None:
     done = task("tests.support.zoo:Restless", tmp_path, "--video=false")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run_module(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", name, *arguments],
+        capture_output=True, text=True, timeout=120, cwd=ROOT,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def wrapped_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with an environment and a wrapper from a module, with arguments and stacked frames."""
+    job_dir = tmp_path_factory.mktemp("wrapped")
+    done = task(
+        "tests.support.zoo:make_long_line", job_dir, "--video=false", "--frame_stack=2",
+        '--env_kwargs={"size": 6}', "--wrappers=tests.support.zoo:Doubled",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return job_dir
+
+
+@pytest.mark.parametrize("module", ["trainer.play", "trainer.recover"])
+def test_code_that_a_job_dir_names_runs_only_if_the_command_names_it_too(
+    module: str, wrapped_run: Path, tmp_path: Path
+) -> None:
+    output = ("--output", str(tmp_path / "output.mp4"))
+    named: tuple[str, ...] = ()
+    for flag in ("--environment=tests.support.zoo:make_long_line",
+                 "--wrappers=tests.support.zoo:Doubled"):  # fmt: skip
+        done = run_module(module, str(wrapped_run), *output, *named)
+        assert done.returncode == 2, done.stdout + done.stderr
+        name, _, value = flag.removeprefix("--").partition("=")
+        assert f"The run's `{name}` is {value}, code of its own" in done.stderr
+        named = (*named, flag)
+    done = run_module(module, str(wrapped_run), *output, *named)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "output.mp4").exists()
