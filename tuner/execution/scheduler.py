@@ -44,20 +44,27 @@ class Interrupted(Exception):
 class Interrupts:
     """What signals ask for: the first Ctrl-C an end after the running trials, others one at once.
 
-    Handlers only take a note, so that no write is cut short.
+    Handlers only take a note, so that no write is cut short, and none begins inside another.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None  # the first signal
         self.at_once = False
+        self._on_first: Callable[[], None] | None = None
+
+    def announce(self) -> None:
+        """Tells the user, once, what the first Ctrl-C does."""
+        if self.number == signal.SIGINT and not self.at_once and self._on_first is not None:
+            on_first, self._on_first = self._on_first, None
+            on_first()
 
     @contextlib.contextmanager
     def heard(self, on_first: Callable[[], None]) -> Iterator[None]:
+        """Hears signals; `announce` calls `on_first` after the first Ctrl-C."""
+        self._on_first = on_first
+
         def note(number: int, frame: FrameType | None) -> None:
-            if self.number is None and number == signal.SIGINT:
-                on_first()
-            else:
-                self.at_once = True
+            self.at_once = self.number is not None or number != signal.SIGINT
             self.number = self.number or number
 
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -120,6 +127,7 @@ class Scheduler:
                 if self._interrupts.at_once or not (running or again):
                     break
                 time.sleep(_PAUSE)
+                self._interrupts.announce()
                 for trial, outcome in self._executor.poll():
                     running.remove(trial)
                     if self._waits(trial.task, outcome):

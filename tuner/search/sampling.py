@@ -45,24 +45,51 @@ def planned(
     }
 
 
-def asked(
-    parameters: Sequence[Parameter],
-    algorithm: str,
-    direction: str,
-    trials: Sequence[FrozenTrial],
-    first: Mapping[str, Value],
-) -> dict[str, Value]:
-    """The values of the trial after `trials`, as a study that holds them would ask for it."""
-    study = optuna.create_study(
-        direction="minimize" if direction == MINIMIZE else "maximize",
-        sampler=sampler(algorithm, len(trials)),
-    )
-    study.add_trials([_on_axes(parameters, trial) for trial in trials])
-    fixed = planned(parameters, algorithm, len(trials), first)
-    if fixed is not None:
-        study.enqueue_trial(fixed)
-    trial = study.ask()
-    return {parameter.name: space.suggest(trial, parameter) for parameter in parameters}
+class Asker:
+    """Asks for points as a study that holds the trials so far would.
+
+    It keeps bare copies of the trials: copying all of them each time costs more than asking.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        algorithm: str,
+        direction: str,
+        first: Mapping[str, Value],
+    ) -> None:
+        self._parameters, self._algorithm, self._first = parameters, algorithm, first
+        self._study = optuna.create_study(
+            direction="minimize" if direction == MINIMIZE else "maximize"
+        )
+        self._running: list[FrozenTrial] = []  # copies, of trials that had not ended
+
+    def ask(self, trials: Sequence[FrozenTrial]) -> dict[str, Value]:
+        """The values of the trial after `trials`, which are those of the last call and more."""
+        self._update(trials)
+        self._study.sampler = sampler(self._algorithm, len(trials))
+        fixed = planned(self._parameters, self._algorithm, len(trials), self._first)
+        if fixed is not None:
+            self._study.enqueue_trial(fixed)
+        trial = self._study.ask()
+        values = {each.name: space.suggest(trial, each) for each in self._parameters}
+        for each in self._parameters:  # as they are read back: a value may be rounded
+            axis = space.distribution(each)
+            point = axis.to_internal_repr(space.point(each, values[each.name]))
+            self._study._storage.set_trial_param(trial._trial_id, each.name, point, axis)
+        self._running.append(self._study.get_trials(deepcopy=False)[-1])
+        return values
+
+    def _update(self, trials: Sequence[FrozenTrial]) -> None:
+        storage = self._study._storage
+        for copy in self._running:
+            trial = trials[copy.number]
+            if trial.state.is_finished():
+                storage.set_trial_state_values(copy._trial_id, trial.state, trial.values)
+        known = len(self._study.get_trials(deepcopy=False))
+        self._study.add_trials([_on_axes(self._parameters, each) for each in trials[known:]])
+        copies = self._study.get_trials(deepcopy=False)
+        self._running = [copy for copy in copies if not copy.state.is_finished()]
 
 
 def _on_axes(parameters: Sequence[Parameter], trial: FrozenTrial) -> FrozenTrial:

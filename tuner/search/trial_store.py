@@ -71,8 +71,8 @@ class Study:
         Raises:
             StudyError: the folder holds another study, or a file that is none.
         """
-        self._parameters, self._algorithm, self._first = parameters, algorithm, dict(first)
-        self._direction = direction
+        self._parameters, self._algorithm = parameters, algorithm
+        self._asker = sampling.Asker(parameters, algorithm, direction, dict(first))
         self._left: list[Record] | None = None
         self._records: list[Record] | None = None
         self._running = set[int]()  # handed out by this process
@@ -138,9 +138,7 @@ class Study:
         """
         if self._algorithm == GRID and len(self._trials) >= space.grid_size(self._parameters):
             return None
-        values = sampling.asked(
-            self._parameters, self._algorithm, self._direction, self._trials, self._first
-        )
+        values = self._asker.ask(self._trials)
         begun = create_trial(
             state=TrialState.RUNNING,
             params=values,

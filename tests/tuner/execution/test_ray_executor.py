@@ -236,7 +236,7 @@ def test_signals_end_the_study_as_on_one_machine(study: Study, number: int) -> N
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (128 + number, "")
     assert "The study was stopped; the same command continues it." in out
-    assert study.states() == ["RUNNING"] * 2
+    assert study.states() == ["QUEUED"] * 2
 
 
 def test_a_wrong_token_is_a_sentence(study: Study) -> None:
