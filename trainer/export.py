@@ -12,13 +12,12 @@ from pathlib import Path
 from trainer.contract import streams
 from trainer.contract.command_line import Parser
 from trainer.contract.errors import SUCCESS, BadCommand, Error
-from trainer.contract.job_files import MANIFEST, MODEL, SETTINGS
+from trainer.contract.job_files import EXPORTS, MANIFEST, MODEL, SETTINGS
+from trainer.contract.settings import EXPORT_FORMATS, export_formats
 from trainer.process import tensorflow_env
 from trainer.process.console import quiet_standard_error
 from trainer.storage.address import Address, locate
 from trainer.storage.job_dir import read_artefacts
-
-FOLDER = "exports"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,10 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--to",
         required=True,
         metavar="FORMATS",
-        help="onnx, tflite, c, js, numpy; several with commas between",
+        help=f"{', '.join(EXPORT_FORMATS)}; several with commas between",
     )
     parser.add_argument(
-        "--output", type=Path, help=f"default JOB_DIR/{FOLDER}, or {FOLDER} here for a bucket"
+        "--output", type=Path, help=f"default JOB_DIR/{EXPORTS}, or {EXPORTS} here for a bucket"
     )
     chosen = parser.parse_args(arguments)
     try:
@@ -52,10 +51,10 @@ def export(job_dir: str, formats: str, output: Path | None = None) -> list[Path]
         BadCommand: there is no such format, or no model in the job dir.
         Error: a file cannot be read or written, or a package is missing.
     """
-    from trainer.exports import names, policy_network, write
-    from trainer.exports.model_card import card_of
-
-    chosen = names(formats)
+    try:
+        chosen = export_formats(formats)
+    except ValueError as error:
+        raise BadCommand(str(error)) from error
     model, settings, manifest = read_artefacts(job_dir, MODEL, SETTINGS, MANIFEST)
     if model is None:
         raise BadCommand(
@@ -63,20 +62,16 @@ def export(job_dir: str, formats: str, output: Path | None = None) -> list[Path]
             " stopped early."
         )
     tensorflow_env.prepare()
-    with quiet_standard_error():
-        from trainer.outputs.models import read_keras_model
+    here = Path() if isinstance(locate(job_dir), Address) else Path(job_dir)
+    folder = output or here / EXPORTS
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with quiet_standard_error():
+            from trainer.exports import write_policy
 
-        try:
-            network = policy_network.from_keras(read_keras_model(model))
-        except ValueError as error:
-            raise BadCommand(f"{job_dir}/{MODEL} holds no policy: {error}.") from error
-        here = Path() if isinstance(locate(job_dir), Address) else Path(job_dir)
-        folder = output or here / FOLDER
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            written = write(network, card_of(network, settings, manifest), chosen, folder)
-        except OSError as error:
-            raise Error(f"{folder} cannot be written to: {error.strerror or error}.") from error
+            written = write_policy(model, settings, manifest, chosen, folder)
+    except OSError as error:
+        raise Error(f"{folder} cannot be written to: {error.strerror or error}.") from error
     return [folder / name for name in written]
 
 

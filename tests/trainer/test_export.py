@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import FinishedRun, run_module
+from tests.conftest import TINY_RUN, FinishedRun, run_module
 from trainer import export
 from trainer.contract.errors import BadCommand, Error
 
@@ -53,7 +54,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 
 def test_a_model_of_another_kind_is_refused(job_dir: Path) -> None:
     (job_dir / "model.keras").write_bytes(np.random.default_rng(0).bytes(1000))
-    with pytest.raises(BadCommand, match="holds no policy: it cannot be read as a Keras model"):
+    with pytest.raises(Error, match="holds no policy: it cannot be read as a Keras model"):
         export.export(str(job_dir), "c")
 
 
@@ -63,7 +64,25 @@ def test_a_place_that_cannot_be_written_to_is_named(job_dir: Path, tmp_path: Pat
         export.export(str(job_dir), "c", tmp_path / "file" / "out")
 
 
+def test_a_run_may_leave_exports_itself(tmp_path: Path) -> None:
+    flags = [*TINY_RUN, "--video=false", "--export=numpy,c", "--job-dir=job"]
+    ended = run_module("trainer.task", *flags, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    names = {"policy.h", "policy.py", "policy.json", "MODEL_CARD.md"}
+    assert {path.name for path in (tmp_path / "job" / "exports").iterdir()} == names
+    listed = json.loads((tmp_path / "job" / "manifest.json").read_bytes())["files"]
+    assert {f"exports/{name}" for name in names} <= {file["name"] for file in listed}
+    card = (tmp_path / "job" / "exports" / "MODEL_CARD.md").read_text()
+    assert "Mean return" in card
+
+
+def test_an_unknown_format_of_a_run_is_refused_before_training(tmp_path: Path) -> None:
+    ended = run_module("trainer.task", "--export=onxx", "--job-dir=job", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "onxx is not an export format. The formats are onnx, tflite," in ended.stderr
+
+
 def test_an_unknown_format_ends_with_2_and_one_sentence(tmp_path: Path) -> None:
     ended = run_module("trainer.export", "job", "--to", "onxx", cwd=tmp_path)
     assert ended.returncode == 2
-    assert ended.stderr.startswith("error: 'onxx' is not an export format; the formats are onnx,")
+    assert ended.stderr.startswith("error: onxx is not an export format. The formats are onnx,")

@@ -15,10 +15,12 @@ POLICY = "policy.json"
 RECORDING = "recording.mp4"
 EVENTS = "events.out.tfevents.trainer"
 CHECKPOINT = "checkpoint"
+EXPORTS = "exports"
 ARTEFACTS = (
     *(MANIFEST, SETTINGS, METRICS, MODEL, SAVED_MODEL, POLICY),
     *(RECORDING, EVENTS, CHECKPOINT),
 )
+POSSIBLE_ARTEFACTS = (*ARTEFACTS, EXPORTS)  # those that a run leaves on request, too
 
 
 def json_object(content: bytes | None) -> dict[str, Any] | None:

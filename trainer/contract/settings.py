@@ -20,6 +20,7 @@ from trainer.contract.fields import (
     check_all,
     setting,
 )
+from trainer.contract.text import shown
 
 RESERVED_TAGS = ("trial", "timestamp", "global_step", "checkpoint_path")  # hypertune's own keys
 _OF_PPO = ("epochs", "minibatch_size", "clip_range")
@@ -30,8 +31,9 @@ UNUSED = {
 }
 # Where a run goes, how often it is saved and whether it is filmed does not change what it is.
 NOT_PART_OF_THE_RUN = (
-    *("job_dir", "overwrite", "video", "sync_every", "upload_deadline", "env_workers"),
+    *("job_dir", "overwrite", "video", "export", "sync_every", "upload_deadline", "env_workers"),
 )
+EXPORT_FORMATS = ("onnx", "tflite", "c", "js", "numpy")
 
 
 def _kwargs_are_wrong(text: str) -> str:
@@ -41,6 +43,28 @@ def _kwargs_are_wrong(text: str) -> str:
         found = None
     example = '{"is_slippery": false}'
     return "" if isinstance(found, dict) else f"is no JSON object. Write one such as '{example}'."
+
+
+def export_formats(text: str) -> tuple[str, ...]:
+    """The formats in `c,onnx`, in the order of `EXPORT_FORMATS`.
+
+    Raises ValueError, with a sentence, for an unknown one.
+    """
+    chosen = {word.strip() for word in text.split(",") if word.strip()}
+    if unknown := sorted(chosen - {*EXPORT_FORMATS}):
+        raise ValueError(
+            f"{shown(unknown[0])} is not an export format. The formats are"
+            f" {', '.join(EXPORT_FORMATS)}."
+        )
+    return tuple(name for name in EXPORT_FORMATS if name in chosen)
+
+
+def _formats_are_wrong(text: str) -> str:
+    try:
+        export_formats(text)
+    except ValueError as error:
+        return f"cannot be had: {error}"
+    return ""
 
 
 def _workers_are_wrong(text: str) -> str:
@@ -226,6 +250,13 @@ class RunOptions:
     )
     overwrite: bool = setting(False, "Replace another run's files in the job dir.", fixed=_KEEPS)
     video: bool = setting(True, "Record an episode in the end.", fixed=_KEEPS)
+    export: str = setting(
+        "",
+        f"Also write the policy for other runtimes: {', '.join(EXPORT_FORMATS)}.",
+        metavar="FORMATS",
+        fixed=_KEEPS,
+        wrong=_formats_are_wrong,
+    )
     sync_every: float = setting(
         30.0,
         "Seconds between checkpoints, and between uploads to a bucket.",

@@ -2,5 +2,4 @@
 
 from trainer.exports.formats import FORMATS as FORMATS
 from trainer.exports.formats import ExportError as ExportError
-from trainer.exports.formats import names as names
-from trainer.exports.formats import write as write
+from trainer.exports.formats import write_policy as write_policy

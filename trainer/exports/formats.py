@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from trainer.contract.errors import BadCommand, Error
+from trainer.contract.errors import Error
+from trainer.contract.job_files import MODEL
 from trainer.exports import c_header, javascript
-from trainer.exports.model_card import ModelCard, markdown
-from trainer.exports.policy_network import PolicyNetwork, as_json
+from trainer.exports.model_card import ModelCard, card_of, markdown
+from trainer.exports.policy_network import PolicyNetwork, as_json, from_keras
 
 CARD = "MODEL_CARD.md"
 Files = Mapping[str, str | bytes]
@@ -68,14 +69,26 @@ FORMATS: Mapping[str, Callable[[PolicyNetwork, ModelCard], Files]] = {
 }
 
 
-def names(text: str) -> tuple[str, ...]:
-    """The formats in `onnx,c`, in the table's order. Raises BadCommand for an unknown one."""
-    chosen = {word.strip() for word in text.split(",") if word.strip()}
-    if unknown := sorted(chosen - FORMATS.keys()):
-        raise BadCommand(
-            f"{unknown[0]!r} is not an export format; the formats are {', '.join(FORMATS)}."
-        )
-    return tuple(name for name in FORMATS if name in chosen)
+def write_policy(
+    model: bytes,
+    settings: bytes | None,
+    manifest: bytes | None,
+    chosen: Sequence[str],
+    folder: Path,
+) -> list[str]:
+    """Writes a run's policy from the bytes of its files; the names of what was written.
+
+    Raises:
+        ExportError: `model` is no policy of the trainer's, or see `write`.
+        OSError: a file cannot be written.
+    """
+    from trainer.outputs.models import read_keras_model
+
+    try:
+        network = from_keras(read_keras_model(model))
+    except ValueError as error:
+        raise ExportError(f"{MODEL} holds no policy: {error}.") from error
+    return write(network, card_of(network, settings, manifest), chosen, folder)
 
 
 def write(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.contract.errors import BadCommand
-from trainer.contract.job_files import ARTEFACTS
+from trainer.contract.job_files import POSSIBLE_ARTEFACTS
 from trainer.contract.settings import Command
 from trainer.run import preflight
 from trainer.run.earlier import Earlier, find_earlier, read_file
@@ -126,7 +126,7 @@ def _open_folder(command: Command, folder: Path, places: Mapping[str, str]) -> O
                 command, opened.address, lambda name: read_file(files.at(name))
             )
         if not opened.earlier.finished:
-            files.clear(keep=ARTEFACTS if opened.earlier.begun else ())
+            files.clear(keep=POSSIBLE_ARTEFACTS if opened.earlier.begun else ())
     except BaseException:
         opened.close()
         raise
@@ -138,7 +138,7 @@ class _Finished(Exception):
 
 
 def _open_bucket(command: Command, address: Address, places: Mapping[str, str]) -> OpenJobDir:
-    names = {name: places.get(name, name) for name in ARTEFACTS}
+    names = {name: places.get(name, name) for name in POSSIBLE_ARTEFACTS}
     earlier = Earlier()
 
     def prepare(remote: RemoteFolder) -> Iterable[str]:

@@ -171,7 +171,7 @@ class Run:
         best, video_problem = state.progress.best_agent, self.prepared.video_problem
         record = options.video and video_problem is None
         problems = {} if video_problem is None else {RECORDING: video_problem}
-        problems |= write_artefacts(files, state, best, record=record)
+        problems |= write_artefacts(files, state, best, self.scores, record=record)
         wall_seconds = time.monotonic() - self._started
         manifest = {
             "state": "succeeded",

@@ -9,7 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.contract.job_files import ARTEFACTS, MANIFEST, SETTINGS, is_inside, json_object
+from trainer.contract.job_files import (
+    MANIFEST,
+    POSSIBLE_ARTEFACTS,
+    SETTINGS,
+    is_inside,
+    json_object,
+)
 from trainer.storage import atomic, files
 from trainer.storage.address import Address, locate
 from trainer.storage.gcs import RemoteFolder
@@ -49,18 +55,18 @@ class JobDir:
 
     def clear(self, keep: Sequence[str] = ()) -> None:
         """Removes what a run leaves, also one that was killed, and no other files."""
-        for name in ARTEFACTS:
+        for name in POSSIBLE_ARTEFACTS:
             if name not in keep:
                 atomic.remove(self.at(name))
             atomic.remove_leftovers(self.at(name))
 
     def holds_a_run(self) -> bool:
-        return any(self.at(name).exists() for name in ARTEFACTS)
+        return any(self.at(name).exists() for name in POSSIBLE_ARTEFACTS)
 
     def files(self) -> list[dict[str, Any]]:
         """Name, size in bytes and SHA-256 of every artefact but the manifest, by name."""
         found = []
-        for name in sorted(set(ARTEFACTS) - {MANIFEST}):
+        for name in sorted(set(POSSIBLE_ARTEFACTS) - {MANIFEST}):
             path = self.at(name)
             inside = sorted(path.rglob("*")) if path.is_dir() else [path]
             for file in inside:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.policy_runtimes import C_FLAGS
 from tests.trainer.exports.test_parity import card
-from trainer.contract.errors import BadCommand
+from trainer.contract.settings import EXPORT_FORMATS, export_formats
 from trainer.exports import formats, model_card
 from trainer.exports.formats import ExportError
 from trainer.exports.policy_network import Dense, PolicyNetwork
@@ -40,7 +40,7 @@ def network() -> PolicyNetwork:
 
 
 def write(network: PolicyNetwork, folder: Path, names: str) -> list[str]:
-    return formats.write(network, card(network), formats.names(names), folder)
+    return formats.write(network, card(network), export_formats(names), folder)
 
 
 @pytest.mark.parametrize("compiler", [("gcc", *C_FLAGS), ("g++", "-x", "c++", *C_FLAGS[1:])])
@@ -100,8 +100,12 @@ def test_what_a_format_cannot_hold_is_refused_by_name(
 
 
 def test_an_unknown_format_is_refused() -> None:
-    with pytest.raises(BadCommand, match="'onxx' is not an export format; the formats are onnx,"):
-        formats.names("c,onxx")
+    with pytest.raises(ValueError, match=r"onxx is not an export format\. The formats are onnx,"):
+        export_formats("c,onxx")
+
+
+def test_every_format_that_a_flag_may_name_is_there() -> None:
+    assert tuple(formats.FORMATS) == EXPORT_FORMATS
 
 
 def test_a_comment_cannot_be_ended_from_outside(network: PolicyNetwork, tmp_path: Path) -> None:
