@@ -17,7 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
 
-from trainer.batch.packing import SharedPrograms
+from trainer.batch.shared_programs import SharedPrograms
 from trainer.contract.command_line import parse
 from trainer.contract.statistics import interquartile_mean
 from trainer.environments import spec

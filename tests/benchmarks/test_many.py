@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks import optimism, samplers
 from benchmarks.many import EPISODES, Scores, Trial, searching, template, together, train
-from trainer.batch.packing import SharedPrograms
+from trainer.batch.shared_programs import SharedPrograms
 from trainer.contract.command_line import parse
 from trainer.environments import spec
 from trainer.run.state import RunState

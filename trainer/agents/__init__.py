@@ -1,1 +1,1 @@
-"""Learning rules, networks, optimiser and random streams. Imports contract and storage."""
+"""Learning rules, networks, optimizer and random streams. Imports contract and storage."""

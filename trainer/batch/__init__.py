@@ -1,1 +1,1 @@
-"""Many runs in one process: JSON lines in, results out. Imports all that is below."""
+"""Many runs in one process: JSON lines in, results out. Imports everything below."""

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tensorflow_env.prefer_one_core_a_call(options.cores)
     log_to_console(sys.stderr)  # stdout is for answers
     with quiet_standard_error(), tensorflow_env.importing():
-        from trainer.batch import packing
+        from trainer.batch.shared_programs import SharedPrograms
         from trainer.outputs import models  # noqa: F401, imported here because it is slow
     answers, one_at_a_time = sys.stdout, threading.Lock()
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with one_at_a_time, contextlib.suppress(BrokenPipeError):
             print(json.dumps(answer), file=answers, flush=True)
 
-    scheduler = Scheduler(options.cores, packing.SharedPrograms(), answer)
+    scheduler = Scheduler(options.cores, SharedPrograms(), answer)
     environ = dict(os.environ)
 
     def listen() -> None:

@@ -20,7 +20,7 @@ from trainer.process.signals import Stopped
 from trainer.training.loop import Step
 
 if TYPE_CHECKING:
-    from trainer.batch.packing import SharedPrograms
+    from trainer.batch.shared_programs import SharedPrograms
 
 Work = Callable[[], None]
 

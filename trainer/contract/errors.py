@@ -1,6 +1,7 @@
 """The error tree: an `Error` is what a user can mend. Its text is a sentence, problem first.
 
 Error                    exit code 1: the run, or the study, failed
+├── JobError             one run cannot go on, or its files cannot be delivered
 └── BadCommand           exit code 2: the command asks for what cannot be done
 
 A subclass stands beside the code that raises it. Whatever is not an `Error` is a fault of ours and

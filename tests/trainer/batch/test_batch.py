@@ -200,9 +200,9 @@ def test_the_cores_must_be_a_number_above_zero(
 def test_a_fault_in_a_stack_ends_the_process(tmp_path: Path) -> None:
     """Nobody would answer for the runs in it; whoever sees the end starts them anew."""
     program = (
-        "import os, trainer.batch.__main__, trainer.batch.packing\n"
+        "import os, trainer.batch.__main__, trainer.batch.shared_programs\n"
         "def learn(self, runs): raise MemoryError('no room')\n"
-        "trainer.batch.packing.SharedPrograms.learn = learn\n"
+        "trainer.batch.shared_programs.SharedPrograms.learn = learn\n"
         "os._exit(trainer.batch.__main__.main())"
     )
     process = subprocess.run(

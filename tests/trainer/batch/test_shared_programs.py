@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from trainer.agents.algorithms import ALGORITHMS
 from trainer.agents.networks import Architecture, forward
 from trainer.agents.random_streams import Purpose
-from trainer.batch.packing import Compiled, SharedPrograms
 from trainer.batch.program_shapes import ROWS, Shape, common_shape, positions_in, tiles
+from trainer.batch.shared_programs import Compiled, SharedPrograms
 from trainer.contract.command_line import parse
 from trainer.environments import spec
 from trainer.run.state import RunState
@@ -144,7 +144,7 @@ def test_what_another_thread_compiles_is_called_last(monkeypatch: pytest.MonkeyP
     def learn_rows(shape: Shape, program: Compiled, rows: Any) -> None:
         calls.append(shape.architecture.hidden_neurons)
 
-    monkeypatch.setattr("trainer.batch.packing.learn_rows", learn_rows)
+    monkeypatch.setattr("trainer.batch.shared_programs.learn_rows", learn_rows)
     stack.learn([narrow, wide])
     assert calls == [32, 64]
     with stack._programs["learn", common_shape(narrow)]._compiling:
