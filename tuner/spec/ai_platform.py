@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuner.spec.diagnostics import Diagnostic
-from tuner.spec.fields import ONE_PROCESS, Fields, locations, with_left_out
+from tuner.spec.fields import ONE_PROCESS, Fields, with_left_out
 from tuner.spec.google_schemas import AI_PLATFORM
 from tuner.spec.schema import check
 from tuner.spec.study_spec import (
@@ -57,39 +57,28 @@ def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
     training.need("hyperparameters")
     search = training.fields("hyperparameters")
     search.need("params")
+    search.value("params", at="parameters")
     parameters = [_parameter(fields) for fields in search.each("params", "a parameter")]
     spec = StudySpec(
-        metric=search.text("hyperparameterMetricTag", DEFAULT_METRIC),
+        metric=search.text("hyperparameterMetricTag", DEFAULT_METRIC, at="metric"),
         parameters=tuple(parameter for parameter in parameters if parameter),
-        goal=search.word("goal", MAXIMIZE),
-        max_trials=search.whole("maxTrials", 1),
-        max_parallel_trials=search.whole("maxParallelTrials", 1),
-        max_failed_trials=search.whole("maxFailedTrials", 0),
-        algorithm=search.word("algorithm"),
+        goal=search.word("goal", MAXIMIZE, at="goal"),
+        max_trials=search.whole("maxTrials", 1, at="max_trials"),
+        max_parallel_trials=search.whole("maxParallelTrials", 1, at="max_parallel_trials"),
+        max_failed_trials=search.whole("maxFailedTrials", 0, at="max_failed_trials"),
+        algorithm=search.word("algorithm", at="algorithm"),
         early_stopping=MEDIAN if search.switch("enableTrialEarlyStopping") else "",
-        resume=search.text("resumePreviousJobId"),
+        resume=search.text("resumePreviousJobId", at="resume"),
         job=_job(training),
         kms_key=training.fields("encryptionConfig").text("kmsKeyName"),
         labels=root.pairs("labels"),
-        locations=locations(
-            search.home,
-            search.locations(
-                metric="hyperparameterMetricTag",
-                parameters="params",
-                goal="goal",
-                max_trials="maxTrials",
-                max_parallel_trials="maxParallelTrials",
-                max_failed_trials="maxFailedTrials",
-                algorithm="algorithm",
-                resume="resumePreviousJobId",
-            ),
-        ),
+        locations=search.locations,
     )
     return with_left_out(spec, root, NOT_THE_STUDY), diagnostics
 
 
 def _parameter(fields: Fields) -> Parameter | None:
-    name, kind = fields.text("parameterName"), fields.text("type")
+    name, kind = fields.text("parameterName", at="name"), fields.text("type", at="type")
     fields.name = name or fields.name
     fields.need("parameterName", "type")
     if kind not in FIELDS_OF:
@@ -105,24 +94,20 @@ def _parameter(fields: Fields) -> Parameter | None:
     return Parameter(
         name,
         kind,
-        low=fields.number("minValue") if "minValue" in own else None,
-        high=fields.number("maxValue") if "maxValue" in own else None,
-        words=fields.words("categoricalValues") if kind == CATEGORICAL else (),
-        values=fields.numbers("discreteValues") if kind == DISCRETE else (),
-        scale=fields.word("scaleType", NO_SCALE),
-        locations=locations(
-            fields.home,
-            fields.locations(name="parameterName", type="type", scale="scaleType"),
-            fields.locations(low="minValue", high="maxValue"),
-            fields.locations(words="categoricalValues", values="discreteValues"),
-        ),
+        low=fields.number("minValue", at="low") if "minValue" in own else None,
+        high=fields.number("maxValue", at="high") if "maxValue" in own else None,
+        words=fields.words("categoricalValues", at="words") if kind == CATEGORICAL else (),
+        values=fields.numbers("discreteValues", at="values") if kind == DISCRETE else (),
+        scale=fields.word("scaleType", NO_SCALE, at="scale"),
+        locations=fields.locations,
     )
 
 
 def _job(training: Fields) -> TrialJob:
     master, scheduling = training.fields("masterConfig"), training.fields("scheduling")
     disk, accelerator = master.fields("diskConfig"), master.fields("acceleratorConfig")
-    tier, machine = training.text("scaleTier", "BASIC"), training.text("masterType")
+    tier = training.text("scaleTier", "BASIC", at="machine_type")
+    machine = training.text("masterType", at="machine_type" if tier == "CUSTOM" else "")
     if tier == "CUSTOM" and "masterType" not in training:
         training.refuse("scaleTier", "CUSTOM has no masterType. Add one: n1-standard-4.")
     if tier != "CUSTOM" and "masterType" in training:
@@ -135,30 +120,23 @@ def _job(training: Fields) -> TrialJob:
         given = [field for part in ROLE_FIELDS if (field := f"{role}{part}") in training]
         if given and not (given == [f"{role}Count"] and training.whole(given[0], 1) == 0):
             training.refuse(given[0], f"{ONE_PROCESS}. Delete {' and '.join(given)}.")
-    machine_field = "masterType" if tier == "CUSTOM" else "scaleTier"
     machine = machine if tier == "CUSTOM" else tier
     gpu = tier == "BASIC_GPU"
     return TrialJob(
-        args=training.words("args") or master.words("containerArgs"),
+        args=training.words("args", at="args") or master.words("containerArgs", at="args"),
         command=master.words("containerCommand"),
         image=master.text("imageUri"),
         job_dir=training.text("jobDir"),
         machine_type=MACHINES.get(machine, machine),
-        accelerator=accelerator.word("type", TIER_GPU if gpu else ""),
+        accelerator=accelerator.word("type", TIER_GPU if gpu else "", at="accelerator"),
         accelerator_count=accelerator.whole("count", int(gpu)),
         disk_gb=disk.whole("bootDiskSizeGb", 0),
         disk_type=disk.text("bootDiskType"),
-        timeout=scheduling.text("maxRunningTime"),
+        timeout=scheduling.text("maxRunningTime", at="timeout"),
         spot=scheduling.text("strategy") == "LOW_COST",
         restart_on_worker_restart=scheduling.switch("resilientToWorkerRestart"),
         service_account=training.text("serviceAccount"),
         network=training.text("network"),
         web_access=training.switch("enableWebAccess"),
-        locations=locations(
-            training.home,
-            master.locations(args="containerArgs"),
-            training.locations(args="args", machine_type=machine_field),
-            accelerator.locations(accelerator="type"),
-            scheduling.locations(timeout="maxRunningTime"),
-        ),
+        locations=training.locations,
     )

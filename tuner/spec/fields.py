@@ -16,11 +16,17 @@ class Fields:
     """A mapping of a file, forgiving: what is missing or of a wrong kind reads as a default.
 
     `schema.check` reports wrong kinds. What is wrong beyond them goes to `diagnostics`, a list that
-    all parts of a file share. `unused` tells which fields nobody looked up.
+    all parts of a file share. `unused` tells which fields nobody looked up. A reader that is told
+    what a StudySpec calls the value, as `at`, keeps its location under that name.
     """
 
     def __init__(
-        self, value: Value | None, home: Location, name: str, diagnostics: list[Diagnostic]
+        self,
+        value: Value | None,
+        home: Location,
+        name: str,
+        diagnostics: list[Diagnostic],
+        found: dict[str, Location] | None = None,
     ) -> None:
         content = value.content if value else None
         self.given = isinstance(content, dict)
@@ -28,48 +34,59 @@ class Fields:
         self.home = (value.key_location or value.location) if value else home
         self.name = name
         self.diagnostics = diagnostics
+        self.found: dict[str, Location] = {} if found is None else found
         self._used: set[str] = set()
         self._parts: list[Fields] = []
 
     def __contains__(self, name: str) -> bool:
         return name in self.content
 
-    def value(self, name: str) -> Value | None:
-        self._used.add(name)
-        return self.content.get(name)
+    @property
+    def locations(self) -> Locations:
+        """Where the values stand that were read from here and from the mappings inside."""
+        return Locations(self.home, self.found)
 
-    def text(self, name: str, default: str = "") -> str:
-        value = self.value(name)
+    def value(self, name: str, at: str = "") -> Value | None:
+        self._used.add(name)
+        value = self.content.get(name)
+        if at and value is not None:
+            self.found[at] = value.location
+            items = value.content if isinstance(value.content, list) else []
+            self.found |= {f"{at}.{index}": item.location for index, item in enumerate(items)}
+        return value
+
+    def text(self, name: str, default: str = "", at: str = "") -> str:
+        value = self.value(name, at)
         return value.content if value and isinstance(value.content, str) else default
 
-    def word(self, name: str, default: str = "") -> str:
+    def word(self, name: str, default: str = "", at: str = "") -> str:
         """One of a few words, where `..._UNSPECIFIED` says as much as nothing does."""
-        word = self.text(name, default)
+        word = self.text(name, default, at)
         return default if word.endswith("_UNSPECIFIED") else word
 
-    def whole(self, name: str, default: int) -> int:
-        value = self.value(name)
+    def whole(self, name: str, default: int, at: str = "") -> int:
+        value = self.value(name, at)
         number = value.whole if value else None
         return default if number is None else number
 
-    def number(self, name: str) -> int | float | None:
-        value = self.value(name)
+    def number(self, name: str, at: str = "") -> int | float | None:
+        value = self.value(name, at)
         return value.number if value else None
 
     def switch(self, name: str) -> bool:
         value = self.value(name)
         return bool(value and value.content is True)
 
-    def items(self, name: str) -> list[Value]:
-        value = self.value(name)
+    def items(self, name: str, at: str = "") -> list[Value]:
+        value = self.value(name, at)
         return value.content if value and isinstance(value.content, list) else []
 
-    def words(self, name: str) -> tuple[str, ...]:
-        return tuple(str(item.content) for item in self.items(name))
+    def words(self, name: str, at: str = "") -> tuple[str, ...]:
+        return tuple(str(item.content) for item in self.items(name, at))
 
-    def numbers(self, name: str) -> tuple[float, ...]:
+    def numbers(self, name: str, at: str = "") -> tuple[float, ...]:
         """All of them, or none where one is no number: each keeps its index."""
-        numbers = [item.number for item in self.items(name)]
+        numbers = [item.number for item in self.items(name, at)]
         found = tuple(float(number) for number in numbers if number is not None)
         return found if len(found) == len(numbers) else ()
 
@@ -80,19 +97,19 @@ class Fields:
 
     def fields(self, name: str) -> Fields:
         """The mapping of that name, empty where there is none."""
-        return self._part(self.value(name), name)
+        return self._part(self.value(name), name, self.found)
 
     def each(self, name: str, called: str) -> list[Fields]:
-        """The mappings in the list of that name."""
-        return [self._part(item, called) for item in self.items(name)]
+        """The mappings in the list of that name; each has locations of its own."""
+        return [self._part(item, called, {}) for item in self.items(name)]
 
     def first(self, name: str, called: str) -> Fields:
         """The first of them, empty where there is none."""
         items = self.items(name)
-        return self._part(items[0] if items else None, called)
+        return self._part(items[0] if items else None, called, self.found)
 
-    def _part(self, value: Value | None, name: str) -> Fields:
-        part = Fields(value, self.home, name, self.diagnostics)
+    def _part(self, value: Value | None, name: str, found: dict[str, Location]) -> Fields:
+        part = Fields(value, self.home, name, self.diagnostics, found)
         self._parts.append(part)
         return part
 
@@ -100,17 +117,6 @@ class Fields:
         """Where a field begins."""
         value = self.content.get(name)
         return value.key_location or value.location if value else self.home
-
-    def locations(self, **names: str) -> dict[str, Location]:
-        """Where each value stands, under the names that a StudySpec has for them."""
-        found: dict[str, Location] = {}
-        for ours, theirs in names.items():
-            value = self.content.get(theirs)
-            if value is not None:
-                found[ours] = value.location
-                items = value.content if isinstance(value.content, list) else []
-                found |= {f"{ours}.{index}": item.location for index, item in enumerate(items)}
-        return found
 
     def unused(self) -> dict[str, Location]:
         """Fields that nobody looked up, those of mappings inside included."""
@@ -127,11 +133,6 @@ class Fields:
             if self.given and name not in self.content:
                 wrong = f"{self.name} has no {name}. Add it."
                 self.diagnostics.append(Diagnostic(ERROR, self.home, wrong))
-
-
-def locations(home: Location, *found: dict[str, Location]) -> Locations:
-    """The locations of one record, from the parts of a file that it is read from."""
-    return Locations(home, {name: location for each in found for name, location in each.items()})
 
 
 def with_left_out(spec: StudySpec, root: Fields, ignored: Set[str]) -> StudySpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuner.spec.diagnostics import Diagnostic
-from tuner.spec.fields import ONE_PROCESS, Fields, locations, with_left_out
+from tuner.spec.fields import ONE_PROCESS, Fields, with_left_out
 from tuner.spec.google_schemas import VERTEX_AI
 from tuner.spec.schema import check
 from tuner.spec.study_spec import (
@@ -17,6 +17,7 @@ from tuner.spec.study_spec import (
     MAXIMIZE,
     MEDIAN,
     NO_SCALE,
+    Locations,
     Parameter,
     StudySpec,
     TrialJob,
@@ -43,36 +44,24 @@ def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
     root = Fields(tree, tree.location, "the file", diagnostics)
     root.need("studySpec", "trialJobSpec")
     study = root.fields("studySpec")
+    study.value("parameters", at="parameters")
     metric = _metric(study)
     parameters = [_parameter(fields) for fields in study.each("parameters", "a parameter")]
     spec = StudySpec(
-        metric=metric.text("metricId"),
+        metric=metric.text("metricId", at="metric"),
         parameters=tuple(parameter for parameter in parameters if parameter),
-        goal=metric.word("goal", MAXIMIZE),
-        max_trials=root.whole("maxTrialCount", 1),
-        max_parallel_trials=root.whole("parallelTrialCount", 1),
-        max_failed_trials=root.whole("maxFailedTrialCount", 0),
-        algorithm=study.word("algorithm"),
+        goal=metric.word("goal", MAXIMIZE, at="goal"),
+        max_trials=root.whole("maxTrialCount", 1, at="max_trials"),
+        max_parallel_trials=root.whole("parallelTrialCount", 1, at="max_parallel_trials"),
+        max_failed_trials=root.whole("maxFailedTrialCount", 0, at="max_failed_trials"),
+        algorithm=study.word("algorithm", at="algorithm"),
         early_stopping=_early_stopping(study),
-        measurement=study.word("measurementSelectionType", LAST),
+        measurement=study.word("measurementSelectionType", LAST, at="measurement"),
         job=_job(root.fields("trialJobSpec")),
         kms_key=root.fields("encryptionSpec").text("kmsKeyName"),
         labels=root.pairs("labels"),
         vertex=True,
-        locations=locations(
-            study.home,
-            root.locations(
-                max_trials="maxTrialCount",
-                max_parallel_trials="parallelTrialCount",
-                max_failed_trials="maxFailedTrialCount",
-            ),
-            study.locations(
-                parameters="parameters",
-                algorithm="algorithm",
-                measurement="measurementSelectionType",
-            ),
-            metric.locations(metric="metricId", goal="goal"),
-        ),
+        locations=Locations(study.home, root.found),
     )
     return with_left_out(spec, root, NOT_THE_STUDY), diagnostics
 
@@ -97,7 +86,7 @@ def _early_stopping(study: Fields) -> str:
 
 def _parameter(fields: Fields) -> Parameter | None:
     fields.need("parameterId")
-    name = fields.text("parameterId")
+    name = fields.text("parameterId", at="name")
     fields.name = name or fields.name
     specs = [field for field in fields.content if field in TYPES]
     if len(specs) != 1:
@@ -110,24 +99,19 @@ def _parameter(fields: Fields) -> Parameter | None:
         wrong = "conditional parameters cannot be searched. Write them side by side."
         fields.refuse("conditionalParameterSpecs", wrong)
     kind, spec = TYPES[specs[0]], fields.fields(specs[0])
+    fields.found["type"] = fields.at(specs[0])
     spec.need(*(("minValue", "maxValue") if kind in (DOUBLE, INTEGER) else ("values",)))
     if "defaultValue" in spec:
         spec.refuse("defaultValue", "tuning jobs do not support it. Delete it.")
     return Parameter(
         name,
         kind,
-        low=spec.number("minValue"),
-        high=spec.number("maxValue"),
-        words=spec.words("values") if kind == CATEGORICAL else (),
-        values=spec.numbers("values") if kind == DISCRETE else (),
-        scale=fields.word("scaleType", NO_SCALE),
-        locations=locations(
-            fields.home,
-            {"type": fields.at(specs[0])},
-            fields.locations(name="parameterId", scale="scaleType"),
-            spec.locations(low="minValue", high="maxValue"),
-            spec.locations(**{"words" if kind == CATEGORICAL else "values": "values"}),
-        ),
+        low=spec.number("minValue", at="low"),
+        high=spec.number("maxValue", at="high"),
+        words=spec.words("values", at="words") if kind == CATEGORICAL else (),
+        values=spec.numbers("values", at="values") if kind == DISCRETE else (),
+        scale=fields.word("scaleType", NO_SCALE, at="scale"),
+        locations=fields.locations,
     )
 
 
@@ -144,25 +128,20 @@ def _job(trial: Fields) -> TrialJob:
         pool.need("containerSpec")
     container.need("imageUri")
     return TrialJob(
-        args=container.words("args"),
+        args=container.words("args", at="args"),
         command=container.words("command"),
         image=container.text("imageUri"),
         job_dir=trial.fields("baseOutputDirectory").text("outputUriPrefix"),
-        machine_type=machine.text("machineType"),
-        accelerator=machine.word("acceleratorType"),
+        machine_type=machine.text("machineType", at="machine_type"),
+        accelerator=machine.word("acceleratorType", at="accelerator"),
         accelerator_count=machine.whole("acceleratorCount", 0),
         disk_gb=disk.whole("bootDiskSizeGb", 0),
         disk_type=disk.text("bootDiskType"),
-        timeout=scheduling.text("timeout"),
+        timeout=scheduling.text("timeout", at="timeout"),
         spot=scheduling.text("strategy") in ("SPOT", "LOW_COST"),
         restart_on_worker_restart=scheduling.switch("restartJobOnWorkerRestart"),
         service_account=trial.text("serviceAccount"),
         network=trial.text("network"),
         web_access=trial.switch("enableWebAccess"),
-        locations=locations(
-            trial.home,
-            container.locations(args="args"),
-            machine.locations(machine_type="machineType", accelerator="acceleratorType"),
-            scheduling.locations(timeout="timeout"),
-        ),
+        locations=trial.locations,
     )

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import SUPPORT
+from trainer.contract.flags import FLAGS
 from tuner.cloud.vertex_job import hp_tuning_job
 from tuner.spec.diagnostics import Diagnostic, InvalidSpec, errors
 from tuner.spec.google_schemas import AI_PLATFORM, VERTEX_AI
@@ -346,7 +347,7 @@ ERRORS = {
     "an argument must have a good value": (
         "--algorithm=a2c",
         ">>--algorithm=ac2",
-        "algorithm=ac2 is not one of a2c, pg.",
+        f"algorithm=ac2 is not one of {', '.join(FLAGS['algorithm'].metadata['choices'])}.",
     ),
     "an argument must have a value": (
         "- --seeds=5",
