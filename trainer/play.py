@@ -56,12 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{chosen.job_dir}/{job_files.SETTINGS} must say which environment it was.")
 
     from trainer.environments import spec
-    from trainer.environments.errors import cause
+    from trainer.environments.errors import BadEnvironment, cause
     from trainer.outputs import video
 
     try:
         environment = spec.of_record(recorded, chosen.environment, chosen.wrappers)
-    except ValueError as error:
+    except BadEnvironment as error:
         parser.error(str(error))
     try:
         policy = _load_policy(saved_model, environment)

@@ -2,7 +2,9 @@
 
 Error                    exit code 1: the run, or the study, failed
 ├── JobError             one run cannot go on, or its files cannot be delivered
+├── EnvironmentFault     an environment failed during the run; a checkpoint is saved
 └── BadCommand           exit code 2: the command asks for what cannot be done
+    └── BadEnvironment   the environment is unknown, cannot be made or cannot be used
 
 A subclass stands beside the code that raises it. Whatever is not an `Error` is a fault of ours and
 keeps its traceback.

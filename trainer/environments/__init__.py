@@ -1,1 +1,1 @@
-"""What an environment is, and the compiled tasks. Imports nothing above storage."""
+"""Environments: made, checked, encoded; and the compiled ones. Imports contract and storage."""

@@ -1,7 +1,7 @@
-"""CartPole's dynamics in TensorFlow, equal to Gymnasium's to the last digit or so.
+"""CartPole's dynamics in TensorFlow, equal to Gymnasium's up to rounding.
 
-The state is float64, as Gymnasium's is: an upright pole doubles any error about every 0.2 s, and
-in float32 two simulations part within one episode. Next to the networks it costs nothing.
+The state is float64, as Gymnasium's is: an upright pole doubles any error about every 0.2 s, so two
+simulations in float32 diverge within one episode. Compared to the networks it costs nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tensorflow as tf
 GRAVITY, CART_MASS, POLE_MASS, HALF_POLE_LENGTH = 9.8, 1.0, 0.1, 0.5  # m/s^2, kg, kg, m
 FORCE, SECONDS_PER_STEP = 10.0, 0.02  # N, s
 POSITION_LIMIT, ANGLE_LIMIT = 2.4, 12 * 2 * math.pi / 360  # m, rad
-RESET_RANGE = 0.05  # every part of a first state is uniform in +-this
+RESET_RANGE = 0.05  # each number of a first state is uniform in [-0.05, 0.05]
 
 
 class CartPole(NamedTuple):

@@ -19,7 +19,7 @@ _OURS = (str(Path(trainer.__file__).parent), "<frozen", importlib.__path__[0])
 _GYMNASIUM = f"{os.sep}gymnasium{os.sep}"
 
 
-class BadEnvironment(BadCommand, ValueError):
+class BadEnvironment(BadCommand):
     """The environment is unknown, cannot be made, or is none that the trainer can use."""
 
 

@@ -1,4 +1,4 @@
-"""CartPole and the policy in one compiled program: for speed."""
+"""CartPole and the policy as one compiled program, for speed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIRST = 2**62  # a counter that no rollout reaches
 
 
 class CompiledCollector:
-    """CartPole and the policy in one XLA program, for speed."""
+    """Steps CartPole and the policy in one XLA program."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class CompiledCollector:
 
     @property
     def draws_per_rollout(self) -> int:
-        """How many random numbers a rollout of one agent takes."""
+        """The number of random numbers that a rollout of one agent uses."""
         return self.num_envs * (self.simulation.steps + 4 * self._resets)
 
     @property
@@ -66,19 +66,19 @@ class CompiledCollector:
         return self.num_envs * self.simulation.steps
 
     def blank(self, agents: int, rollouts: int) -> Tape:
-        """A tape for so many of them, with nothing on it."""
+        """A tape of zeros for that many rollouts of each agent."""
         return Tape(
             np.zeros((agents, rollouts * self.simulation.steps, self.num_envs), np.float32),
             np.zeros((agents, rollouts * self._resets, self.num_envs, 4), np.float32),
         )
 
     def fill(self, tape: Tape, active: NDArray[np.bool_], rollouts: int) -> None:
-        """Writes onto a tape the numbers for the next rollouts of the agents that are `active`."""
+        """Writes the random numbers of the next rollouts of the `active` agents onto a tape."""
         for agent in np.flatnonzero(active).tolist():
             self.fill_row(Tape(tape.acting[agent], tape.resets[agent]), agent, rollouts)
 
     def fill_row(self, row: Tape, agent: int, rollouts: int) -> None:
-        """The same for one agent, whose row of a tape it is."""
+        """Fills one agent's row of a tape."""
         for ahead in range(rollouts):
             counter = int(self.collected[agent]) + ahead
             for purpose, numbers, length in (
@@ -106,7 +106,7 @@ class CompiledCollector:
     def draw_episodes(
         self, episodes: int, purpose: Purpose, counter: int, *, greedy: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What `Simulation.play` asks for, by all agents."""
+        """The `resets` and `uniforms` of `Simulation.play`, for all agents."""
         resets = self._draw(purpose, counter, (episodes, 4))
         if greedy:
             return resets, np.zeros((len(resets), 1, 0), np.float32)
@@ -129,11 +129,11 @@ class CompiledCollector:
 
     @property
     def _resets(self) -> int:
-        """How many resets of each environment a rollout has numbers for."""
+        """The number of resets of each environment that a rollout has random numbers for."""
         return 1 if self.simulation.whole_episodes else self.simulation.steps
 
     def _draw(self, purpose: Purpose, counter: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Uniform numbers of all agents, `[P, *shape]`."""
+        """Uniform random numbers of all agents, `[P, *shape]`."""
         agents = range(self._streams.num_agents)
         return np.stack(
             [

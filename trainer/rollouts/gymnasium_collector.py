@@ -19,6 +19,7 @@ from trainer.rollouts.collector import Collector, choose
 from trainer.rollouts.environment_pool import EnvironmentPool
 from trainer.rollouts.episode_history import EpisodeHistory
 from trainer.rollouts.episodes import play_episodes
+from trainer.rollouts.padding import pad, padded_length
 from trainer.rollouts.worker_pool import open_pool
 from trainer.storage.checkpoint import Arrays, CheckpointError, field
 
@@ -75,8 +76,8 @@ class GymnasiumCollector:
         self._collected += active
         fields = [np.stack(column) for column in zip(*rows, strict=True)]
         if self._steps is None:
-            length = _padded_length(len(rows), self._environment.max_episode_steps)
-            fields = [_pad(field, length) for field in fields]
+            length = padded_length(len(rows), self._environment.max_episode_steps)
+            fields = [pad(field, length) for field in fields]
         else:
             self._history.extend(fields[1], (fields[4] + fields[5]) > 0, active)
         return Rollout(*map(tf.constant, fields))
@@ -248,16 +249,6 @@ def _flat(values: NDArray[Any]) -> NDArray[Any]:
 
 def _seed(generator: np.random.Generator) -> int:
     return int(generator.integers(2**31))
-
-
-def _padded_length(steps: int, limit: int) -> int:
-    """A multiple of 64 that rarely changes, since each new length compiles the update anew."""
-    longest = limit if steps <= limit <= 1024 else 1 << (steps - 1).bit_length()
-    return -(-longest // 64) * 64
-
-
-def _pad(field: NDArray[Any], steps: int) -> NDArray[Any]:
-    return np.concatenate([field, np.zeros((steps - len(field), *field.shape[1:]), field.dtype)])
 
 
 if TYPE_CHECKING:

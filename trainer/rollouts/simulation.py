@@ -1,4 +1,4 @@
-"""CartPole and the policies of a stack in one program: pure functions, to be compiled by XLA."""
+"""CartPole and the policies of a stack of agents, as pure functions that XLA compiles."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from trainer.rollouts.collector import choose
 
 
 class CartPoleState(NamedTuple):
-    """Where the environments stand."""
+    """The state of the environments."""
 
     physics: tf.Tensor  # [P, N, 4] float64
     elapsed: tf.Tensor  # [P, N] int32, steps since the reset
 
 
 class Tape(NamedTuple):
-    """Random numbers for a while, agents in front: each may be at a place of its own."""
+    """Random numbers for some rollouts. Each agent reads at its own position."""
 
     acting: Any  # [P, K, N] float32 in [0, 1)
     resets: Any  # [P, K or rollouts, N, 4] float32 in [0, 1), for a reset at that step or rollout
@@ -48,13 +48,13 @@ class Simulation:
         active: tf.Tensor,
         lengths: tf.Tensor,
     ) -> tuple[CartPoleState, Rollout]:
-        """One rollout, and where the environments stand after it.
+        """One rollout, and the state of the environments after it.
 
-        Where an agent is not `active`, or has done its steps, rows are masked and its environments
-        stand still.
+        Where an agent is not `active`, or has taken its steps, rows are masked and its environments
+        do not move.
 
         Args:
-            rollouts: `[P]` int32, how many of each agent's rollouts the tape has been through.
+            rollouts: `[P]` int32, the rollouts of each agent that were read from the tape.
             active: `[P]` bool.
             lengths: `[P]` int32, the steps of each agent's rollouts.
         """
@@ -122,9 +122,9 @@ class Simulation:
         """Returns `[P, episodes]` float32 of one episode from each of `resets`.
 
         Args:
-            resets: `[P, episodes, 4]`, random numbers in [0, 1) behind the first states.
-            uniforms: `[P, max_episode_steps, episodes]`, for acting where an agent is `sampled`;
-                of no episodes where none is.
+            resets: `[P, episodes, 4]`, random numbers in [0, 1) that determine the first states.
+            uniforms: `[P, max_episode_steps, episodes]`, random numbers for agents that are
+                `sampled`; without episodes if none is.
             sampled: `[P]` bool; the other agents act greedily.
         """
         policy = self._architecture.unpack(weights)["actor"]
@@ -155,6 +155,6 @@ def first_states(uniforms: tf.Tensor | NDArray[np.float32]) -> tf.Tensor:
     return (2 * tf.cast(uniforms, tf.float64) - 1) * cartpole.RESET_RANGE
 
 
-def _at(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Each agent's row `[P, ...]` of `values` `[P, K, ...]`, at its own place `[P]`."""
-    return tf.gather(values, places, axis=1, batch_dims=1)
+def _at(values: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+    """Each agent's row `[P, ...]` of `values` `[P, K, ...]`, at its own position `[P]`."""
+    return tf.gather(values, positions, axis=1, batch_dims=1)

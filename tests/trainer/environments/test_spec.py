@@ -83,26 +83,26 @@ def test_the_old_cartpole_is_found_without_a_warning() -> None:
 
 
 def test_an_unknown_id_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError) as refusal:
+    with pytest.raises(BadEnvironment) as refusal:
         find("CartPool-v1")
     assert "got environment=CartPool-v1. Did you mean CartPole-v1" in str(refusal.value)
 
 
 def test_an_id_like_no_other_is_refused_without_a_guess() -> None:
-    with pytest.raises(ValueError) as refusal:
+    with pytest.raises(BadEnvironment) as refusal:
         find("Qwzx-v9")
     assert str(refusal.value).endswith("but got environment=Qwzx-v9.")
 
 
 @pytest.mark.parametrize("name", ["", "no such id", "no_such_module:Own-v0", "CartPole-v99", "a/b"])
 def test_whatever_is_no_id_is_refused_in_one_line(name: str) -> None:
-    with pytest.raises(ValueError, match="`environment`") as refusal:
+    with pytest.raises(BadEnvironment, match="`environment`") as refusal:
         find(name)
     assert "\n" not in str(refusal.value)
 
 
 def test_continuous_actions_are_refused() -> None:
-    with pytest.raises(ValueError, match="Pendulum-v1 must have Discrete actions, but has Box"):
+    with pytest.raises(BadEnvironment, match="Pendulum-v1 must have Discrete actions, but has Box"):
         find("Pendulum-v1")
 
 
@@ -176,5 +176,5 @@ def test_an_environment_is_made_for_the_screen_it_is_asked_for(registered: Any) 
 def test_every_registered_environment_is_described_or_refused_by_name(name: str) -> None:
     try:
         assert find(name).id == name
-    except ValueError as refusal:
+    except BadEnvironment as refusal:
         assert name in str(refusal)
