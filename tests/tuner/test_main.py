@@ -114,7 +114,7 @@ def test_a_file_with_errors_is_not_translated() -> None:
             ("lint", "no/such.yaml"),
             "no/such.yaml could not be read: No such file or directory.",
         ),
-        (("lint", "."), ". could not be read: Is a directory."),
+        (("lint", "."), ". could not be read: it is not a regular file."),
         (("lint", "a\0b"), "'a\\x00b' could not be read: embedded null byte."),
         (
             ("vertex", TEMPLATE, "--image", "a2c", "--job-dir", "gs://bucket/job"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from trainer.contract.errors import BadCommand
 from trainer.contract.text import shown
 from tuner.spec.diagnostics import ERROR, Diagnostic, InvalidSpec, Location
 from tuner.spec.study_spec import (
@@ -38,7 +39,7 @@ def hp_tuning_job(
 ) -> dict[str, Any]:
     """What `gcloud ai hp-tuning-jobs create --config` takes, for a study without errors.
 
-    Raises InvalidSpec with the names of all that Vertex AI has no equivalent for, and ValueError
+    Raises InvalidSpec with the names of all that Vertex AI has no equivalent for, and BadCommand
     for an image, a job dir or a name that no job can have.
     """
     diagnostics = _refusals(spec)
@@ -104,17 +105,17 @@ def _refusals(spec: StudySpec) -> list[Diagnostic]:
 
 def _check_arguments(image: str, job_dir: str, display_name: str) -> None:
     if not _IMAGE.fullmatch(image):
-        raise ValueError(
+        raise BadCommand(
             "the image must be a name with a tag or a digest, such as"
             f" us-docker.pkg.dev/PROJECT/REPOSITORY/a2c:1.0, but is {shown(image)}."
         )
     if not _BUCKET.fullmatch(job_dir):
-        raise ValueError(
+        raise BadCommand(
             "the job dir must be a folder in a bucket, such as gs://BUCKET/JOB, but is"
             f" {shown(job_dir)}."
         )
     if len(display_name) > DISPLAY_NAME_LENGTH:
-        raise ValueError(
+        raise BadCommand(
             f"the display name must have at most {DISPLAY_NAME_LENGTH} characters, but has"
             f" {len(display_name)}."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trainer.contract.errors import SUCCESS, BadCommand
+from trainer.contract.errors import SUCCESS
 from tuner.cloud import fetch, jobs
 from tuner.commands.status import add_job
 
@@ -22,10 +22,7 @@ def run(options: argparse.Namespace) -> int:
     if not job_dir.startswith("gs://"):
         job = jobs.describe(job_dir, region=options.region, project=options.project)
         job_dir = jobs.best_job_dir(job)
-    try:
-        trial = fetch.best(job_dir)
-    except ValueError as error:
-        raise BadCommand(str(error)) from error
+    trial = fetch.best(job_dir)
     folder = Path(options.output or "-".join(trial.job_dir.split("/")[-2:]))
     files = fetch.fetch(trial.job_dir, folder)
     print(f"{folder} has the {len(files)} files of {trial.job_dir}, mean_score {trial.score:g}")

@@ -99,8 +99,6 @@ def run(options: argparse.Namespace) -> int:
             f"The study's files could not be read or written: {why(error)}{where}. The same command"
             " continues the study."
         ) from error
-    except ValueError as error:
-        raise BadCommand(str(error)) from error
 
 
 def _count(least: int) -> Callable[[str], int]:

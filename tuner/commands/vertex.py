@@ -33,16 +33,13 @@ def run(options: argparse.Namespace) -> int:
             f"{shown(options.file)} is a Vertex AI configuration already. Give it to `gcloud ai"
             " hp-tuning-jobs create --config`."
         )
-    try:
-        job = vertex_job.hp_tuning_job(
-            spec,
-            image=options.image,
-            job_dir=options.job_dir,
-            display_name=options.display_name,
-            spot=options.spot,
-        )
-    except ValueError as error:
-        raise BadCommand(str(error)) from error
+    job = vertex_job.hp_tuning_job(
+        spec,
+        image=options.image,
+        job_dir=options.job_dir,
+        display_name=options.display_name,
+        spot=options.spot,
+    )
     text = vertex_job.as_yaml(job)
     if options.output:
         write(options.output, text)

@@ -71,6 +71,7 @@ class Study:
         Raises:
             StudyError: the folder holds another study, or a file that is none.
         """
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._parameters, self._algorithm = parameters, algorithm
         self._asker = sampling.Asker(parameters, algorithm, direction, dict(first))
         self._left: list[Record] | None = None
@@ -78,7 +79,6 @@ class Study:
         self._running = set[int]()  # handed out by this process
         self.failures = 0  # of this process' trials, by their own fault
         self.machine_faults_in_a_row = 0
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         with spoken(folder / FILE):
             self._storage = journal.opened(folder / FILE)
             self._study = self._begun() or optuna.create_study(

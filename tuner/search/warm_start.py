@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 
+from trainer.contract.errors import BadCommand
 from trainer.storage import files
 from trainer.storage.address import Address, locate
 from trainer.storage.gcs import RemoteFolder
@@ -28,13 +29,13 @@ def place(spec: StudySpec, given: str, job_dir: str) -> str:
         given: where the user says it lies. Else the file may name a job, which lies beside ours.
 
     Raises:
-        ValueError: there is no going on from a study.
+        BadCommand: a study cannot go on from it.
     """
     found = given.rstrip("/")
     if not found and spec.resume:
         found = "/".join([*job_dir.rstrip("/").split("/")[:-1], spec.resume])
     if found and spec.algorithm == GRID:
-        raise ValueError(
+        raise BadCommand(
             f"a study that goes on from another must learn from its trials, but {GRID} tries each"
             " point whatever is known. Delete the algorithm, or take another."
         )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.contract import flags
+from trainer.contract.errors import BadCommand
 from trainer.storage.address import Address, locate
 from tuner.execution.trial_command import TRAINER
 from tuner.search import space, warm_start
@@ -43,7 +44,7 @@ def make_plan(
         trainer: the command that starts a trial.
 
     Raises:
-        ValueError: they cannot be carried out.
+        BadCommand: they cannot be carried out.
     """
     bucket, place = "", locate(options.job_dir)
     if isinstance(place, Address):
@@ -53,7 +54,7 @@ def make_plan(
     if options.image or (options.engine == RAY and not bucket):
         job_dir = job_dir.absolute()  # a container and another machine have the same path
     if spec.algorithm == POPULATION:
-        raise ValueError(
+        raise BadCommand(
             f"{POPULATION} runs on AI Platform only. Delete the file's algorithm, or write another."
         )
     spec = with_args(spec, options.trainer_args)
@@ -102,14 +103,14 @@ def spec_of(plan: Plan) -> StudySpec:
 
 
 def check_engine(options: argparse.Namespace) -> None:
-    """Raises ValueError for flags that do not go with the engine."""
+    """Raises BadCommand for flags that do not go with the engine."""
     if options.engine in (STACKED, RAY) and options.image:
-        raise ValueError("--image runs each trial in a container of its own: --engine process.")
+        raise BadCommand("--image runs each trial in a container of its own: --engine process.")
     if options.engine != RAY:
         for name in ("address", "trial_cpus", "trial_gpus"):
             if getattr(options, name):
                 flag = name.replace("_", "-")
-                raise ValueError(f"--{flag} is for a Ray cluster: --engine ray.")
+                raise BadCommand(f"--{flag} is for a Ray cluster: --engine ray.")
 
 
 def can_be_stacked(spec: StudySpec) -> bool:
@@ -119,16 +120,16 @@ def can_be_stacked(spec: StudySpec) -> bool:
 
 
 def with_args(spec: StudySpec, more: str) -> StudySpec:
-    """The study with more args for its trainer. Raises ValueError for what that would refuse."""
+    """The study with more args for its trainer. Raises BadCommand for what that would refuse."""
     try:
         args = (*spec.job.args, *shlex.split(more))
     except ValueError as error:
-        raise ValueError(f"--trainer-args must be words of a shell, but: {error}.") from None
+        raise BadCommand(f"--trainer-args must be words of a shell, but: {error}.") from None
     longer = dataclasses.replace(spec, job=dataclasses.replace(spec.job, args=args))
     before = {finding.message for finding in trainer_rules.check(spec)}
     for finding in trainer_rules.check(longer):
         if finding.message not in before:
-            raise ValueError(f"--trainer-args: {finding.message}")
+            raise BadCommand(f"--trainer-args: {finding.message}")
     return longer
 
 

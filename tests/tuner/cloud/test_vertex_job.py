@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainer.contract.errors import BadCommand
 from tuner.cloud.vertex_job import as_yaml, hp_tuning_job
 from tuner.spec import vertex_ai
 from tuner.spec.diagnostics import InvalidSpec
@@ -262,7 +263,7 @@ def test_what_has_no_equivalent_is_refused_by_name(old: str, new: str, message: 
     ["a2c", "gcr.io/p/a2c", "localhost:5000/a2c", "a b:1", "a2c:", ":1", "", "a2c@sha256:12"],
 )
 def test_an_image_must_have_a_tag(image: str) -> None:
-    with pytest.raises(ValueError, match="the image must be a name with a tag or a digest"):
+    with pytest.raises(BadCommand, match="the image must be a name with a tag or a digest"):
         translated(image=image)
 
 
@@ -278,12 +279,12 @@ def test_an_image_may_lie_anywhere(image: str) -> None:
     "job_dir", ["", "runs/x", "/gcs/b/x", "gs://", "gs://bucket", "gs://bucket/", "gs://b x/y"]
 )
 def test_the_job_dir_must_be_a_folder_in_a_bucket(job_dir: str) -> None:
-    with pytest.raises(ValueError, match="the job dir must be a folder in a bucket"):
+    with pytest.raises(BadCommand, match="the job dir must be a folder in a bucket"):
         translated(job_dir=job_dir)
 
 
 def test_a_display_name_has_its_limit() -> None:
-    with pytest.raises(ValueError, match="at most 128 characters, but has 129"):
+    with pytest.raises(BadCommand, match="at most 128 characters, but has 129"):
         translated(display_name="x" * 129)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import ROOT, SUPPORT
 from tests.support.waiting import ended, wait_for_report
+from trainer.contract.errors import BadCommand
 from tuner import __main__ as command_line
 from tuner.commands import run
 from tuner.execution import worker_pool
@@ -195,7 +196,7 @@ def test_trials_share_processes_where_environments_can_be_compiled(
 
 
 def test_containers_are_not_stacked() -> None:
-    with pytest.raises(ValueError, match="--engine process"):
+    with pytest.raises(BadCommand, match="--engine process"):
         plan("--engine", "stacked", "--image", "trainer:1")
 
 
