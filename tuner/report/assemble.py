@@ -80,7 +80,7 @@ def of_study(
     ]
     kept = journal.read(small[FILE]) if FILE in small else None
     if kept is None:
-        damage = "is damaged" if FILE in small else "is missing or cannot be read"
+        damage = "is damaged or of an earlier version" if FILE in small else "could not be read"
         problems.append(f"{FILE} {damage}. This page was made from the trials' own folders.")
     identity = kept.identity if kept else best
     aim, goal = str(identity.get("objective") or MEAN), str(identity.get("goal") or MAXIMIZE)
