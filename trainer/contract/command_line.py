@@ -90,6 +90,9 @@ class Parser(argparse.ArgumentParser):
             sentence = said
         else:
             said = said.replace("expected one argument", "a value is missing")
+            if found := re.fullmatch(r"invalid (\w+) value: (.*)", said, re.DOTALL):
+                kind = "a number" if found[1] == "float" else "a whole number"
+                said = f"{found[2]} is not {kind}"
             if found := re.fullmatch(r"invalid choice: (.*) \(choose from (.*)\)", said, re.DOTALL):
                 known = found[2].replace("'", "")
                 said = f"{found[1]} is not one of {known}"

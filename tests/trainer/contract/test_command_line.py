@@ -34,6 +34,7 @@ def another_value(field: dataclasses.Field[object]) -> str:
         "video": "false",
         "env_kwargs": '{"a": 1}',
         "env_workers": "auto",
+        "export": "onnx",
     }
     return named.get(field.name, OTHER_VALUES[str(field.type)])
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import tuner.commands
 from trainer.contract.command_line import Parser, _parser
-from trainer.contract.flags import FLAGS
+from trainer.contract.flags import FLAGS, whole_number
 from tuner.__main__ import COMMANDS
 from tuner.__main__ import parser as tuner_parser
 
@@ -118,6 +118,16 @@ def test_a_strange_value_is_shown_short_and_escaped(value: str) -> None:
     code, said = ended(PARSERS["trainer.task"], f"--learning_rate={value}")
     assert code == 2
     assert said.endswith("is not a number.\n") and len(said) < 200 and said[:-1].isprintable()
+
+
+def test_a_value_of_another_kind_is_told_in_words() -> None:
+    parser = Parser()
+    parser.add_argument("--deadline", type=float)
+    parser.add_argument("--episodes", type=whole_number)
+    assert ended(parser, "--deadline=soon") == (2, "error: --deadline: 'soon' is not a number.\n")
+    assert ended(parser, "--episodes=1.5") == (
+        2, "error: --episodes: '1.5' is not a whole number.\n"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
