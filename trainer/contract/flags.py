@@ -103,11 +103,6 @@ _READERS: dict[str, tuple[Any, str]] = {
 }
 
 
-def takes_numbers(field: Setting) -> bool:
-    """Whether at least some numbers are good values; `stop_at_score` takes words too."""
-    return field.type in ("int", "float") or field.name == "stop_at_score"
-
-
 def not_tunable(field: Setting) -> str:
     """Why a search cannot vary a setting, as a sentence; empty where it can."""
     if not (reason := field.metadata["fixed"]):

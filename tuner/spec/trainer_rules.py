@@ -66,7 +66,7 @@ def _parameter(parameter: Parameter) -> Iterator[Diagnostic]:
         for index, word in enumerate(parameter.words):
             if wrong := _refusal(field, word):
                 yield _error(parameter.locations[f"words.{index}"], wrong)
-    elif not flags.takes_numbers(field):
+    elif field.type not in ("int", "float"):
         choices = ", ".join(field.metadata["choices"])
         yield _error(
             parameter.locations["type"],
