@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/check.sh: style, format and types.
+# scripts/check.sh: checks style, format and types.
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)

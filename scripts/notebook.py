@@ -1,8 +1,8 @@
-"""Runs notebooks/pg_and_a2c.ipynb from top to bottom and keeps its new outputs in it.
+"""Runs notebooks/pg_and_a2c.ipynb from top to bottom and stores the outputs in it.
 
     .venv/bin/python scripts/notebook.py
 
-Run it after a change in the notebook. What would differ on every machine is left out.
+Needed after a change in the notebook. Metadata that differ between machines are removed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import nbformat
 from nbclient import NotebookClient
 
 FILE = Path(__file__).resolve().parent.parent / "notebooks" / "pg_and_a2c.ipynb"
-SECONDS = 600  # for one cell; a busy machine takes a tenth of it
+SECONDS = 600  # for one cell
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -22,12 +22,12 @@ METADATA = {
 
 
 def executed(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook with the outputs of a run in a fresh kernel.
+    """Returns the notebook with the outputs of a run in a fresh kernel.
 
     Raises:
         CellExecutionError: a cell failed.
     """
-    logging.getLogger("traitlets").setLevel(logging.ERROR)  # that it listens on this machine only
+    logging.getLogger("traitlets").setLevel(logging.ERROR)  # warnings about local sockets
     client = NotebookClient(
         notebook,
         timeout=SECONDS,

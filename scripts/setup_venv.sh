@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# scripts/setup_venv.sh base|tuner|dev: makes sure that a virtual environment holds what
-# requirements/{base,tuner,dev}.txt lists, and prints the path of its Python; all else is said on stderr.
-# scripts/setup_venv.sh find: prints the Python that it would be made with, and makes nothing.
-#   VENV    where it is (default: .venv in the repository)
-#   PYTHON  the Python to make it with (default: the newest that fits)
+# scripts/setup_venv.sh base|tuner|dev: installs requirements/{base,tuner,dev}.txt into a virtual
+# environment, unless it has them, and prints the path of its Python. Messages go to stderr.
+# scripts/setup_venv.sh find: prints the Python that would be used, and creates nothing.
+#   VENV    the environment's folder (default: .venv in the repository)
+#   PYTHON  the Python to create it with (default: the newest supported one)
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -17,7 +17,7 @@ fail() {
     exit 2
 }
 
-# Runs each candidate, because a name on the PATH may be a shim with nothing behind it. 3.14 is out
+# Runs each candidate, because a name on the PATH may be a shim without a Python behind it. Not 3.14
 # until every pinned package has a wheel for it.
 fits() {
     "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
@@ -32,7 +32,7 @@ find_python() {
             return
         fi
     done
-    fail "needs Python 3.11, 3.12 or 3.13 with its venv module, but found none as ${PYTHON:-python3}; set PYTHON to one."
+    fail "found no Python 3.11, 3.12 or 3.13 with its venv module as ${PYTHON:-python3}. Set PYTHON to one."
 }
 
 version_of() {
@@ -43,7 +43,7 @@ sum_of() {
     printf '%s %s\n' "$1" "$(cksum <"$root/requirements/$1.txt")"
 }
 
-# The stamp says what the environment holds: its Python, and the checksum of each list.
+# The stamp lists what the environment has: its Python, and the checksum of each requirements file.
 holds() {
     [[ -f $stamp ]] && grep -qxF "$(version_of "$python")" "$stamp" \
         && grep -qxF "$(sum_of "$1")" "$stamp"
@@ -51,12 +51,12 @@ holds() {
 
 install() {
     local name
-    for name in base tuner dev; do # what another call has installed is there still
+    for name in base tuner dev; do # keep what another call has installed
         [[ " ${lists[*]} " = *" $name "* ]] || ! holds "$name" || lists+=("$name")
     done
-    # The stamp goes first and comes back last, so that an interrupted install leaves none.
+    # Removed first and written last, so that an interrupted install leaves no stamp.
     rm -f "$stamp"
-    # Run over what an interrupted call has left, venv completes it.
+    # venv completes an environment that an interrupted call has left.
     if ! "$python" -m pip --version >/dev/null 2>&1; then
         local chosen
         chosen=$(find_python)
@@ -76,23 +76,23 @@ install() {
 case ${1:-} in
     base) lists=(base) ;;
     tuner) lists=(tuner) ;;
-    dev) lists=(dev tuner base) ;; # dev.txt holds all of the others
+    dev) lists=(dev tuner base) ;; # dev.txt includes the others
     find)
         find_python
         exit
         ;;
-    *) fail "say base, tuner or dev, the requirements to install, or find." ;;
+    *) fail "the argument must be base, tuner or dev, the requirements to install, or find." ;;
 esac
 
 if [[ -e $venv/pyvenv.cfg ]]; then
-    version=$(version_of "$python") || fail "$venv holds no working Python; remove it and try again."
+    version=$(version_of "$python") || fail "there is no working Python in $venv. Remove it and try again."
     [[ -z ${PYTHON:-} || $(version_of "$PYTHON") = "$version" ]] \
-        || fail "$venv was not made with PYTHON=$PYTHON; remove it, or name another place in VENV."
+        || fail "$venv was not created with PYTHON=$PYTHON. Remove it, or set VENV to another folder."
 fi
 
 if ! holds "$1"; then
     mkdir -p "$venv"
-    # Trials that are started together wait for the one that installs. macOS has no flock.
+    # Calls at the same time wait for the one that installs. macOS has no flock.
     if command -v flock >/dev/null; then
         exec 9>"$venv/.lock"
         flock 9

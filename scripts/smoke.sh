@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# scripts/smoke.sh [IMAGE]: trains for a few seconds in the image, as a tuning service would have it
-# train, and looks whether metric, model, video and manifest are there.
+# scripts/smoke.sh [IMAGE]: trains for a few seconds in the image, as a trial of a tuning service, and
+# checks that passed: metric, models, video and manifest are there.
 # scripts/smoke.sh --local: the same in the virtual environment.
-#   IMAGE             default: what scripts/build_image.sh makes without arguments
-#   CONTAINER_ENGINE  what takes docker's arguments (default: docker)
-# Exit code: 0 all is there; 1 something is not, and it says what; 2 there is nothing to run.
+#   IMAGE             default: the image that scripts/build_image.sh builds without arguments
+#   CONTAINER_ENGINE  a program with docker's arguments (default: docker)
+# Exit codes: 0 everything is there, 1 something is missing and is named, 2 there is nothing to run.
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -18,7 +18,7 @@ fail() {
 }
 
 [[ $# -le 1 && (${1:-} != -* || $1 = --local) ]] \
-    || fail 2 "takes an image's tag or --local, but got: $*"
+    || fail 2 "unknown arguments: $*. Give an image's tag, --local, or nothing."
 if [[ ${1:-} = --local ]]; then
     python=$("$root/scripts/setup_venv.sh" base)
     job=$work
@@ -30,11 +30,11 @@ else
     image=${1:-a2c-cloud-trainer:$version}
     job=/out
     command -v "$engine" >/dev/null \
-        || fail 2 "needs $engine; set CONTAINER_ENGINE to what you have, or say --local."
+        || fail 2 "$engine is not installed; set CONTAINER_ENGINE to your container engine, or use --local."
     "$engine" image inspect "$image" >/dev/null 2>&1 \
-        || fail 2 "there is no image $image; make it with scripts/build_image.sh, or say --local."
-    # As little as it may have: what works so works wherever it may have more. The user is you, so
-    # that you can remove what it leaves.
+        || fail 2 "image $image does not exist; build it with scripts/build_image.sh, or use --local."
+    # With the fewest rights: what works here works everywhere. The files belong to the caller, who
+    # can then remove them.
     inside() {
         "$engine" run --rm --interactive --entrypoint python \
             --user "$(id -u):$(id -g)" --read-only --tmpfs /tmp --cap-drop all \
@@ -46,7 +46,7 @@ metric=$job/hypertune/output.metrics
 environment=(CLOUD_ML_TRIAL_ID=1 "CLOUD_ML_HP_METRIC_FILE=$metric")
 
 inside -m trainer.task --total_steps=5000 --evaluation_episodes=10 --job-dir="$job/1" \
-    || fail 1 "the training failed; its exit code is $?."
+    || fail 1 "the training failed: its exit code is $?."
 inside - "$job/1" "$metric" <"$root/scripts/lib/missing_artefacts.py" \
-    || fail 1 "what is named above must be there."
-echo "smoke.sh: metric, models, video and manifest are there"
+    || fail 1 "the files named above are missing or broken."
+echo "smoke.sh: passed: metric, models, video and manifest are there"

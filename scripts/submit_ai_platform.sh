@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# scripts/submit_ai_platform.sh: submits a tuning job to AI Platform Training, as the course's
-# notebook does. Google closed that service on 31 January 2025: submit_vertex.sh is for its
-# successor, and takes the same settings and the same file.
-#   BUCKET      --bucket    where results go: gs:// and the bucket's name
-#   IMAGE_URI   --image     what to run: registry, name and tag
+# scripts/submit_ai_platform.sh: submits a tuning job to AI Platform Training, as the course notebook
+# of 2020 does. Google closed that service on 31 January 2025. submit_vertex.sh submits the same file
+# with the same settings to its successor.
+#   BUCKET      --bucket    the bucket for results: gs:// and its name
+#   IMAGE_URI   --image     the image to run: registry, name and tag
 #   REGION      --region    where to run, such as us-central1
-#   JOB_NAME    --job-name  default: a2c_on_gcp_ and the time
+#   JOB_NAME    --job-name  the job's name (default: a2c_on_gcp_ and the time)
 #   CONFIG      --config    the search space (default: templates/hyperparam.yaml)
-#   PROJECT_ID  --project   default: the project that gcloud is set to
-#   --dry-run   only checks everything and prints the call
-#   --stream    stays and shows the job's log; LOG_SECONDS says how often it looks (default: 10)
+#   PROJECT_ID  --project   the project (default: gcloud's own)
+#   --dry-run   checks everything and prints the call, without submitting
+#   --stream    shows the job's log until it ends, polled every LOG_SECONDS (default: 10)
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -23,13 +23,13 @@ regions=(asia-east1 asia-northeast1 asia-southeast1 australia-southeast1 europe-
 source "$root/scripts/lib/submitting.sh"
 
 read_settings "$@"
-[[ -z $spot ]] || refuse "AI Platform has no spot machines; submit_vertex.sh takes --spot."
+[[ -z $spot ]] || refuse "AI Platform has no spot machines. submit_vertex.sh has --spot."
 check_settings
 python=$("$root/scripts/setup_venv.sh" tuner)
 tuner lint "$CONFIG"
 
-echo "submit_ai_platform.sh: Google closed AI Platform Training on 31 January 2025 and will refuse this job; submit_vertex.sh submits the same file to its successor." >&2
-# No --scale-tier, which the notebook gives: it would silently win over the file's.
+echo "submit_ai_platform.sh: Google closed AI Platform Training on 31 January 2025 and will refuse this job. Use submit_vertex.sh, which submits the same file to its successor." >&2
+# Without the notebook's --scale-tier, which would silently override the file's.
 call=(gcloud ai-platform jobs submit training "$JOB_NAME"
     ${PROJECT_ID:+--project="$PROJECT_ID"}
     --staging-bucket="$BUCKET"

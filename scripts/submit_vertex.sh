@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # scripts/submit_vertex.sh: submits a hyperparameter tuning job to Vertex AI.
-#   BUCKET      --bucket    where results go: gs:// and the bucket's name
-#   IMAGE_URI   --image     what to run: registry, name and tag
+#   BUCKET      --bucket    the bucket for results: gs:// and its name
+#   IMAGE_URI   --image     the image to run: registry, name and tag
 #   REGION      --region    where to run, such as us-central1
-#   JOB_NAME    --job-name  default: a2c_on_gcp_ and the time
+#   JOB_NAME    --job-name  the job's name (default: a2c_on_gcp_ and the time)
 #   CONFIG      --config    the search space (default: templates/hyperparam.yaml)
-#   PROJECT_ID  --project   default: the project that gcloud is set to
-#   --dry-run   only checks everything, and prints the job and the call
-#   --spot      runs on machines that cost less and may be taken away at any time
-#   --stream    stays and shows the job's log; LOG_SECONDS says how often it looks (default: 10)
+#   PROJECT_ID  --project   the project (default: gcloud's own)
+#   --dry-run   checks everything and prints the job and the call, without submitting
+#   --spot      uses machines that cost less and may be taken away at any time
+#   --stream    shows the job's log until it ends, polled every LOG_SECONDS (default: 10)
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -30,7 +30,7 @@ list="gcloud ai hp-tuning-jobs list --region=$REGION"
 python=$("$root/scripts/setup_venv.sh" tuner)
 tuner lint "$CONFIG"
 
-# Kept, so that what was submitted can be read again, and the printed call be pasted.
+# Kept, so that the submitted job can be read later and the printed call can be pasted.
 job=runs/$JOB_NAME/vertex.yaml
 mkdir -p "${job%/*}"
 tuner vertex "$CONFIG" --image "$IMAGE_URI" --job-dir "$BUCKET/$JOB_NAME" \

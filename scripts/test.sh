@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/test.sh [pytest's arguments]: runs every test; `-m "not learning"` leaves out the long ones.
+# scripts/test.sh [pytest's arguments]: runs every test; -m "not learning" leaves out the long ones.
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)

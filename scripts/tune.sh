@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# scripts/tune.sh [FILE] [flags]: searches for good hyperparameters here, installing first what is
-# missing. --help lists the flags.
+# scripts/tune.sh [FILE] [flags]: searches for hyperparameters on this machine, after installing what
+# is missing. --help lists the flags.
 #   FILE       the search space (default: templates/hyperparam.yaml)
-#   --job-dir  default: a new folder under runs/; the same one goes on with a study
+#   --job-dir  default: a new folder under runs/; an existing one continues its study
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -20,7 +20,7 @@ for word; do
 done
 [[ -n $given ]] || set -- --job-dir "runs/tune-$(date +%Y%m%d-%H%M%S)" "$@"
 
-# No cd, because paths mean relative to where the user is; and by variable, so that neither the tuner
-# nor its trials take a directory named `tuner` or `trainer` there for ours.
+# Stays in the user's directory, so that paths are relative to it. By variables, so that neither the
+# tuner nor its trials import a directory named `tuner` or `trainer` there instead of ours.
 export PYTHONSAFEPATH=1 PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 exec "$python" -m tuner run "$file" "$@"

@@ -1,8 +1,8 @@
-"""Looks whether a trial left what it must leave; names what is missing or broken.
+"""Checks the files of a trial, and names what is missing or broken.
 
     python - JOB_DIR METRIC_FILE < missing_artefacts.py
 
-It runs inside the image, so it knows the standard library only.
+It runs inside the image, so it uses only the standard library.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def metric(file: Path) -> bool:
 
 
 def policy(file: Path) -> bool:
-    """Whether it has a policy at the start and one at the end."""
+    """Whether it has a policy from the start and one from the end of training."""
     snapshots = json.loads(file.read_text(encoding="utf-8"))["snapshots"]
     return snapshots[0]["label"] == "start" and snapshots[-1]["label"] == "end"
 
 
 def manifest(job: Path) -> bool:
-    """Whether the run ended well, and every file is as the manifest says."""
+    """Whether the run succeeded, and every file has the manifest's checksum."""
     content = json.loads((job / "manifest.json").read_text(encoding="utf-8"))
     return (
         content["state"] == "succeeded"
@@ -41,7 +41,7 @@ def manifest(job: Path) -> bool:
 
 
 def missing(job: Path, metric_file: Path) -> list[str]:
-    """The names of what does not hold."""
+    """The names of the checks that fail."""
     checks: dict[str, Callable[[], bool]] = {
         "the metric, mean_score in CLOUD_ML_HP_METRIC_FILE": lambda: metric(metric_file),
         "the model, model.keras": lambda: (job / "model.keras").read_bytes()[:2] == b"PK",
@@ -50,13 +50,13 @@ def missing(job: Path, metric_file: Path) -> list[str]:
         ),
         "the policy, policy.json": lambda: policy(job / "policy.json"),
         "the video, recording.mp4": lambda: (job / "recording.mp4").read_bytes()[4:8] == b"ftyp",
-        "the manifest, manifest.json: state, files and their sums": lambda: manifest(job),
+        "the manifest, manifest.json: state, files and checksums": lambda: manifest(job),
     }
     return [name for name, check in checks.items() if not holds(check)]
 
 
 def holds(check: Callable[[], bool]) -> bool:
-    """What `check` says; no, where the file that it looks at is not there or says nothing."""
+    """The result of `check`; false if its file is missing or unreadable."""
     try:
         return check()
     except (OSError, ValueError, KeyError, IndexError):

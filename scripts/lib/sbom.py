@@ -1,9 +1,9 @@
-"""Prints what is installed where this runs, as a CycloneDX document.
+"""Prints the packages that are installed here, as a CycloneDX document.
 
     python - NAME VERSION REVISION < sbom.py
 
-It runs inside the image, so it knows the standard library only. No timestamp and no serial number:
-the same image gives the same document.
+It runs inside the image, so it uses only the standard library. It has no timestamp and no serial
+number, so the same image gives the same document.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def component(kind: str, name: str, version: str, purl: str, license_: str = "")
 def python_packages() -> Iterator[dict[str, Any]]:
     for package in distributions():
         name, version, facts = package.name, package.version, package.metadata
-        # Some packages put the whole text of their license here; its first line names it.
+        # Some packages have the whole text of their license here; the first line names it.
         license_ = (facts.get_all("License-Expression") or facts.get_all("License") or [""])[0]
         purl = f"pkg:pypi/{re.sub('[-_.]+', '-', name).lower()}@{version}"
         first_line = license_.strip().partition("\n")[0]

@@ -89,7 +89,7 @@ both_scripts = pytest.mark.parametrize("script", JOBS)
 
 
 class Submission(NamedTuple):
-    """How a script ended and what it said."""
+    """The exit code and output of a script."""
 
     code: int
     output: str
@@ -151,50 +151,50 @@ def traced(tmp_path: Path) -> dict[str, str]:
 
 @both_scripts
 @pytest.mark.parametrize(
-    ("name", "value", "must"),
+    ("name", "value", "message"),
     [
-        ("BUCKET", "", "set BUCKET"),
-        ("BUCKET", "my-bucket", "must begin with gs://"),
-        ("BUCKET", "gs://my-bucket/folder", "no folder in it"),
+        ("BUCKET", "", "BUCKET is not set"),
+        ("BUCKET", "my-bucket", "does not begin with gs://"),
+        ("BUCKET", "gs://my-bucket/folder", "without a folder"),
         ("BUCKET", "gs://My_Bucket", "3 to 63"),
-        ("REGION", "", "set REGION"),
-        ("REGION", "us-centrall1", "REGION must be one of"),
-        ("REGION", "us-central1-a", "REGION must be one of"),
-        ("REGION", "us-central1 us-east1", "REGION must be one of"),
-        ("IMAGE_URI", "", "set IMAGE_URI"),
+        ("REGION", "", "REGION is not set"),
+        ("REGION", "us-centrall1", "is not a region of"),
+        ("REGION", "us-central1-a", "is not a region of"),
+        ("REGION", "us-central1 us-east1", "is not a region of"),
+        ("IMAGE_URI", "", "IMAGE_URI is not set"),
         ("IMAGE_URI", "gcr.io/test/trainer", "a tag"),
         ("IMAGE_URI", "localhost:5000/trainer", "a tag"),
         ("IMAGE_URI", "trainer:1", "a registry"),
-        ("JOB_NAME", "pg-on-gcp", "JOB_NAME must be"),
-        ("CONFIG", "nowhere.yaml", "CONFIG must be a file"),
+        ("JOB_NAME", "pg-on-gcp", "JOB_NAME is not allowed"),
+        ("CONFIG", "nowhere.yaml", "CONFIG is not a file"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_sentence_before_gcloud_is_called(
-    tmp_path: Path, traced: dict[str, str], script: str, name: str, value: str, must: str
+def test_a_wrong_setting_is_refused_in_one_line_before_gcloud_is_called(
+    tmp_path: Path, traced: dict[str, str], script: str, name: str, value: str, message: str
 ) -> None:
     ended = run(script, cwd=tmp_path, **{**traced, name: value})
     assert ended.code == 2
-    assert must in ended.errors
+    assert message in ended.errors
     assert re.fullmatch(r"submit_\w+\.sh: [^\n]+\.\n", ended.errors)
     assert value in ended.errors
     assert not (tmp_path / "called").exists()
 
 
 @pytest.mark.parametrize(
-    ("script", "flags", "must"),
+    ("script", "flags", "message"),
     [
-        ("submit_vertex.sh", ["--buckt=gs://b"], "knows no --buckt"),
-        ("submit_vertex.sh", ["now"], "knows no now"),
-        ("submit_vertex.sh", ["--region"], "--region needs a value"),
+        ("submit_vertex.sh", ["--buckt=gs://b"], "unknown argument --buckt"),
+        ("submit_vertex.sh", ["now"], "unknown argument now"),
+        ("submit_vertex.sh", ["--region"], "--region has no value"),
         ("submit_ai_platform.sh", ["--spot"], "no spot machines"),
     ],
 )
-def test_a_flag_that_there_is_not_is_refused(
-    tmp_path: Path, traced: dict[str, str], script: str, flags: list[str], must: str
+def test_an_unknown_flag_is_refused(
+    tmp_path: Path, traced: dict[str, str], script: str, flags: list[str], message: str
 ) -> None:
     ended = run(script, *flags, cwd=tmp_path, **traced)
     assert ended.code == 2
-    assert must in ended.errors
+    assert message in ended.errors
     assert not (tmp_path / "called").exists()
 
 
@@ -245,7 +245,7 @@ def test_without_gcloud_a_dry_run_works_and_a_submission_names_it(
     assert ended.code == 0, ended.errors
     ended = run(script, cwd=tmp_path, **settings)
     assert ended.code == 2
-    assert "needs gcloud" in ended.errors
+    assert "gcloud is not installed" in ended.errors
 
 
 @both_scripts
@@ -297,10 +297,10 @@ def test_gcloud_accepts_our_templates(
 @pytest.mark.parametrize(
     ("script", "status", "advice"),
     [
-        ("submit_ai_platform.sh", 400, "must change in space.yaml"),
+        ("submit_ai_platform.sh", 400, "in space.yaml"),
         ("submit_ai_platform.sh", 403, "ask the owner for the role"),
         ("submit_vertex.sh", 403, "ask the owner for the role"),
-        ("submit_vertex.sh", 404, "see --project"),
+        ("submit_vertex.sh", 404, "check --project"),
         ("submit_ai_platform.sh", 409, "another name with --job-name"),
         ("submit_vertex.sh", 409, "another name with --job-name"),
         ("submit_ai_platform.sh", 429, "lower maxParallelTrials"),
