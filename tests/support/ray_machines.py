@@ -1,4 +1,4 @@
-"""A Ray cluster on loopback: a head without CPUs, and nodes of one CPU that come and go."""
+"""A Ray cluster on loopback: a head without CPUs, and nodes that come and go."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Machines:
         self.address = str(self._ask("head"))
         self.nodes = [self.add() for _ in range(nodes)]
 
-    def add(self, **environment: str) -> str:
-        """Adds a node of one CPU, whose processes have these variables too; returns its name."""
-        return str(self._ask("add", **environment))
+    def add(self, cpus: int = 1, **environment: str) -> str:
+        """Adds a node whose processes have these variables too; returns its name."""
+        return str(self._ask("add", cpus=str(cpus), **environment))
 
     def lose(self, node: str) -> None:
         """Kills a node's daemon, as a power cut would; its processes end with it."""
@@ -73,8 +73,9 @@ def main() -> None:
         answer = cluster.address
         if what == "add":
             before = dict(os.environ)
+            cpus = int(more.pop("cpus"))
             os.environ.update(more)
-            node = cluster.add_node(num_cpus=1)
+            node = cluster.add_node(num_cpus=cpus)
             for name in more.keys() - before.keys():
                 del os.environ[name]
             nodes[node.node_id] = node

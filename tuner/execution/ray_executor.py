@@ -26,6 +26,7 @@ _MOST_MOVES = 5  # of a trial to another node, before it counts as failed
 _SILENCE = 30.0  # seconds after which a node that does not answer is mentioned
 _STOPPING = 80.0  # seconds after which a trial that was told to stop is given up
 _WAIT = 15.0  # seconds after which a missing machine is mentioned
+_SPARE = 1.0  # seconds that a free reservation is kept for the next trial
 _LEAVE = 25.0  # seconds for a node's processes to end
 _NODE_FAULTS = (machine_faults.NO_ROOM, machine_faults.NO_MEMORY, machine_faults.BAD_DISK)
 
@@ -81,6 +82,7 @@ class RayExecutor:
         self._prepare, self._say = prepare, say
         self._nodes: dict[str, NodeState] = {}
         self._waiting: list[RayTrial] = []
+        self._spare: list[tuple[float, Any]] = []  # groups of trials that have just ended
         self._held: list[Any] = []  # placement groups that keep trials off refused nodes
         self._ended: list[tuple[Trial, Outcome]] = []
         self._refusals: list[str] = []
@@ -88,6 +90,7 @@ class RayExecutor:
         self._gave_up = self._told_waiting = False
 
     def submit(self, task: Task) -> Trial:
+        task.job_dir.mkdir(parents=True, exist_ok=True)
         trial = RayTrial(task)
         self._wait_for_node(trial)
         return trial
@@ -108,6 +111,8 @@ class RayExecutor:
                 " continues the study."
             ) from error
         self._check_progress()
+        while self._spare and time.monotonic() - self._spare[0][0] > _SPARE:
+            self._remove(self._spare.pop(0)[1])
         ended, self._ended = self._ended, []
         return ended
 
@@ -140,6 +145,10 @@ class RayExecutor:
         """Asks Ray for a node with room for the trial."""
         from ray.util.placement_group import placement_group
 
+        if self._spare:
+            trial.group, trial.started = self._spare.pop()[1], None
+            self._waiting.append(trial)
+            return
         bundle = {"CPU": self._settings.cpus} | ({"GPU": self._gpus} if self._gpus else {})
         trial.group, trial.started = (
             placement_group([bundle], name=f"{trial.task.name}, {uuid.uuid4().hex[:8]}"),
@@ -329,7 +338,7 @@ class RayExecutor:
         if hold:
             self._held.append(trial.group)
         else:
-            self._remove(trial.group)
+            self._spare.append((time.monotonic(), trial.group))
         self._ended.append((trial, ended))
 
     def _remove(self, group: Any) -> None:

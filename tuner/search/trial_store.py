@@ -73,6 +73,7 @@ class Study:
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._parameters, self._algorithm = parameters, algorithm
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._asker = sampling.Asker(parameters, algorithm, direction, dict(first))
         self._left: list[Record] | None = None
         self._records: list[Record] | None = None
