@@ -53,7 +53,7 @@ def learn_together(stack: SharedPrograms, runs: Sequence[RunState]) -> None:
 def until(algorithm: str, flags: dict[str, int]) -> int:
     """Steps that take an agent about `UPDATES` gradient steps."""
     batch = flags.get("batch_size", 256)
-    return {"a2c": UPDATES * batch, "pg": UPDATES * 150, "ppo": batch}[algorithm]
+    return {"a2c": UPDATES * batch, "pg": UPDATES * 150, "ppo": max(batch, 128)}[algorithm]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
