@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import TextIO
@@ -17,16 +18,25 @@ _FIRST = 9  # columns of the word that a line begins with
 def console(file: TextIO | None = None) -> Console:
     """A console that writes plain text: no colours, no markup."""
     found = Console(
-        file=file, width=_PIPE, color_system=None, highlight=False, markup=False, emoji=False
-    )
+        file=file, width=_PIPE, color_system=None, highlight=False, markup=False, emoji=False,
+        force_terminal=_is_terminal(file or sys.stdout),
+    )  # fmt: skip
     fit(found)
     return found
 
 
+def _is_terminal(file: TextIO | None) -> bool:
+    """Whether it is one, whatever FORCE_COLOR says, which Jupyter sets for its commands."""
+    try:
+        return file is not None and file.isatty()
+    except ValueError:  # it is closed
+        return False
+
+
 def fit(console: Console) -> None:
-    """Makes a console as wide as its terminal is now."""
+    """Makes a console as large as its terminal is now; Rich takes 80 columns for TERM=dumb."""
     if console.is_terminal:
-        console.width = shutil.get_terminal_size().columns
+        console.size = shutil.get_terminal_size()
 
 
 def labelled(word: str, text: str) -> str:

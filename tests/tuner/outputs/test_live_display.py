@@ -21,7 +21,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
 
 
-def test_elsewhere_there_are_plain_lines_only() -> None:
+@pytest.mark.parametrize("name", ["", "FORCE_COLOR", "TTY_COMPATIBLE"])  # as Jupyter does
+def test_elsewhere_there_are_plain_lines_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name:
+        monkeypatch.setenv(name, "1")
     stream = io.StringIO()
     shown = Display(stream)
     shown.table(["trial 1  3 s"])
