@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable
 
 LONGEST = 60  # characters of a value in a message
@@ -52,3 +53,17 @@ def score(value: float, *others: float) -> str:
 def with_interval(value: float, low: float, high: float) -> str:
     """A score and its interval."""
     return f"{score(value, low, high)} [{score(low, value, high)}, {score(high, value, low)}]"
+
+
+def wrapped(line: str, width: int) -> str:
+    """A line in lines of `width` columns, the further ones set in, unless a word is longer."""
+    if len(line) <= width:
+        return line
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )

@@ -14,21 +14,40 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from trainer.contract import streams
+from trainer.contract.text import wrapped
 
 log = logging.getLogger("trainer")
+
+COMMAND = "command"  # of a record: a line to paste, which is never broken
 
 
 def log_to_console(news_to: TextIO | None = None) -> None:
     """Sends news to stdout, warnings and errors to stderr: cloud logs file stderr as errors."""
     streams.protect()
-    news = logging.StreamHandler(news_to or sys.stdout)
+    news = _Console(news_to or sys.stdout)
     news.addFilter(lambda record: record.levelno < logging.WARNING)
-    trouble = logging.StreamHandler(sys.stderr)
+    trouble = _Console(sys.stderr)
     trouble.setLevel(logging.WARNING)
     trouble.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     log.handlers = [news, trouble]
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+class _Console(logging.StreamHandler[TextIO]):
+    """Writes lines; on a terminal broken at spaces only, and above a progress bar."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if not self.stream.isatty() or record.exc_info or getattr(record, COMMAND, False):
+            return text
+        width = shutil.get_terminal_size().columns
+        return "\n".join(wrapped(line, width) for line in text.split("\n"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        bars = sys.modules.get("tqdm") if self.stream.isatty() else None
+        with bars.tqdm.external_write_mode() if bars else contextlib.nullcontext():
+            super().emit(record)
 
 
 def log_handler(file: TextIO | io.TextIOBase) -> logging.Handler:

@@ -10,7 +10,7 @@ from typing import Any
 from trainer.contract.job_files import RECORDING
 from trainer.contract.settings import Batching, RunOptions
 from trainer.contract.text import score
-from trainer.process.console import python_command
+from trainer.process.console import COMMAND, python_command
 from trainer.run.setup import Prepared
 
 log = logging.getLogger("trainer")
@@ -59,5 +59,15 @@ def summarize(
     )  # fmt: skip
     if options.video and RECORDING not in problems:
         log.info("watch   %s/%s", address, RECORDING)
-    log.info("play    %s -m trainer.play %s", python_command(), shlex.quote(address))
-    log.info("curves  %s -m tensorboard.main --logdir %s", python_command(), shlex.quote(address))
+    log.info(
+        "play    %s -m trainer.play %s",
+        python_command(),
+        shlex.quote(address),
+        extra={COMMAND: True},
+    )
+    log.info(
+        "curves  %s -m tensorboard.main --logdir %s",
+        python_command(),
+        shlex.quote(address),
+        extra={COMMAND: True},
+    )

@@ -15,7 +15,7 @@ from rich.console import Console
 from trainer.contract.errors import Error
 from trainer.contract.job_files import MANIFEST, METRICS, SETTINGS
 from trainer.contract.statistics import interval
-from trainer.contract.text import score, several, with_interval
+from trainer.contract.text import score, several, with_interval, wrapped
 from trainer.storage import files
 from trainer.storage.file_lock import is_locked
 from trainer.storage.run_files import read_curve, read_json, read_scores
@@ -67,7 +67,7 @@ def shown(folder: Path, console: Console) -> list[str]:
         raise NothingThere(
             f"{printable(str(folder))} holds neither a study nor a run. Name the job dir of one."
         )
-    text = "\n".join(terminal.wrapped(printable(line), console.width) for line in lines)
+    text = "\n".join(wrapped(printable(line), console.width) for line in lines)
     return text.split("\n")
 
 

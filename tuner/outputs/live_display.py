@@ -9,6 +9,7 @@ from typing import TextIO
 
 from rich.live import Live
 
+from trainer.contract.text import wrapped
 from tuner.outputs import terminal
 
 _EVERY = 0.5  # seconds between two pictures of the table
@@ -38,7 +39,7 @@ class Display:
         if not self.due:
             return
         terminal.fit(self._console)
-        text = "\n".join(terminal.wrapped(line, self._console.width) for line in lines)
+        text = "\n".join(wrapped(line, self._console.width) for line in lines)
         if self._live is None:
             self._live = Live(
                 console=self._console,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
+
+from trainer.contract.text import wrapped
 
 _PIPE = 10_000  # columns: nothing is broken or cut on its way into a pipe or a file
 _FIRST = 9  # columns of the word that a line begins with
@@ -18,9 +19,15 @@ _FIRST = 9  # columns of the word that a line begins with
 def console(file: TextIO | None = None) -> Console:
     """A console that writes plain text: no colours, no markup."""
     found = Console(
-        file=file, width=_PIPE, color_system=None, highlight=False, markup=False, emoji=False,
+        file=file,
+        width=_PIPE,
+        height=25,  # else it takes 80 columns for a dumb terminal, and for a pipe from one
+        color_system=None,
         force_terminal=_is_terminal(file or sys.stdout),
-    )  # fmt: skip
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
     fit(found)
     return found
 
@@ -48,20 +55,6 @@ def write(console: Console, text: str) -> None:
     """Prints lines, each broken at spaces where it is too long: numbers and paths stay whole."""
     for line in text.split("\n"):
         console.print(wrapped(line, console.width), soft_wrap=True)
-
-
-def wrapped(line: str, width: int) -> str:
-    """A line in lines of `width` columns, the further ones set in, unless a word is longer."""
-    if len(line) <= width:
-        return line
-    return textwrap.fill(
-        line,
-        width,
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-        replace_whitespace=False,
-    )
 
 
 def printable(text: str) -> str:

@@ -17,8 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.terminals import drawn
 from trainer.outputs import progress_bar
 from trainer.outputs.progress_bar import ConsoleReporter
+from trainer.process import console
 from trainer.process.console import (
     log_to_console,
     python_command,
@@ -227,3 +229,33 @@ def test_warnings_of_other_threads_get_through_while_libraries_are_quiet() -> No
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stderr == "WARNING: the bucket is gone\n" * 2
+
+
+def test_on_a_terminal_lines_break_at_spaces_and_commands_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    with terminal() as screen:
+        log_to_console()
+        log.info("mean_score %s, mean of %s", 487.25, 491.125)
+        log.info(
+            "play    python -m trainer.play %s", "runs/cartpole", extra={console.COMMAND: True}
+        )
+        text = os.read(screen, 10_000).decode()
+    assert text.splitlines() == [
+        "mean_score 487.25,",
+        "    mean of 491.125",
+        "play    python -m trainer.play runs/cartpole",
+    ]
+
+
+def test_a_line_stands_above_the_bar() -> None:
+    with terminal() as screen:
+        log_to_console()
+        reporter = ConsoleReporter(50_000)
+        reporter.steps(10_000)
+        log.info("half way")
+        reporter.close()
+        text = os.read(screen, 10_000).decode()
+    shown = [line.strip() for line in drawn(text, 100) if line.strip()]
+    assert shown == ["half way"]

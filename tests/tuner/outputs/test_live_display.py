@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.terminals import Screen
+from trainer.contract.text import wrapped
 from tuner.outputs import live_display
 from tuner.outputs.live_display import Display
-from tuner.outputs.terminal import wrapped
 
 
 @pytest.fixture(autouse=True)
