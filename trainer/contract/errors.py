@@ -3,6 +3,12 @@
 Error                    exit code 1: the run, or the study, failed
 ├── JobError             one run cannot go on, or its files cannot be delivered
 ├── EnvironmentFault     an environment failed during the run; a checkpoint is saved
+├── StudyError           a study's file cannot be read or written, or is another study's
+├── StudyFailed          a study came to no result
+├── Occupied             another tuner works in the folder
+├── StillRunning         a process of an earlier tuner does not end
+├── ContainerError       a container cannot be started or ended
+├── RayError             the Ray cluster cannot be used, or stopped answering
 └── BadCommand           exit code 2: the command asks for what cannot be done
     └── BadEnvironment   the environment is unknown, cannot be made or cannot be used
 

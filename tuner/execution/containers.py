@@ -1,7 +1,7 @@
-"""Trials in containers: the cloud's own command in an image, ended with all that it has started.
+"""Runs trials in containers, with the command that a tuning service would run.
 
 The engine's client passes SIGTERM on to the trainer, but a client that is killed leaves its
-container running. So each has a name made of its trial's folder, by which it can always be ended.
+container running. So each container is named after its trial's folder, and can be ended by name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STORAGE = ("GOOGLE_CLOUD_", "STORAGE_EMULATOR_HOST")
 
 
 class ContainerError(Error):
-    """A container that cannot be started or ended; the message is a sentence for the user."""
+    """A container that cannot be started or ended."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,19 @@ class Containers:
         """Raises ContainerError where no trial in the study's folder could be started."""
         if shutil.which(self.engine) is None:
             raise ContainerError(
-                f"--image must have a container engine, but there is no {self.engine}; set"
-                " CONTAINER_ENGINE to what you have."
+                f"There is no container engine {self.engine}, which --image needs. Install it, or"
+                " set CONTAINER_ENGINE to what you have."
             )
         if ":" in str(folder.absolute()):
             raise ContainerError(
-                f"The folder of a study in containers must have no colon in its path, but is"
-                f" {folder.absolute()}. Take another."
+                f"{folder.absolute()} has a colon in its path, which container engines do not"
+                " mount. Take another job dir."
             )
         asked = self._ask("image", "inspect", "--format", "{{.Id}}", self.image)
         if asked.returncode:
             raise ContainerError(
-                f"The engine must have the image {self.image}, but says: {_last_line(asked)}. Make"
-                " it with scripts/build_image.sh, or pull it."
+                f"{self.engine} does not have the image {self.image}: {_last_line(asked)}. Build it"
+                " with scripts/build_image.sh, or pull it."
             )
 
     def command(self, folder: Path, words: Sequence[str], service: Mapping[str, str]) -> list[str]:
@@ -104,8 +104,8 @@ class Containers:
         removed = self._ask("rm", "--force", name)
         if self._is_there(name):
             raise ContainerError(
-                f"{folder} must not be in use, but container {name} is there and cannot be removed:"
-                f" {_last_line(removed)}."
+                f"Container {name} uses {folder} and cannot be removed: {_last_line(removed)}. End"
+                " it."
             )
 
     def _is_there(self, name: str) -> bool:
@@ -124,7 +124,7 @@ class Containers:
             )
         except subprocess.TimeoutExpired as error:
             raise ContainerError(
-                f"{self.engine} must answer, but has not for {patience:.0f} s."
+                f"{self.engine} did not answer for {patience:.0f} s. Look whether it runs."
             ) from error
 
 

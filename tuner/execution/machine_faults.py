@@ -19,10 +19,10 @@ KILLED = "it was killed from outside"
 NODE_LOST = "its machine was lost too often"
 
 _SIGNS = {
-    LOCKED: ("Another run writes to",),
+    LOCKED: ("Another run works in",),
     NO_ROOM: tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))),
     NO_MEMORY: (os.strerror(errno.ENOMEM), "MemoryError", "ResourceExhaustedError", "bad_alloc"),
-    NO_NETWORK: ("could not be uploaded within", "cannot be reached", "does not answer"),
+    NO_NETWORK: ("could not be uploaded to", "cannot be reached", "does not answer"),
     BAD_DISK: tuple(map(os.strerror, (errno.EIO, errno.EROFS, errno.ESTALE, errno.EMFILE))),
 }
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGBUS)

@@ -1,7 +1,7 @@
-"""A folder's one process: no second one starts there, not even after the tuner was killed.
+"""Allows one process a folder, also after the tuner was killed.
 
-The child inherits a lock on a file with its number. Whoever finds the lock taken knows that the
-number is still that process', and nobody else's.
+The child inherits a lock on a file that holds its number. As long as the lock is taken, the number
+is still that of the child, and not of another process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PAUSE = 0.05
 
 
 class StillRunning(Error):
-    """A process that cannot be ended holds the folder; the message is a sentence."""
+    """A process that cannot be ended holds the folder."""
 
 
 def lock(path: Path) -> int:
@@ -38,7 +38,7 @@ def lock(path: Path) -> int:
 
 
 def name_holder(file: int, process: int) -> None:
-    """Writes down who has inherited the lock, and where, for a number means another elsewhere."""
+    """Writes the number of the process that inherited the lock, and the machine it counts on."""
     os.pwrite(file, f"{process} {_here()}".encode(), 0)
 
 
@@ -55,23 +55,18 @@ def _end(file: int, path: Path) -> None:
     if where not in ("", _here()):
         if _waited(file, ELSEWHERE):
             return
-        raise StillRunning(
-            f"{path.parent} must not be in use, but a process on another machine holds {path.name}."
-            " End it there."
-        )
+        raise StillRunning(f"A process on another machine holds {path}. End it there.")
     if not found.isdigit():
-        raise StillRunning(
-            f"{path.parent} must not be in use, but an unknown process holds {path.name}. End it."
-        )
+        raise StillRunning(f"An unknown process holds {path}. End it.")
     for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 2.0)):
         signal_group(int(found), number)
         if _waited(file, patience):
             return
-    raise StillRunning(f"{path.parent} must not be in use, but process {int(found)} does not end.")
+    raise StillRunning(f"Process {int(found)} holds {path} and does not end. End it.")
 
 
 def _waited(file: int, patience: float) -> bool:
-    """Whether the lock was let go of, and is ours."""
+    """Waits for the lock; whether it was released, and is ours."""
     deadline = time.monotonic() + patience
     while not try_lock(file):
         if time.monotonic() > deadline:
@@ -81,7 +76,7 @@ def _waited(file: int, patience: float) -> bool:
 
 
 def _here() -> str:
-    """Where numbers of processes mean what they mean here: this boot, and this container."""
+    """This boot of this machine, and this container: process numbers are the same within."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}-{os.readlink('/proc/self/ns/pid')}"

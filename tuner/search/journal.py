@@ -1,8 +1,8 @@
-"""A study in one file: each change is a line of JSON, in Optuna's own format.
+"""Stores a study in one file, in Optuna's journal format: each change is a line of JSON.
 
-Its library and its dashboard open the file. Optuna's own way of writing it leaves a lock behind
-where it is killed, and takes a broken last line for none. Here whoever writes holds the job dir's
-lock, and what is no journal is never added to.
+Optuna and its dashboard read the file. Optuna's own writer leaves a lock behind if it is killed,
+and fails on a truncated last line. Here the writer holds the job dir's lock, ignores a truncated
+last line, and never appends to a file that is no journal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OPERATIONS = range(11)  # that Optuna has
 
 
 def opened(path: Path) -> JournalStorage:
-    """A study's file, to go on with, or a new one.
+    """Opens a study's file, or creates it.
 
     Raises:
         StorageInternalError: it cannot be read, or holds something else. Nothing is changed then.

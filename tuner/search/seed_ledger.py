@@ -1,4 +1,4 @@
-"""Which seed each part of a study has used, so that no score is measured on seeds it was chosen by.
+"""Keeps which seed each part of a study used: no score is measured on seeds that chose the trial.
 
 Agents of the trainer are named by (seed, index), so runs of different seeds share no randomness.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 
 class SeedUsed(ValueError):
-    """A seed was asked for that another part of the study has seen; the message is a sentence."""
+    """A seed was asked for that another part of the study has used."""
 
 
 class SeedLedger:
@@ -35,16 +35,16 @@ class SeedLedger:
         if purpose in self._used:
             if seed not in (None, self._used[purpose]):
                 raise SeedUsed(
-                    f"the seed of {purpose} must stay {self._used[purpose]}, but {seed} is asked"
-                    " for. Leave it out."
+                    f"The seed of {purpose} is {self._used[purpose]} and cannot become {seed}."
+                    " Leave it out."
                 )
             return self._used[purpose]
         if seed is None:
             seed = next(seed for seed in itertools.count() if seed not in owner)
         elif seed in owner:
             raise SeedUsed(
-                f"the seed of {purpose} must be one that nothing else in the study has seen, but"
-                f" {seed} is that of {owner[seed]}. Take another, or leave it out."
+                f"Seed {seed} cannot be that of {purpose}: {owner[seed]} used it. Take another, or"
+                " leave it out."
             )
         self._used[purpose] = seed
         return seed

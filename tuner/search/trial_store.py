@@ -1,4 +1,4 @@
-"""The trials of a study, kept by Optuna in one file, and what to try next.
+"""Stores the trials of a study in one file of Optuna's, and asks Optuna for the next trial.
 
 A journal, not SQLite: importing and asking an SQL toolkit was half of what a study costs beside
 its trials.
@@ -38,7 +38,7 @@ OTHERS_CPU, RESULT = "others_cpu_seconds", "result"  # attributes
 
 
 class StudyError(Error):
-    """A study that cannot be gone on with; the message is a sentence for the user."""
+    """A study's file cannot be read or written, or is another study's."""
 
 
 @dataclass(frozen=True)

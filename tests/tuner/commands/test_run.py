@@ -235,6 +235,30 @@ def test_too_many_failures_end_the_study(place: Place) -> None:
     assert [len(place.starts(str(n))) for n in (1, 2, 3, 4)] == [1, 1, 1, 1]
 
 
+def test_what_the_machine_ended_is_run_again_by_the_same_command(place: Place) -> None:
+    place.behave({"1": "die", "2": "fail", "3": "die"})
+    ended = place.run("--max-trials", "3", "--seeds", "2")
+    assert (ended.code, "2 of" in ended.err) == (1, False), "one failed by its own fault"
+    assert "No trial in study has a score." in ended.err
+    assert "trial 1: FAILED (signal 9 ended it: it was killed from outside)" in ended.out
+    place.behave({})
+    assert place.run("--max-trials", "4", "--seeds", "2", "--candidates", "1").code == 0
+    assert [len(place.starts(str(n))) for n in (1, 2, 3, 4)] == [2, 1, 2, 1]
+    states = [trial["state"] for trial in place.json("study.json")["trainingOutput"]["trials"]]
+    assert states == ["SUCCEEDED", "FAILED", "SUCCEEDED", "SUCCEEDED"]
+
+
+def test_a_machine_that_ends_every_trial_ends_the_study(place: Place) -> None:
+    place.behave({"all": "die"})
+    ended = place.run()
+    assert ended.code == 1
+    assert ended.err == (
+        "error: 2 trials in a row ended because of the machine: it was killed from outside. Mend"
+        " that; the same command runs them again.\n"
+    )
+    assert not place.starts("3")
+
+
 def test_a_refused_command_ends_the_study_with_the_trainers_sentence(place: Place) -> None:
     place.behave({"all": "refuse"})
     ended = place.run()

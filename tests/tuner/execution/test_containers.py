@@ -229,9 +229,9 @@ def test_a_whole_study(
 @pytest.mark.parametrize(
     "flags, environment, message",
     [
-        (("--image", "none:1"), {}, "must have the image none:1, but says: Error: No such image"),
-        ((), {"CONTAINER_ENGINE": "no-such-engine"}, "but there is no no-such-engine; set CONT"),
-        (("--job-dir", "a:b"), {}, "must have no colon in its path"),
+        (("--image", "none:1"), {}, "does not have the image none:1: Error: No such image"),
+        ((), {"CONTAINER_ENGINE": "no-such-engine"}, "There is no container engine no-such-engine"),
+        (("--job-dir", "a:b"), {}, "has a colon in its path"),
     ],
 )
 def test_what_is_missing_is_said_before_trial_1(

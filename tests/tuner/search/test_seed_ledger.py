@@ -19,8 +19,7 @@ def test_a_test_never_gets_the_seed_of_the_tuning() -> None:
     with pytest.raises(SeedUsed) as refused:
         ledger.claim("testing trial 3", 1)
     assert str(refused.value) == (
-        "the seed of testing trial 3 must be one that nothing else in the study has seen, but 1 is"
-        " that of tuning. Take another, or leave it out."
+        "Seed 1 cannot be that of testing trial 3: tuning used it. Take another, or leave it out."
     )
     assert [ledger.claim("testing trial 3"), ledger.claim("confirming")] == [0, 2]
 
@@ -28,7 +27,7 @@ def test_a_test_never_gets_the_seed_of_the_tuning() -> None:
 def test_a_purpose_keeps_its_seed() -> None:
     ledger = SeedLedger()
     assert ledger.claim("tuning", 5) == ledger.claim("tuning", 5) == ledger.claim("tuning") == 5
-    with pytest.raises(SeedUsed, match="must stay 5, but 6 is asked for"):
+    with pytest.raises(SeedUsed, match="is 5 and cannot become 6"):
         ledger.claim("tuning", 6)
 
 
