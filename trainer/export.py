@@ -16,6 +16,7 @@ from trainer.contract.job_files import EXPORTS, MANIFEST, MODEL, SETTINGS
 from trainer.contract.settings import EXPORT_FORMATS, export_formats
 from trainer.process import tensorflow_env
 from trainer.process.console import quiet_standard_error
+from trainer.storage import keras_file
 from trainer.storage.address import Address, locate
 from trainer.storage.job_dir import read_artefacts
 
@@ -61,6 +62,12 @@ def export(job_dir: str, formats: str, output: Path | None = None) -> list[Path]
             f"{job_dir} holds no {MODEL}. `python -m trainer.recover` makes one of a run that was"
             " stopped early."
         )
+    try:
+        keras_file.check(model)
+    except ValueError as error:
+        raise BadCommand(
+            f"{job_dir}/{MODEL} holds no policy: it cannot be read as a Keras model."
+        ) from error
     tensorflow_env.prepare()
     here = Path() if isinstance(locate(job_dir), Address) else Path(job_dir)
     folder = output or here / EXPORTS

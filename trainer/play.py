@@ -13,8 +13,8 @@ from trainer.contract.command_line import Parser
 from trainer.contract.flags import whole_number
 from trainer.process import tensorflow_env
 from trainer.process.console import quiet_standard_error
-from trainer.storage import atomic
-from trainer.storage.address import BadAddress
+from trainer.storage import atomic, keras_file
+from trainer.storage.address import BadAddress, locate
 from trainer.storage.gcs import StorageError
 from trainer.storage.job_dir import read_artefacts
 
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadEnvironment as error:
         parser.error(str(error))
     try:
+        keras_file.check(saved_model)
         policy = _load_policy(saved_model, environment)
     except ValueError as error:
         parser.error(f"{chosen.job_dir}/{job_files.MODEL} must be {error}.")
@@ -71,27 +72,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: the model could not be read: {error.strerror or error}.", file=sys.stderr)
         return 1
     video.without_a_screen()
-    here = Path() if "://" in chosen.job_dir else Path(chosen.job_dir)
-    output = chosen.output or here / "play.mp4"
-    temporary = output.with_name(f".new-{output.name}")
-    try:
-        temporary.touch()  # where that fails there is no need to play
-        returns = video.record_episodes(
+    place = locate(chosen.job_dir)
+    output = chosen.output or (place if isinstance(place, Path) else Path()) / "play.mp4"
+    returns: list[float] = []
+
+    def record(path: Path) -> None:
+        path.touch()  # where that fails there is no need to play
+        returns[:] = video.record_episodes(
             environment,
             policy,
-            temporary,
+            path,
             seeds=range(chosen.seed, chosen.seed + chosen.episodes),
             frames_per_second=environment.frames_per_second,
         )
-        temporary.replace(output)
+
+    try:
+        atomic.write(output, record)
     except OSError as error:
         print(f"error: {output} could not be written: {error.strerror or error}.", file=sys.stderr)
         return 1
     except Exception as error:  # environments, renderers and encoders raise anything
         print(f"error: {environment.id} could not be played: {cause(error)}.", file=sys.stderr)
         return 1
-    finally:
-        atomic.remove(temporary)
     for number, value in enumerate(returns, 1):
         print(f"episode {number}: {value:g}")
     print(f"watch {output}")

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         checkpoint = read(saved)
         command = command_of(checkpoint.header)
+        check_sizes(checkpoint, command)
         output = JobDir(chosen.output or chosen.job_dir)
         log_to_console()
         environment = _environment(command, chosen.environment, chosen.wrappers)
@@ -101,6 +102,15 @@ def _environment(command: Command, environment: str | None, wrappers: str | None
         raise
     except BadEnvironment as error:
         raise CheckpointError(f"its environment is none ({error})") from error
+
+
+def check_sizes(checkpoint: Checkpoint, command: Command) -> None:
+    """Raises CheckpointError where the settings ask for more memory than the checkpoint fills."""
+    numbers = sum(array.size for array in checkpoint.arrays.values())
+    wanted = command.hyperparameters
+    least = command.options.seeds * max(wanted.hidden_neurons**2, wanted.num_envs)
+    if least > numbers:
+        raise CheckpointError(f"its settings ask for {least:,} numbers, but it has {numbers:,}")
 
 
 def save(checkpoint: Checkpoint, command: Command, environment: Environment, output: JobDir) -> int:

@@ -286,3 +286,23 @@ def test_whatever_the_settings_hold_they_are_refused(
     shutil.copy(saved / job_files.MODEL, tmp_path)
     (tmp_path / job_files.SETTINGS).write_bytes(content)
     refusal(str(tmp_path))
+
+
+def test_a_link_in_the_place_of_the_video_is_not_written_through(job: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    for name in ("play.mp4", ".new-play.mp4"):
+        (job / name).symlink_to(tmp_path / "precious")
+    assert play.main([str(job)]) == 0
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert not (job / "play.mp4").is_symlink()
+
+
+def test_pipes_and_endless_files_are_refused_at_once(
+    job: Path, refusal: Callable[..., str]
+) -> None:
+    (job / job_files.MODEL).unlink()
+    os.mkfifo(job / job_files.MODEL)
+    assert f"must hold a {job_files.MODEL}" in refusal(str(job))
+    (job / job_files.MODEL).unlink()
+    (job / job_files.MODEL).symlink_to("/dev/zero")
+    assert f"must hold a {job_files.MODEL}" in refusal(str(job))

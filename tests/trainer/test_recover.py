@@ -230,3 +230,13 @@ def test_whatever_settings_are_found_they_are_a_command_or_refused(found: Any) -
 def test_the_settings_of_a_run_are_its_command(run: RunState) -> None:
     header = json.loads(json.dumps({"settings": run.command.values}))
     assert recover.command_of(header).values == run.command.values
+
+
+@pytest.mark.parametrize(
+    "changes", [{"hidden_neurons": 65_536}, {"num_envs": 65_536}, {"seeds": 65_536}], ids=str
+)
+def test_settings_that_ask_for_more_than_the_checkpoint_has_are_refused(
+    changes: dict[str, Any], killed: Path, refusal: Any
+) -> None:
+    with_settings(killed, **changes)
+    assert "its settings ask for" in refusal(1, str(killed))
