@@ -2,6 +2,9 @@
 
 Error                    exit code 1: the run, or the study, failed
 ├── JobError             one run cannot go on, or its files cannot be delivered
+├── StorageError         a request to a bucket failed: Unreachable, Refused, Conflict
+├── Taken, NoFileLocks   another process works on the folder; the platform has no locks
+├── CheckpointError      a checkpoint is damaged, or another run's
 ├── EnvironmentFault     an environment failed during the run; a checkpoint is saved
 ├── StudyError           a study's file cannot be read or written, or is another study's
 ├── StudyFailed          a study came to no result
@@ -10,6 +13,8 @@ Error                    exit code 1: the run, or the study, failed
 ├── ContainerError       a container cannot be started or ended
 ├── RayError             the Ray cluster cannot be used, or stopped answering
 └── BadCommand           exit code 2: the command asks for what cannot be done
+    ├── BadAddress       neither a folder nor gs://bucket/path
+    ├── NoClient         the client of Google Cloud Storage is not installed
     └── BadEnvironment   the environment is unknown, cannot be made or cannot be used
 
 A subclass stands beside the code that raises it. Whatever is not an `Error` is a fault of ours and
