@@ -1,6 +1,7 @@
-"""`python -m benchmarks.kills`: a tuner is killed at random moments and started again at once.
+"""`python -m benchmarks.kills`: kills a tuner at random moments and starts it again at once.
 
-A short study with the real trainer, with each engine. Every trial must end as it would have ended
+With `--what node`, a node of the Ray cluster is killed instead, and another one is added. A short
+study with the real trainer, with each engine. Every trial must end as it would have ended
 undisturbed: no trial fails, and the same one wins with the same flags and scores.
 """
 
@@ -73,24 +74,33 @@ def main() -> None:
     parser.add_argument("--moments", type=int, default=20, help="for each engine")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
+    parser.add_argument("--what", choices=("tuner", "node"), default="tuner", help="is killed")
     options = parser.parse_args()
+    if options.what == "node":
+        options.engines = ("ray",)
     chance, rows, kept = random.Random(options.seed), [["engine", "kills", "as undisturbed"]], {}
     for engine in options.engines:
         machines = Machines(2) if engine == "ray" else None
         try:
             with tempfile.TemporaryDirectory() as name:
-                kept[engine] = try_out(Path(name), engine, machines, options.moments, chance)
+                moments = (options.moments, options.what, chance)
+                kept[engine] = try_out(Path(name), engine, machines, *moments)
         finally:
             if machines is not None:
                 machines.close()
         good = sum(each["same"] for each in kept[engine])
         rows.append([engine, str(options.moments), str(good)])
     print(table(rows))
-    save("kills", kept)
+    save(f"kills_{options.what}", kept)
 
 
 def try_out(
-    root: Path, engine: str, machines: Machines | None, moments: int, chance: random.Random
+    root: Path,
+    engine: str,
+    machines: Machines | None,
+    moments: int,
+    what: str,
+    chance: random.Random,
 ) -> list[dict[str, Any]]:
     whole = Place(root / "whole", engine, machines)
     begun = time.monotonic()
@@ -104,9 +114,13 @@ def try_out(
         try:
             killed.wait(moment)
         except subprocess.TimeoutExpired:
-            killed.kill()
+            if what == "tuner":
+                killed.kill()
+            elif machines is not None:
+                machines.lose(machines.nodes.pop(chance.randrange(len(machines.nodes))))
+                machines.nodes.append(machines.add())
             killed.wait()
-        code = place.start().wait()
+        code = place.start().wait() if what == "tuner" else killed.returncode
         same = code == 0 and place.found() == expected
         found.append({"moment": round(moment, 2), "exit_code": code, "same": same})
         print(f"{engine}, killed after {moment:.1f} s: {'same' if same else 'other'}, exit {code}",
