@@ -39,7 +39,7 @@ class Encoder:
         elif isinstance(space, spaces.Box):
             self._describe_box(space)
         else:
-            if not space.is_np_flattenable:
+            if not _is_flattenable(space):
                 raise ValueError(f"{_unflattenable(space)} has no fixed size")
             self.shape = (spaces.flatdim(space),)
         self.dtype: Any = np.uint8 if self.pixels else np.float32
@@ -127,6 +127,13 @@ def _image_axes(shape: tuple[int, ...], of_bytes: bool) -> tuple[int, ...] | Non
     return None
 
 
+def _is_flattenable(space: spaces.Space[Any]) -> bool:
+    try:
+        return bool(space.is_np_flattenable)
+    except NotImplementedError:  # a space of a package's own
+        return False
+
+
 def _unflattenable(space: spaces.Space[Any], name: str = "") -> str:
     """The part of a space that Gymnasium cannot flatten, by its key."""
     parts: dict[Any, spaces.Space[Any]] = {}
@@ -135,6 +142,6 @@ def _unflattenable(space: spaces.Space[Any], name: str = "") -> str:
     elif isinstance(space, spaces.Tuple):
         parts = dict(enumerate(space.spaces))
     for key, part in parts.items():
-        if not part.is_np_flattenable:
+        if not _is_flattenable(part):
             return _unflattenable(part, f"{name}[{key!r}]")
     return f"{name} {space}".strip()

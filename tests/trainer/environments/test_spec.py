@@ -113,6 +113,15 @@ def test_a_space_without_a_fixed_size_is_refused_by_the_part_that_has_none(regis
     assert "['said'][0] Sequence(Discrete(3)" in str(refusal.value)
 
 
+def test_a_space_of_a_packages_own_is_refused_by_name(registered: Any) -> None:
+    class Mission(spaces.Space[str]):
+        def __repr__(self) -> str:
+            return "Mission()"
+
+    with pytest.raises(BadEnvironment, match=r"\['said'\] Mission\(\) has no fixed size"):
+        find(registered(spaces.Dict({"place": box(2), "said": Mission()})))
+
+
 def test_discrete_observations_are_one_hot_from_where_they_start(registered: Any) -> None:
     environment = find(registered(spaces.Discrete(3, start=5)))
     encoded = environment.encode([5, 7, 6])
