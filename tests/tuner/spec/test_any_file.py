@@ -26,8 +26,6 @@ def names_in(description: object) -> set[str]:
 
 
 NAMES = st.sampled_from(sorted(names_in(AI_PLATFORM) | names_in(VERTEX_AI)))
-
-
 SCALARS = (
     st.none()
     | st.booleans()
@@ -37,8 +35,6 @@ SCALARS = (
     | NAMES
     | st.sampled_from(["gamma", "batch_size", "--seeds=5", "--seeds", "mean_score", "1e-4", "5s"])
 )
-
-
 TREES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=5),
