@@ -29,11 +29,7 @@ MAX_PLAYERS = 16  # environments that evaluate one agent side by side
 
 
 class GymnasiumCollector:
-    """Steps environments in this process or in workers; the policy runs in NumPy.
-
-    Every episode has a seed of its own, and a rollout holds true successors, whatever steps the
-    environments: neither depends on how Gymnasium's vector environments reset themselves.
-    """
+    """Steps environments in this process or in workers; every episode has a seed of its own."""
 
     def __init__(
         self,
@@ -44,11 +40,7 @@ class GymnasiumCollector:
         streams: Streams,
         workers: str = "1",
     ) -> None:
-        """`steps` None collects whole episodes, one in each environment.
-
-        Raises:
-            EnvironmentFault: an environment could not be made or reset.
-        """
+        """`steps` None collects whole episodes. Raises EnvironmentFault."""
         self._environment, self._architecture, self._streams = environment, architecture, streams
         self._shape = (streams.num_agents, num_envs)
         self._steps, self._workers = steps, workers
