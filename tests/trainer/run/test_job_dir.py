@@ -1,4 +1,7 @@
-"""What a folder holds of a run, before the run begins; buckets have their own tests."""
+"""What a folder holds of a run, before the run begins; buckets have their own tests.
+
+More than 250 lines, since every case of an earlier run starts from the same few folders.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.task_runs import contents
 from trainer.contract.command_line import parse
 from trainer.contract.errors import BadCommand, Error
 from trainer.contract.job_files import (
@@ -74,10 +78,6 @@ def begun(here: Path) -> Path:
     (folder / METRICS).write_text("{}\n")
     write(folder / CHECKPOINT, Checkpoint({"settings": command().values, "restarts": 4}, {}))
     return folder
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def assert_a_sentence(text: str) -> None:
