@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from benchmarks import faults
+from benchmarks import bucket_costs
 from tests.conftest import ROOT
 
 COMMANDS = [
@@ -31,7 +31,9 @@ def test_a_benchmark_starts(name: str) -> None:
     assert done.stdout.startswith("usage:")
 
 
-@pytest.mark.parametrize("program", [faults.TIMED_TASK, faults.UPLOADS], ids=["timed", "uploads"])
+@pytest.mark.parametrize(
+    "program", [bucket_costs.TIMED_TASK, bucket_costs.UPLOADS], ids=["timed", "uploads"]
+)
 def test_a_program_for_another_process_imports_what_exists(program: str) -> None:
     for node in ast.walk(ast.parse(program)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("trainer."):

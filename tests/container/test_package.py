@@ -14,7 +14,8 @@ import pytest
 
 import trainer
 from tests.support.container_engine import ROOT, TINY_RUN, shell
-from tests.support.vertex_endpoint import Endpoint, find_sdk
+from tests.support.vertex_endpoint import Endpoint
+from tests.support.vertex_schema import find_sdk
 from trainer.contract.job_files import ARTEFACTS
 
 pytestmark = pytest.mark.container

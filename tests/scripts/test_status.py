@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.vertex_endpoint import Endpoint, find_sdk
+from tests.support.vertex_endpoint import Endpoint
+from tests.support.vertex_schema import find_sdk
 from tests.tuner.cloud.test_jobs import AI_PLATFORM, vertex_answer, vertex_trial
 from tuner.__main__ import main
 

@@ -1,4 +1,8 @@
-"""What the tests of the cloud share: folders in a bucket, and whole runs that can be killed."""
+"""What the tests of the cloud share: folders in a bucket, and whole runs that can be killed.
+
+More than 250 lines, since the runs that are killed and the folders they leave are looked at
+together.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.conftest import TIMEOUT, cloudless_environment
-from tests.support.storage_server import FaultyStorage, Request
+from tests.support.storage_messages import Request
+from tests.support.storage_server import FaultyStorage
 from trainer.contract.job_files import CHECKPOINT, MANIFEST, METRICS
 from trainer.storage import checkpoint
 from trainer.storage.gcs import Address, RemoteFolder

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.vertex_endpoint import Endpoint, Request, find_sdk
+from tests.support.vertex_endpoint import Endpoint, Request
+from tests.support.vertex_schema import find_sdk
 
 JOB: dict[str, Any] = {
     "jobId": "job",

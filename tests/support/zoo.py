@@ -1,4 +1,8 @@
-"""Small environments as people write them, some of them with a fault."""
+"""Small environments as people write them, some of them with a fault.
+
+More than 250 lines, since it lists small classes, which tests name by this module:
+`tests.support.zoo:Line`.
+"""
 
 from __future__ import annotations
 
