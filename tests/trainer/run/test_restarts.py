@@ -1,4 +1,7 @@
-"""Runs that are killed again and again end as if nothing had ever happened to them."""
+"""Runs that are killed again and again end as if nothing had ever happened to them.
+
+More than 250 lines, since it lists the moments at which the runs of all its tests are killed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ from tests.support.cloud_runs import (
     steps_of,
     task,
 )
-from tests.support.storage_server import Fault, FaultyStorage
+from tests.support.storage_faults import Fault
+from tests.support.storage_server import FaultyStorage
 from trainer.contract.job_files import CHECKPOINT, MANIFEST, MODEL
 
 pytestmark = [

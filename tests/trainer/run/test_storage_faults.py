@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import resource
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
 
 import pytest
 
+from tests.support.bench import Bench, assert_complete
 from tests.support.cloud_runs import (
-    PREFIX,
     QUICK,
     UNCLOSED,
     WHERE,
-    Process,
     assert_as_listed,
     assert_recoverable,
     assert_same_end,
     ended,
-    environment,
     files_in,
     is_upload,
     kept_folder,
@@ -36,9 +30,9 @@ from tests.support.cloud_runs import (
     steps_of,
     task,
 )
-from tests.support.storage_server import Fault, FaultyStorage
+from tests.support.storage_faults import Fault
 from tests.support.waiting import wait_until
-from trainer.contract.job_files import CHECKPOINT, EVENTS, MANIFEST, METRICS, MODEL, SETTINGS
+from trainer.contract.job_files import CHECKPOINT, MANIFEST, METRICS, MODEL
 from trainer.storage.lease import OWNER
 
 pytestmark = [
@@ -47,108 +41,6 @@ pytestmark = [
     # Keras' variables do not know NumPy 2's `copy` keyword yet.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
-
-ENDLESS = (*QUICK, "--total_steps", "1e12", "--stop_at_score", "none")
-
-
-@pytest.fixture
-def storage() -> Iterator[FaultyStorage]:
-    with FaultyStorage() as storage:
-        yield storage
-
-
-class Bench(NamedTuple):
-    """Runs one job in a bucket, again and again."""
-
-    storage: FaultyStorage
-    folder: Path
-
-    def options(self, **variables: str) -> dict[str, Any]:
-        return {"env": environment(self.storage, self.folder, **variables), "cwd": self.folder}
-
-    def train(self, *flags: str, **variables: str) -> Process:
-        return run(*task(WHERE, *(flags or QUICK)), **self.options(**variables))
-
-    def sync(self, folder: Path) -> Process:
-        return run("-m", "trainer.sync", str(folder), WHERE, **self.options())
-
-    @property
-    def leftovers(self) -> list[Path]:
-        """What a process left among the temporary files."""
-        return list((self.folder / "tmp").iterdir())
-
-
-@pytest.fixture
-def bench(storage: FaultyStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage.url)
-    return Bench(storage, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
-    """What the run comes to on a folder, without any fault."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    process = run(*task("job", *QUICK), env=environment(None, folder), cwd=folder)
-    assert (process.returncode, process.stderr) == (0, "")
-    return files_in(folder / "job")
-
-
-def assert_complete(bench: Bench, undisturbed: Mapping[str, bytes]) -> None:
-    """The bucket holds the whole run, as if there had been no fault."""
-    artefacts = objects_in(bench.storage)
-    assert artefacts.keys() == undisturbed.keys()
-    assert_same_end(artefacts, undisturbed)
-    assert_as_listed(artefacts)
-    assert bench.leftovers == []
-    assert_recoverable(WHERE, bench.folder / "models")
-
-
-# Seen before training
-
-
-@pytest.mark.parametrize(
-    "fault, words",
-    [
-        *(
-            (Fault.deny(right), f"Bucket bucket refuses {right}")
-            for right in map("storage.objects.{}".format, ("list", "create", "get", "delete"))
-        ),
-        (Fault(status=404), "Bucket bucket does not exist, or was deleted"),
-        (Fault(status=401), "does not accept the credentials here"),
-    ],
-    ids=["list", "create", "get", "delete", "404", "401"],
-)  # fmt: skip
-def test_a_bucket_that_says_no_ends_a_run_before_it_begins(
-    fault: Fault, words: str, bench: Bench
-) -> None:
-    bench.storage.add(fault)
-    # It would say so if TensorFlow was imported.
-    process = bench.train(PYTHONPROFILEIMPORTTIME="1")
-    assert process.returncode == 1
-    errors = [x for x in process.stderr.splitlines() if not x.startswith("import time:")]
-    assert len(errors) == 1
-    assert words in errors[0]
-    assert not re.search(r"\| +tensorflow\b", process.stderr)
-    assert bench.leftovers == []
-    assert SETTINGS not in objects_in(bench.storage)
-
-
-def test_a_trial_whose_metric_cannot_be_written_ends_before_it_begins(bench: Bench) -> None:
-    (bench.folder / "file").write_text("")
-    path = str(bench.folder / "file" / "output.metrics")
-    process = bench.train(CLOUD_ML_HP_METRIC_FILE=path)
-    assert process.returncode == 1
-    line = sentence(process)
-    assert str(bench.folder / "file") in line
-    assert "only root can write there" in line
-    assert bench.leftovers == []
-
-
-def test_a_metric_under_another_name_than_the_service_waits_for_is_refused(bench: Bench) -> None:
-    process = bench.train(*QUICK, "--metric_tag", "reward", CLOUD_ML_HP_METRIC_TAG="score")
-    assert process.returncode == 2
-    assert re.search("'score'.*'reward'", sentence(process))
-    assert bench.storage.requests == []
 
 
 # Faults that pass
@@ -318,134 +210,3 @@ def test_a_clock_that_jumps_changes_nothing(bench: Bench, undisturbed: Mapping[s
     assert (process.returncode, process.stderr) == (0, "")
     assert manifest_of(objects_in(bench.storage))["wall_seconds"] < 300
     assert_complete(bench, undisturbed)
-
-
-# Somebody else
-
-
-def test_of_two_runs_on_one_job_dir_the_second_is_refused(bench: Bench) -> None:
-    with (
-        started(*task(WHERE, *ENDLESS), **bench.options()) as first,
-        started(*task("job", *ENDLESS), **bench.options()) as second,
-    ):
-        bench.storage.wait_for(lambda r: is_upload(CHECKPOINT)(r) and r.wrote, 120)
-        wait_until((bench.folder / "job" / CHECKPOINT).exists, 120)
-        for where in (WHERE, "job"):
-            for flags in (ENDLESS, (*ENDLESS, "--seed", "1", "--overwrite")):
-                third = run(*task(where, *flags), **bench.options())
-                assert third.returncode == 1
-                # Which of them depends on whether the first was writing when the third looked.
-                refusal = f"Another (run works in|process writes to) {where}"
-                assert re.search(refusal, sentence(third))
-        generation = bench.storage.generation(f"{PREFIX}/{CHECKPOINT}")
-        wait_until(lambda: bench.storage.generation(f"{PREFIX}/{CHECKPOINT}") > generation)
-        assert (first.poll(), second.poll()) == (None, None)
-    assert_recoverable(WHERE, bench.folder / "models")
-    assert_recoverable(bench.folder / "job", bench.folder / "models")
-
-
-def test_another_runs_checkpoint_is_refused_with_the_flags_that_differ(bench: Bench) -> None:
-    with started(*task(WHERE, *QUICK), **bench.options()) as process:
-        bench.storage.wait_for(lambda r: is_upload(CHECKPOINT)(r) and r.wrote, 120)
-        process.kill()
-    before = {k: v for k, v in objects_in(bench.storage).items() if k != OWNER}
-    process = bench.train(*QUICK, "--gamma", "0.9", "--seed", "3")
-    assert process.returncode == 2
-    assert "gamma=0.99 (now 0.9), seed=0 (now 3)" in sentence(process)
-    after = {k: v for k, v in objects_in(bench.storage).items() if k != OWNER}
-    assert after == before
-    bench.storage.delete(f"{PREFIX}/{SETTINGS}")
-    process = bench.train(*QUICK, "--gamma", "0.9")
-    assert process.returncode == 2
-    assert "gamma=0.99 (now 0.9)" in sentence(process)
-    assert_recoverable(WHERE, bench.folder / "models")
-
-
-# What the services set
-
-
-class Trial(NamedTuple):
-    """A trial of Vertex in a bucket, whose metric file others cut short while it ran."""
-
-    artefacts: Mapping[str, bytes]
-    told: list[dict[str, Any]]
-    process: Process
-    again: Process
-    permissions: set[str]
-    names: set[str]
-
-
-BASE = "tuning/7"
-
-
-@pytest.fixture(scope="module")
-def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
-    folder = tmp_path_factory.mktemp("trial")
-    metric_file = folder / "hypertune" / "output.metrics"
-    with FaultyStorage() as storage:
-        variables = {
-            "AIP_MODEL_DIR": f"gs://bucket/{BASE}/model/",
-            "AIP_CHECKPOINT_DIR": f"gs://bucket/{BASE}/checkpoints/",
-            "AIP_TENSORBOARD_LOG_DIR": f"gs://bucket/{BASE}/logs/",
-            "CLOUD_ML_HP_METRIC_FILE": str(metric_file),
-            "CLOUD_ML_HP_METRIC_TAG": "score",
-            "TF_CONFIG": json.dumps({"task": {"type": "chief", "trial": "7"}}),
-        }
-        options: dict[str, Any] = {"env": environment(storage, folder, **variables), "cwd": folder}
-        with started("-m", "trainer.task", *QUICK, **options) as process:
-            wait_until(lambda: metric_file.exists() and metric_file.stat().st_size, 120)
-            os.truncate(metric_file, 5)
-            done = ended(process)
-        again = run("-m", "trainer.task", *QUICK, **options)
-        return Trial(
-            objects_in(storage, BASE),
-            [json.loads(line) for line in metric_file.read_text().splitlines()],
-            done,
-            again,
-            {permission for request in storage.requests for permission in request.permissions},
-            {request.name for request in storage.requests if request.name is not None},
-        )
-
-
-def test_a_trial_ends_well(trial: Trial) -> None:
-    assert (trial.process.returncode, trial.process.stderr) == (0, "")
-
-
-def test_everything_of_a_trial_lies_in_vertex_directories(
-    trial: Trial, undisturbed: Mapping[str, bytes]
-) -> None:
-    places = {CHECKPOINT: f"checkpoints/{CHECKPOINT}", EVENTS: f"logs/{EVENTS}"}
-    expected = {places.get(name, re.sub("^saved_model/", "model/", name)) for name in undisturbed}
-    assert trial.artefacts.keys() == expected
-    assert_as_listed(trial.artefacts)
-
-
-def test_a_trial_comes_to_what_the_same_run_comes_to_elsewhere(
-    trial: Trial, undisturbed: Mapping[str, bytes]
-) -> None:
-    found = {CHECKPOINT: trial.artefacts[f"checkpoints/{CHECKPOINT}"], **trial.artefacts}
-    ours, theirs = (manifest_of(x)["scores"] for x in (found, undisturbed))
-    assert ours == theirs
-    assert found[METRICS] == undisturbed[METRICS]
-
-
-def test_a_trial_that_is_finished_is_not_run_again(trial: Trial) -> None:
-    assert (trial.again.returncode, trial.again.stderr) == (0, "")
-    assert "finished" in trial.again.stdout
-
-
-def test_a_metric_file_that_another_writer_cut_short_is_made_whole(
-    trial: Trial, undisturbed: Mapping[str, bytes]
-) -> None:
-    steps = [int(line["global_step"]) for line in trial.told]
-    assert steps == sorted(set(steps))
-    lines = [json.loads(line) for line in undisturbed[METRICS].splitlines()]
-    assert [float(line["score"]) for line in trial.told] == [line["mean_score"] for line in lines]
-    assert {line["trial"] for line in trial.told} == {"7"}
-
-
-def test_a_run_needs_rights_on_objects_under_its_prefix_only(trial: Trial) -> None:
-    assert trial.permissions == {
-        f"storage.objects.{verb}" for verb in ("create", "get", "list", "delete")
-    }
-    assert all(name.startswith(f"{BASE}/") for name in trial.names)

@@ -1,4 +1,7 @@
-"""One run at a time on a job dir: who gets it, who may take it over, and who notices."""
+"""One run at a time on a job dir: who gets it, who may take it over, and who notices.
+
+More than 250 lines, since every case of two owners starts from the same claims.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ from typing import Any
 import pytest
 
 from tests.support.cloud_runs import PREFIX, UNCLOSED, WHERE, remote_folders
-from tests.support.storage_server import Fault, FaultyStorage
+from tests.support.storage_faults import Fault
+from tests.support.storage_server import FaultyStorage
 from trainer.storage import lease
 from trainer.storage.file_lock import Taken
 from trainer.storage.gcs import RemoteFolder, StorageError, Unreachable
@@ -28,12 +32,6 @@ pytestmark = UNCLOSED
 
 OBJECT = f"{PREFIX}/{OWNER}"
 BRIEFLY = 0.4  # seconds of patience, in tests
-
-
-@pytest.fixture
-def storage() -> Iterator[FaultyStorage]:
-    with FaultyStorage() as storage:
-        yield storage
 
 
 @pytest.fixture
