@@ -1,4 +1,7 @@
-"""Watching a saved policy."""
+"""Watching a saved policy.
+
+More than 250 lines, since each thing that a job dir may hold in a model's place has a test.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""One update of many agents at once: losses, gradients and an optimizer step. Pure, compiled."""
+"""One update of many agents at once: losses, gradients and an optimizer step. Pure, compiled.
+
+More than 250 lines, since an update in chunks and one in minibatches share one rule and its
+tensors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Any Gymnasium environment, with the policy in NumPy."""
+"""Any Gymnasium environment, with the policy in NumPy.
+
+More than 250 lines, since what it collects, saves and replays is one state.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A folder in Google Cloud Storage: objects are read whole, and replaced only by their owner."""
+"""A folder in Google Cloud Storage: objects are read whole, and replaced only by their owner.
+
+More than 250 lines, since every request of a folder needs the same record of what it last saw.
+"""
 
 from __future__ import annotations
 

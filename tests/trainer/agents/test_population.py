@@ -1,3 +1,8 @@
+"""A stack of agents: its updates, and its snapshots.
+
+More than 250 lines, since each promise of a stack of agents has a test, for all algorithms.
+"""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""The command line, read before anything slow is imported."""
+"""The command line, read before anything slow is imported.
+
+More than 250 lines, since each way to spell a flag and each error has a short test.
+"""
 
 from __future__ import annotations
 

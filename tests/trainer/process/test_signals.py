@@ -1,4 +1,7 @@
-"""Signals, sent to small processes of their own."""
+"""Signals, sent to small processes of their own.
+
+More than 250 lines, since each test holds the text of the process that it sends signals to.
+"""
 
 from __future__ import annotations
 
