@@ -63,4 +63,4 @@ def test_a_job_without_trials_is_reported_in_one_line(
     service: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["status", "cartpole_1"]) == 1
-    assert "must be a tuning job" in capsys.readouterr().err
+    assert "is not a tuning job" in capsys.readouterr().err
