@@ -1,4 +1,7 @@
-"""What a person sees, and what is kept from them."""
+"""What a person sees, and what is kept from them.
+
+More than 250 lines, since each thing that reaches the console has a short test.
+"""
 
 from __future__ import annotations
 
