@@ -3,6 +3,9 @@
 A trial waits in a placement group, which reserves its CPUs and GPUs, and for which Ray adds
 machines to a cluster that can grow. If a node is lost, its trials go on elsewhere from their
 checkpoints in the job dir.
+
+More than 250 lines, since whatever a node says may start, move or end trials: placing them and
+hearing from nodes change the same lists.
 """
 
 from __future__ import annotations
@@ -11,7 +14,6 @@ import dataclasses
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tuner.execution import machine_faults, ray_cluster
 from tuner.execution.metric_file import merged
 from tuner.execution.ray_cluster import RayError
 from tuner.execution.ray_node import News, Node, NodeSettings
+from tuner.execution.ray_state import NodeState, RayTrial, first_line, last_line, why_lost
 from tuner.execution.trial import FAILED, METRIC, Outcome, Trial, outcome
 from tuner.execution.trial_command import Task
 
@@ -29,29 +32,6 @@ _WAIT = 15.0  # seconds after which a missing machine is mentioned
 _SPARE = 1.0  # seconds that a free reservation is kept for the next trial
 _LEAVE = 25.0  # seconds for a node's processes to end
 _NODE_FAULTS = (machine_faults.NO_ROOM, machine_faults.NO_MEMORY, machine_faults.BAD_DISK)
-
-
-class RayTrial(Trial):
-    """A trial on its way to a node, or there."""
-
-    group: Any = None  # its placement group
-    moves = 0
-    give_up_at = float("inf")
-
-
-@dataclass(eq=False)
-class NodeState:
-    """A node as the tuner sees it."""
-
-    name: str
-    actor: Any
-    check: Any  # the answer to its check, until it is there
-    token: Path
-    news: Any = None  # the answer to the latest call for news
-    heard: float = field(default_factory=time.monotonic)
-    refused: bool = False
-    silent: bool = False
-    trials: list[RayTrial] = field(default_factory=list)  # there, or waiting for its check
 
 
 class RayExecutor:
@@ -107,7 +87,7 @@ class RayExecutor:
                 self._hear(key, node)
         except (self._ray.exceptions.RaySystemError, ConnectionError) as error:
             raise RayError(
-                f"The Ray cluster stopped answering ({_first_line(error)}). The same command"
+                f"The Ray cluster stopped answering ({first_line(error)}). The same command"
                 " continues the study."
             ) from error
         self._check_progress()
@@ -236,7 +216,7 @@ class RayExecutor:
                 if any(trial.started is not None for trial in node.trials):
                     node.news = node.actor.news.remote()
         except self._ray.exceptions.RayTaskError as error:  # a fault of ours, or of its disk
-            raise RayError(f"Node {node.name} failed: {_last_line(error)}") from error
+            raise RayError(f"Node {node.name} failed: {last_line(error)}") from error
         except self._ray.exceptions.RaySystemError:
             raise
         except self._ray.exceptions.RayError as error:
@@ -332,7 +312,7 @@ class RayExecutor:
                 reports = tuple(trial.measurements)
                 self._end(trial, Outcome(FAILED, fault, -9, reports, 0, 0, (), fault))
         goes_on = f"; {', '.join(moved)} {'go' if len(moved) > 1 else 'goes'} on elsewhere"
-        self._say(f"Node {node.name} {_why_lost(error)}{goes_on if moved else ''}.")
+        self._say(f"Node {node.name} {why_lost(error)}{goes_on if moved else ''}.")
 
     def _end(self, trial: RayTrial, ended: Outcome, *, hold: bool = False) -> None:
         if hold:
@@ -367,20 +347,3 @@ def _visible_devices() -> str:
     import ray
 
     return ",".join(str(each) for each in ray.get_gpu_ids())
-
-
-def _why_lost(error: Exception) -> str:
-    text = str(error)
-    if "memory" in text and ("OOM" in text or "out of memory" in text):
-        return "ran out of memory, and Ray ended what ran there"
-    if "node has died" in text or "node died" in text or "unavailable" in text:
-        return "was lost"
-    return f"lost its process for trials ({_first_line(error)})"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]

@@ -1,4 +1,7 @@
-"""Trials in containers, with an engine whose containers outlive their client as real ones do."""
+"""Trials in containers, with an engine whose containers outlive their client as real ones do.
+
+More than 250 lines, since commands, single trials and whole studies share one stand-in engine.
+"""
 
 from __future__ import annotations
 

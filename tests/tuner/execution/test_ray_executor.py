@@ -1,4 +1,7 @@
-"""Trials on a Ray cluster whose nodes come, go, are full, or are not alike."""
+"""Trials on a Ray cluster whose nodes come, go, are full, or are not alike.
+
+More than 250 lines, since all tests but one share one cluster, which takes seconds to start.
+"""
 
 from __future__ import annotations
 
