@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.storage_server import Fault, FaultyStorage
+from tests.support.storage_faults import Fault
+from tests.support.storage_server import FaultyStorage
 from tuner.__main__ import main
 from tuner.cloud import fetch
 from tuner.cloud.fetch import FetchError

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.bucket_studies import QUICK, STUDY, Machine, states
-from tests.support.storage_server import Fault, FaultyStorage
+from tests.support.storage_faults import Fault
+from tests.support.storage_server import FaultyStorage
 
 
 @pytest.mark.parametrize(
