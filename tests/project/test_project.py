@@ -1,5 +1,6 @@
-"""Files that state the same fact agree: versions, pins, executable scripts."""
+"""Files that state the same fact agree (versions, pins, executable scripts); long modules say why."""
 
+import ast
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import trainer
 from tests.conftest import ROOT
 
 LOCKS = (ROOT / "requirements").glob("*.txt")
+FOLDERS = ("trainer", "tuner", "tests", "benchmarks", "scripts")
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
 
 
@@ -24,6 +26,18 @@ def test_changelog_begins_with_this_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     versions = re.findall(r"^## \[(.+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
     assert versions[0] == trainer.__version__
+
+
+def test_a_module_of_more_than_250_lines_says_why() -> None:
+    texts = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    long = {path: text for path, text in texts.items() if len(text.splitlines()) > 250}
+    reason = "More than 250 lines"
+    docstrings = {path: ast.get_docstring(ast.parse(text)) or "" for path, text in long.items()}
+    assert [path for path, docstring in docstrings.items() if reason not in docstring] == []
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
