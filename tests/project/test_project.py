@@ -1,4 +1,4 @@
-"""Files that state the same fact agree (versions, pins, executable scripts); long modules say why."""
+"""Files agree on versions, pins and executable scripts, and long modules say why they are long."""
 
 import ast
 import os

@@ -1,7 +1,4 @@
-"""Any Gymnasium environment, with the policy in NumPy.
-
-More than 250 lines, since what it collects, saves and replays is one state.
-"""
+"""Any Gymnasium environment, with the policy in NumPy."""
 
 from __future__ import annotations
 
