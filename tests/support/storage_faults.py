@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass, field
 
 from tests.support.storage_messages import PERMISSIONS, Answer, Request, error
@@ -22,6 +23,7 @@ class Fault:
     reset: bool = False  # RST, and nothing is done
     lose_answer: bool = False  # RST, but all is done
     delay: float = 0.0  # seconds before anything is done
+    together: threading.Barrier | None = None  # waits for so many of them before anything is done
     stall: float = 0.0  # seconds between what is done and the answer
     corrupt: bool = False  # one byte of a download is wrong
     cut: bool = False  # half of the answer, then the end

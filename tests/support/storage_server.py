@@ -183,6 +183,8 @@ class Connection(BaseHTTPRequestHandler):
         fault = storage.arrived(request)
         try:
             self.wait(storage.latency + fault.delay, then_end=fault.reset)
+            if fault.together is not None:
+                fault.together.wait()
             if fault.status:
                 answer = fault.error(fault.status, request)
             else:
