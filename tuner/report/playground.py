@@ -6,6 +6,7 @@ The policy's file may come from anywhere, so all of it is checked and escaped.
 from __future__ import annotations
 
 import json
+from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,10 +39,15 @@ def section(policy_json_text: str) -> Part | None:
     markup = template.render(policy)
     # No label may look like the end of the script element.
     data = json.dumps(policy, separators=(",", ":")).replace("<", r"\u003c")
-    parts = [f"const policy = {data};", *map(_source, _SCRIPTS)]
+    parts = [f"const policy = {data};", policy_script(), *map(_source, _SCRIPTS)]
     return Part(
         markup, _source("play.css"), "\n".join(['(() => {\n"use strict";', *parts, "})();"])
     )
+
+
+def policy_script() -> str:
+    """The functions that evaluate a policy: those of the JavaScript that runs export."""
+    return resources.files("trainer.contract").joinpath("policy.js").read_text(encoding="utf-8")
 
 
 def _source(name: str) -> str:

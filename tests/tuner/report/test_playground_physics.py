@@ -17,6 +17,7 @@ import tuner
 from tests.support.playground_page import POLICY, UPRIGHT, Page
 from trainer.agents.networks import forward
 from trainer.environments import cartpole
+from tuner.report import playground
 
 pytestmark = pytest.mark.browser
 
@@ -26,6 +27,7 @@ CARTPOLE_JS = Path(tuner.__file__).with_name("report") / "assets" / "cartpole.js
 @pytest.fixture(scope="module")
 def calculator(browser: Any) -> Iterator[Page]:
     page = browser.new_page()
+    page.add_script_tag(content=playground.policy_script())
     page.add_script_tag(content=CARTPOLE_JS.read_text(encoding="utf-8"))
     yield page
     page.close()
@@ -83,8 +85,8 @@ def test_the_policy_answers_as_our_networks_do(
     layers = json.loads(POLICY)["snapshots"][snapshot]["layers"]
     logits, odds = calculator.evaluate(
         """([layers, states]) => [
-            states.map(state => cartPole.logits(layers, state.map(Math.fround))),
-            states.map(state => cartPole.probabilities(layers, state)),
+            states.map(state => policyLogits({ layers }, state)),
+            states.map(state => policyProbabilities({ layers }, state)),
         ]""",
         [layers, states.tolist()],
     )

@@ -1,4 +1,4 @@
-/* CartPole's dynamics, as in Gymnasium, and a policy's action probabilities: pure functions. */
+/* CartPole as Gymnasium steps it: pure functions. */
 const cartPole = (() => {
   const GRAVITY = 9.8, CART_MASS = 1.0, POLE_MASS = 0.1, HALF_POLE_LENGTH = 0.5;
   const FORCE = 10.0, SECONDS_PER_STEP = 0.02;
@@ -29,30 +29,5 @@ const cartPole = (() => {
     return Array.from({ length: 4 }, () => (2 * random() - 1) * RESET_RANGE);
   }
 
-  /* Dense layers with tanh between them; the last gives the logits. */
-  function logits(layers, observation) {
-    return layers.reduce(
-      (input, { kernel, bias }, index) =>
-        bias.map((offset, out) => {
-          let sum = offset;
-          for (let i = 0; i < input.length; i += 1) sum += input[i] * kernel[i][out];
-          return index + 1 < layers.length ? Math.tanh(sum) : sum;
-        }),
-      observation,
-    );
-  }
-
-  /* The probability of each action; the policy sees float32, as in training. */
-  function probabilities(layers, state) {
-    const answers = logits(layers, state.map(Math.fround));
-    const highest = Math.max(...answers);
-    const powers = answers.map((answer) => Math.exp(answer - highest));
-    const sum = powers.reduce((a, b) => a + b);
-    return powers.map((power) => power / sum);
-  }
-
-  return {
-    step, hasFallen, start, logits, probabilities,
-    SECONDS_PER_STEP, POSITION_LIMIT, ANGLE_LIMIT,
-  };
+  return { step, hasFallen, start, SECONDS_PER_STEP, POSITION_LIMIT, ANGLE_LIMIT };
 })();

@@ -31,7 +31,7 @@ const game = {
 };
 
 function odds() {
-  return cartPole.probabilities(policy.snapshots[game.policy].layers, game.state);
+  return policyProbabilities(policy.snapshots[game.policy], game.state);
 }
 
 function reset(state = cartPole.start(Math.random)) {
