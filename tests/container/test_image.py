@@ -171,7 +171,10 @@ def test_it_is_no_larger_than_it_may_be() -> None:
 
 
 def test_it_holds_the_code_and_nothing_else_of_ours() -> None:
-    ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / "trainer").rglob("*.py")}
+    data = [ROOT / "trainer" / "contract" / "policy.js"]
+    templates = (ROOT / "trainer" / "exports" / "templates").glob("*.h")
+    files = [*(ROOT / "trainer").rglob("*.py"), *data, *templates]
+    ours = {path.relative_to(ROOT).as_posix() for path in files}
     theirs = shell("cd /app && find . -type f ! -name '*.pyc' | cut -c3-").split()
     assert set(theirs) == {"LICENSE", "requirements.txt", "trainer/COMMIT", *ours}
 
