@@ -27,17 +27,17 @@ _TYPES = {RECORDING: "video/mp4", COMMAND: "text/plain"}
 
 
 def keep(
-    place: tuple[Any, FrozenTrial], root: Path, task: Task, warn: Callable[[str], None]
+    target: tuple[Any, FrozenTrial], root: Path, task: Task, warn: Callable[[str], None]
 ) -> None:
-    """Adds what a trial that has ended left, once; whatever goes wrong is a warning.
+    """Adds a trial's video and command once, after its process has ended; errors are warnings.
 
-    Optuna takes nothing more of a trial once it has heard of its end, so this comes before.
+    Call it before the trial is finished in Optuna, which accepts no changes afterwards.
 
     Args:
-        place: a storage of Optuna's, and the trial there.
+        target: Optuna's storage and trial.
     """
     try:
-        _keep(*place, root / FOLDER, task)
+        _keep(*target, root / FOLDER, task)
     except Exception as error:  # disks and storages raise anything
         reason = str(error).splitlines()[:1] or [""]
         warn(f"{task.name}: not all artifacts were kept: {type(error).__name__}: {reason[0]}")

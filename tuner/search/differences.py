@@ -1,4 +1,4 @@
-"""What differs between two JSON objects, such as what makes a study this one."""
+"""Describes the differences between two JSON objects, such as the settings of two studies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def differences(theirs: Any, ours: Any, name: str = "") -> list[str]:
 
 
 def _apart(theirs: list[str], ours: list[str]) -> tuple[str | None, str | None]:
-    """Two commands without the words with which both begin and end."""
+    """Two commands without their common first and last words."""
     for at in (0, -1):
         while theirs and ours and theirs[at] == ours[at]:
             del theirs[at], ours[at]

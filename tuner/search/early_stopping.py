@@ -1,4 +1,4 @@
-"""The median rule: when a running trial's reports say that it has lost."""
+"""The median rule: whether to stop a running trial early."""
 
 from __future__ import annotations
 

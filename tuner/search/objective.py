@@ -11,11 +11,11 @@ from trainer.contract.run_record import Scores
 from trainer.contract.statistics import interquartile_mean, interval
 from tuner.spec.study_spec import IQM, LOWER_BOUND, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
 
-UNSOLVED = 2.0  # an agent that never solved its task counts as if twice its steps were needed
+UNSOLVED = 2.0  # an agent that did not solve its task counts as having needed twice its steps
 
 
 def joined(first: Scores, second: Scores) -> Scores:
-    """Two runs of one configuration on different seeds, as if they had been one."""
+    """Merges the scores of two runs of one configuration on different seeds."""
     parts = [part for part in (first, second) if part.scores or part.reported is not None]
     if len(parts) < 2:
         return parts[0] if parts else Scores()
@@ -53,7 +53,7 @@ def from_json(found: Mapping[str, Any]) -> Scores:
 
 
 def utilities(scores: Scores, objective: str, goal: str) -> list[float]:
-    """A number for each agent, larger is better; empty where nothing fit for it is known."""
+    """One number per agent, larger is better; empty if there are no such scores."""
     if objective == STEPS_TO_SOLVE:
         return [
             -float(UNSOLVED * taken if solved is None else solved)
@@ -73,12 +73,12 @@ def utility(values: Sequence[float], objective: str) -> float:
 
 
 def direction(objective: str, goal: str) -> str:
-    """Whether the objective's own number, as it is shown, should be large or small."""
+    """Whether the objective, as displayed, is to be maximized or minimized."""
     return MINIMIZE if objective == STEPS_TO_SOLVE else goal or MAXIMIZE
 
 
 def value(scores: Scores, objective: str, goal: str) -> float | None:
-    """The objective of a run as it is shown; None where it cannot be known."""
+    """The objective of a run as displayed; None if it is unknown."""
     found = utilities(scores, objective, goal)
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""What Optuna is to try next: a function of the trials so far and the next one's number."""
+"""Asks Optuna for the next point: a function of the trials so far and the next trial's number."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tuner.spec.study_spec import GRID, MINIMIZE, RANDOM, Parameter
 
 
 def sampler(algorithm: str, number: int) -> BaseSampler:
-    """TPE where nothing else is asked for.
+    """The sampler of an algorithm; TPE by default.
 
-    Of six of Optuna's samplers its choices were worth most in searches of 30 noisy trials, if not
-    by much (`benchmarks.samplers`). It takes words as parameters, counts running trials, and unlike
-    the Gaussian process, which came next, it needs no PyTorch.
+    Of six of Optuna's samplers it did best in searches of 30 noisy trials, by a small margin
+    (`benchmarks.samplers`). It supports categorical parameters and running trials, and unlike the
+    Gaussian process, which came second, it does not need PyTorch.
     """
-    if algorithm in (RANDOM, GRID):  # whatever a grid has not planned is not asked for
+    if algorithm in (RANDOM, GRID):  # a grid plans all of its points, so its sampler is not used
         return RandomSampler(seed=number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -32,7 +32,7 @@ def sampler(algorithm: str, number: int) -> BaseSampler:
 def planned(
     parameters: Sequence[Parameter], algorithm: str, number: int, first: Mapping[str, Value]
 ) -> dict[str, Any] | None:
-    """The point that is no sampler's choice: of the first trial, and of all in a grid."""
+    """The point that is not sampled: that of the first trial, and of every trial in a grid."""
     if number and algorithm != GRID:
         return None
     values = dict(first)
@@ -46,9 +46,9 @@ def planned(
 
 
 class Asker:
-    """Asks for points as a study that holds the trials so far would.
+    """Asks an in-memory Optuna study with the same trials for the next point.
 
-    It keeps bare copies of the trials: copying all of them each time costs more than asking.
+    It keeps minimal copies of the trials: copying them all for each call is slower than sampling.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Asker:
         self._study = optuna.create_study(
             direction="minimize" if direction == MINIMIZE else "maximize"
         )
-        self._running: list[FrozenTrial] = []  # copies, of trials that had not ended
+        self._running: list[FrozenTrial] = []  # copies of unfinished trials
 
     def ask(self, trials: Sequence[FrozenTrial]) -> dict[str, Value]:
-        """The values of the trial after `trials`, which are those of the last call and more."""
+        """The values of the next trial; `trials` must extend those of the last call."""
         self._update(trials)
         self._study.sampler = sampler(self._algorithm, len(trials))
         fixed = planned(self._parameters, self._algorithm, len(trials), self._first)
@@ -73,7 +73,7 @@ class Asker:
             self._study.enqueue_trial(fixed)
         trial = self._study.ask()
         values = {each.name: space.suggest(trial, each) for each in self._parameters}
-        for each in self._parameters:  # as they are read back: a value may be rounded
+        for each in self._parameters:  # as a resumed study would read them: values may be rounded
             axis = space.distribution(each)
             point = axis.to_internal_repr(space.point(each, values[each.name]))
             self._study._storage.set_trial_param(trial._trial_id, each.name, point, axis)
@@ -93,7 +93,7 @@ class Asker:
 
 
 def _on_axes(parameters: Sequence[Parameter], trial: FrozenTrial) -> FrozenTrial:
-    """All that a sampler looks at."""
+    """A copy of a trial on the search axes, with what a sampler uses."""
     return create_trial(
         state=trial.state,
         values=trial.values,

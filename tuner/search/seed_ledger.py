@@ -1,6 +1,6 @@
-"""Keeps which seed each part of a study used: no score is measured on seeds that chose the trial.
+"""Records the seed of each part of a study: no trial is tested on the seeds that selected it.
 
-Agents of the trainer are named by (seed, index), so runs of different seeds share no randomness.
+The trainer's agents are identified by (seed, index), so different seeds share no randomness.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 
 class SeedUsed(ValueError):
-    """A seed was asked for that another part of the study has used."""
+    """The requested seed was used by another part of the study."""
 
 
 class SeedLedger:
@@ -26,10 +26,10 @@ class SeedLedger:
         return dict(self._used)
 
     def claim(self, purpose: str, seed: int | None = None) -> int:
-        """The purpose's own seed: the one it has, else `seed`, else the least that is unused.
+        """The purpose's seed: the recorded one, else `seed`, else the smallest unused one.
 
         Raises:
-            SeedUsed: another purpose has this seed, or this purpose another.
+            SeedUsed: another purpose has this seed, or this purpose has another seed.
         """
         owner = {taken: other for other, taken in self._used.items()}
         if purpose in self._used:
@@ -43,8 +43,8 @@ class SeedLedger:
             seed = next(seed for seed in itertools.count() if seed not in owner)
         elif seed in owner:
             raise SeedUsed(
-                f"Seed {seed} cannot be that of {purpose}: {owner[seed]} used it. Take another, or"
-                " leave it out."
+                f"Seed {seed} cannot be used for {purpose}: {owner[seed]} used it. Choose another,"
+                " or leave it out."
             )
         self._used[purpose] = seed
         return seed

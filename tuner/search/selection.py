@@ -1,4 +1,4 @@
-"""Which trials go on to the next step, by what their scores say."""
+"""Selects trials by their scores: ranking, candidates for confirmation, the winner."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tuner.spec.study_spec import MINIMIZE
 
 
 def ranked(records: Sequence[Record], aim: str, goal: str) -> list[Record]:
-    """Trials with a score, best first, one of each that are alike.
+    """Trials with a score, best first; of trials with the same values only the best.
 
-    Scores often meet at a ceiling: of equals the one whose sampled policies do better is first.
+    Many trials reach the maximum score; the better mean of the sampled policies breaks ties.
     """
     toward = -1 if objective.direction(aim, goal) == MINIMIZE else 1
     found = [
@@ -34,8 +34,8 @@ def remaining(
 ) -> list[Record]:
     """The candidates that have not clearly lost, in their order.
 
-    A candidate has where its interval lies wholly below that of the one with the highest lower
-    bound, or where it has no score.
+    A candidate has clearly lost if it has no score, or if its interval lies entirely below that of
+    the candidate with the highest lower bound.
     """
     found = _intervals(candidates, confirmed, aim, goal)
     least = max((low for low, _ in found.values()), default=0.0)
@@ -45,10 +45,10 @@ def remaining(
 def chosen(
     candidates: Sequence[Record], confirmed: Mapping[int, Scores], aim: str, goal: str
 ) -> Record | None:
-    """The candidate with the highest lower bound on fresh seeds; None where none has a score.
+    """The candidate with the highest lower bound on fresh seeds; None if none has a score.
 
     Args:
-        confirmed: trial -> its scores on those seeds, of the trials that succeeded.
+        confirmed: trial -> its scores on fresh seeds, for trials that succeeded.
     """
     ranks = {
         number: (low, _sampled(confirmed[number], goal))
@@ -59,10 +59,10 @@ def chosen(
 
 
 def first_solved(records: Sequence[Record], confirmed: Mapping[int, Scores]) -> int | None:
-    """The first trial whose configuration is solved on fresh seeds; None where none is known.
+    """The first trial whose configuration solves the task on fresh seeds; None if none is known.
 
-    It is where the lower bound of what its agents scored there reaches the task's threshold. What
-    was not confirmed is not known, so the number is never too small.
+    Solved: the lower bound of its agents' scores reaches the task's threshold. Only confirmed
+    trials count, so the number is an upper bound.
     """
     solved = [
         record.values
@@ -81,7 +81,7 @@ def _is_solved(scores: Scores) -> bool:
 def _intervals(
     candidates: Sequence[Record], confirmed: Mapping[int, Scores], aim: str, goal: str
 ) -> dict[int, tuple[float, float]]:
-    """Trial -> the interval of its agents' utilities, of those that have any."""
+    """Trial -> the interval of its agents' utilities, for trials that have some."""
     found = {}
     for record in candidates:
         scores = confirmed.get(record.number, Scores())

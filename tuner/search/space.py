@@ -1,9 +1,9 @@
-"""A parameter in Optuna's terms: its values, the axis to search along, and the way between them.
+"""Optuna distributions of a parameter: its values, its search axis, and the mapping between them.
 
-Trials keep values, in the user's own unit, so that every tool for Optuna's studies shows those.
+Trials store values in the user's unit, so that tools for Optuna show those.
 
-UNIT_REVERSE_LOG_SCALE is the logarithmic scale seen in a mirror, as in Google's Vizier: the axis
-holds `low + high - value`.
+UNIT_REVERSE_LOG_SCALE is the mirrored logarithmic scale of Google's Vizier: a point on the axis is
+`low + high - value`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ def value_distribution(parameter: Parameter) -> BaseDistribution:
 def distribution(parameter: Parameter) -> BaseDistribution:
     """The axis that a sampler searches.
 
-    The points of DISCRETE are steps of equal size whatever lies between them: whoever wrote them
-    down has chosen their spacing already.
+    The values of DISCRETE are equally spaced on the axis: the user has chosen their spacing.
     """
     log = parameter.scale in (LOG, REVERSE_LOG)
     if parameter.type == CATEGORICAL:
@@ -55,7 +54,7 @@ def distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def suggest(trial: optuna.Trial, parameter: Parameter) -> Value:
-    """The value of a parameter in a trial; the same one each time a trial is asked."""
+    """The value of a parameter in a trial; repeated calls return the same value."""
     axis = distribution(parameter)
     if isinstance(axis, FloatDistribution):
         return value(
@@ -69,7 +68,7 @@ def suggest(trial: optuna.Trial, parameter: Parameter) -> Value:
 
 
 def value(parameter: Parameter, point: Value) -> Value:
-    """The value that stands at a point of the axis, never past a bound."""
+    """The value at a point of the axis, within the bounds."""
     if parameter.type == CATEGORICAL:
         return str(point)
     if parameter.type == DISCRETE:
@@ -77,7 +76,7 @@ def value(parameter: Parameter, point: Value) -> Value:
     low, high = _bounds(parameter)
     found = float(point)
     if parameter.scale == REVERSE_LOG:
-        # Bounds are exact; between them 15 digits take back what the mirror's own rounding did.
+        # Bounds are exact; between them, 15 digits remove the rounding error of the subtraction.
         bounds = {low: high, high: low}
         found = bounds.get(found, float(f"{low + high - found:.15g}"))
     found = min(max(found, low), high)
@@ -85,7 +84,7 @@ def value(parameter: Parameter, point: Value) -> Value:
 
 
 def point(parameter: Parameter, value: Value) -> Value:
-    """Where a value stands on the axis."""
+    """The point of a value on the axis."""
     if parameter.type == CATEGORICAL:
         return str(value)
     if parameter.type == DISCRETE:
@@ -97,7 +96,7 @@ def point(parameter: Parameter, value: Value) -> Value:
 
 
 def nearest(parameter: Parameter, wanted: float) -> Value:
-    """The value of a parameter of numbers that is nearest to a number."""
+    """The value of a numeric parameter that is nearest to `wanted`."""
     if parameter.type == DISCRETE:
         return min(parameter.values, key=lambda value: abs(value - wanted))
     low, high = _bounds(parameter)
@@ -106,14 +105,14 @@ def nearest(parameter: Parameter, wanted: float) -> Value:
 
 
 def text(parameter: Parameter, value: Value) -> str:
-    """A value as it stands in a flag: exact, and whole numbers without a point."""
+    """A value as text for a flag: exact, and integers without a decimal point."""
     if parameter.type == DISCRETE:
         return number(float(value))
     return str(value)
 
 
 def grid_size(parameters: Sequence[Parameter]) -> int:
-    """How many points a grid over INTEGER, DISCRETE and CATEGORICAL parameters has."""
+    """The number of points in a grid over INTEGER, DISCRETE and CATEGORICAL parameters."""
     return math.prod(_count(parameter) for parameter in parameters)
 
 
@@ -122,22 +121,22 @@ def grid_point(
 ) -> dict[str, Value]:
     """Values by name at the `index`th point, each point once; `first` is the point of index 0.
 
-    Strides of about a golden section spread even a part of the points over the whole grid.
+    A stride near the golden section spreads any number of points over the grid.
     """
     size = grid_size(parameters)
     stride = max(1, round(size * _GOLDEN))
     while math.gcd(stride, size) > 1:
         stride += 1
-    place = (_place(parameters, first) + index * stride) % size
+    position = (_position(parameters, first) + index * stride) % size
     values: dict[str, Value] = {}
     for parameter in parameters:
-        place, step = divmod(place, _count(parameter))
+        position, step = divmod(position, _count(parameter))
         values[parameter.name] = _step(parameter, step)
     return values
 
 
 def _bounds(parameter: Parameter) -> tuple[float, float]:
-    assert parameter.low is not None and parameter.high is not None, "lint lets no other through"
+    assert parameter.low is not None and parameter.high is not None, "lint requires both bounds"
     return float(parameter.low), float(parameter.high)
 
 
@@ -154,9 +153,9 @@ def _step(parameter: Parameter, step: int) -> Value:
     return parameter.words[step] if parameter.words else parameter.values[step]
 
 
-def _place(parameters: Sequence[Parameter], values: dict[str, Value]) -> int:
-    """The place of a point in the plain order; where a value is missing, of its first step."""
-    place, unit = 0, 1
+def _position(parameters: Sequence[Parameter], values: dict[str, Value]) -> int:
+    """A point's index; the first parameter varies fastest. A missing value counts as the first."""
+    position, unit = 0, 1
     for parameter in parameters:
         if parameter.name in values:
             given = values[parameter.name]
@@ -166,6 +165,6 @@ def _place(parameters: Sequence[Parameter], values: dict[str, Value]) -> int:
                 step = parameter.values.index(float(given))
             else:
                 step = parameter.words.index(str(given))
-            place += unit * step
+            position += unit * step
         unit *= _count(parameter)
-    return place
+    return position

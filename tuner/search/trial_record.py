@@ -1,4 +1,4 @@
-"""A trial as far as it has come, and as a study keeps it."""
+"""A trial's record: its state so far, and its JSON in the study's file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STATES = {SUCCEEDED: TrialState.COMPLETE, STOPPED: TrialState.PRUNED}  # others
 
 @dataclass(frozen=True)
 class Record:
-    """A trial, as far as it has come."""
+    """A trial's state and results so far."""
 
     number: int  # from 1
     values: Mapping[str, Value]
@@ -41,7 +41,7 @@ class Record:
 
 
 def as_json(outcome: Outcome, scores: Scores, value: float | None) -> dict[str, Any]:
-    """How a trial ended, as a study keeps it."""
+    """How a trial ended, as stored in the study's file."""
     return {
         "state": outcome.state,
         "reason": outcome.reason,
@@ -77,6 +77,6 @@ def from_json(
 
 
 def optunas_state(kept: Mapping[str, Any]) -> TrialState:
-    """The same in Optuna's terms."""
+    """The stored outcome as Optuna's state."""
     state = _STATES.get(kept["state"], TrialState.FAIL)
     return TrialState.FAIL if state == TrialState.COMPLETE and kept["value"] is None else state

@@ -1,7 +1,6 @@
-"""Stores the trials of a study in one file of Optuna's, and asks Optuna for the next trial.
+"""Stores the trials of a study in an Optuna journal, and asks Optuna for the next trial.
 
-A journal, not SQLite: importing and asking an SQL toolkit was half of what a study costs beside
-its trials.
+A journal instead of SQLite: importing and querying an SQL toolkit was half of a study's overhead.
 
 More than 250 lines, since the study is opened, asked and updated through one Optuna object.
 """
@@ -40,15 +39,15 @@ OTHERS_CPU, RESULT = "others_cpu_seconds", "result"  # attributes
 
 
 class StudyError(Error):
-    """A study's file cannot be read or written, or is another study's."""
+    """A study's file cannot be read or written, or belongs to another study."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What an earlier study has found out."""
+    """The results of an earlier study."""
 
     trials: Sequence[FrozenTrial]
-    seeds: Mapping[str, int]  # purpose -> seed, that no part of a later study may use
+    seeds: Mapping[str, int]  # purpose -> seed; later studies may not reuse them
 
 
 class Study:
@@ -64,14 +63,14 @@ class Study:
         first: Mapping[str, Value],
         learn: Callable[[], Known] | None = None,
     ) -> None:
-        """Opens the study in a folder, or begins it with a trial of the values `first`.
+        """Opens the study in a folder, or creates it; the first trial has the values `first`.
 
         Args:
-            identity: what makes it this study, as JSON. Another one's folder is refused.
-            learn: gives the trials that the search knows of before its own; asked once.
+            identity: the settings that identify the study, as JSON. Folders of others are refused.
+            learn: returns the trials of an earlier study; called once, for a new study.
 
         Raises:
-            StudyError: the folder holds another study, or a file that is none.
+            StudyError: the folder holds another study, or its file is not a study's.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._parameters, self._algorithm = parameters, algorithm
@@ -79,10 +78,10 @@ class Study:
         self._asker = sampling.Asker(parameters, algorithm, direction, dict(first))
         self._left: list[Record] | None = None
         self._records: list[Record] | None = None
-        self._running = set[int]()  # handed out by this process
-        self.failures = 0  # of this process' trials, by their own fault
+        self._running = set[int]()  # started by this process
+        self.failures = 0  # of trials in this process, not caused by the machine
         self.machine_faults_in_a_row = 0
-        with spoken(folder / FILE):
+        with study_errors(folder / FILE):
             self._storage = journal.opened(folder / FILE)
             self._study = self._begun() or optuna.create_study(
                 storage=self._storage,
@@ -91,27 +90,27 @@ class Study:
             )
             ours = json.loads(json.dumps(identity))
             theirs = self._study.user_attrs.get("identity")
-            if theirs is None:  # new, or killed before this very line
+            if theirs is None:  # new, or the tuner was killed before the next lines
                 if self._study.user_attrs or self._trials:
-                    raise StorageInternalError("its study is not the tuner's")
+                    raise StorageInternalError("its study was not created by the tuner")
                 self._study.set_user_attr("identity", ours)
                 theirs = ours
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                     name = f"{identity.get('objective')} of {identity.get('metric')}"
-                    self._study.set_metric_names([name])  # what dashboards write beside values
+                    self._study.set_metric_names([name])  # shown by dashboards
         if theirs != ours:
             raise StudyError(
-                f"{folder} must hold this study or none, but holds one with"
-                f" {', '.join(differences(theirs, ours))}. Take another folder."
+                f"{folder} holds another study: {', '.join(differences(theirs, ours))}."
+                " Choose another folder."
             )
-        with spoken(folder / FILE):
+        with study_errors(folder / FILE):
             self._others_cpu_seconds = float(self._study.user_attrs.get(OTHERS_CPU, 0.0))
             self._known = self._learn(learn)
             self._check_trials()
 
-    def place(self, number: int) -> tuple[Any, FrozenTrial]:
-        """Where Optuna's own tools find a running trial: a storage, and the trial there."""
+    def storage_and_trial(self, number: int) -> tuple[Any, FrozenTrial]:
+        """Optuna's storage and its trial, for Optuna's own tools."""
         return self._storage, self._trials[self._known + number - 1]
 
     @property
@@ -122,12 +121,12 @@ class Study:
 
     @property
     def known(self) -> int:
-        """How many trials of an earlier study the search knows of."""
+        """The number of trials taken from an earlier study."""
         return self._known
 
     @property
     def unfinished(self) -> list[Record]:
-        """Trials to run again: a killed tuner left them, or a fault of the machine ended them."""
+        """Trials to run again: interrupted by a killed tuner or by a machine fault."""
         return [
             self._record(trial)
             for trial in self._trials[self._known :]
@@ -135,9 +134,9 @@ class Study:
         ]
 
     def ask(self) -> Record | None:
-        """The next trial; None where a grid has no more points.
+        """The next trial; None if a grid has no more points.
 
-        The same history gives the same trial, whether somebody was killed or not.
+        It depends only on the trials so far, so a killed and resumed study tries the same points.
         """
         if self._algorithm == GRID and len(self._trials) >= space.grid_size(self._parameters):
             return None
@@ -148,7 +147,7 @@ class Study:
             distributions={each.name: space.value_distribution(each) for each in self._parameters},
             user_attrs={"trial": len(self._trials) - self._known + 1},  # Optuna counts from 0
         )
-        # At once: a trial is in the file with all of its values, or not at all.
+        # One write: the file has the trial with all of its values, or does not have it.
         self._study.add_trial(begun)
         return self._begin(len(self._trials) - self._known)
 
@@ -158,20 +157,20 @@ class Study:
         return self._record(self._trials[self._known + number - 1])
 
     def tell(self, number: int, outcome: Outcome, scores: Scores, value: float | None) -> Record:
-        """Keeps how a trial ended.
+        """Stores how a trial ended.
 
-        Optuna does not hear of an end by a fault of the machine, for it takes no second one. So
-        the trial stays unfinished, and the next process runs it again.
+        After a machine fault the trial stays unfinished in Optuna, which accepts one end only; the
+        next process runs it again.
         """
         if outcome.machine_fault:
             self.add_cpu_seconds(outcome.cpu_seconds)
             outcome = dataclasses.replace(outcome, cpu_seconds=0.0)
         kept, index = as_json(outcome, scores, value), self._known + number - 1
-        state, place = optunas_state(kept), self._trials[index]._trial_id
-        self._storage.set_trial_user_attr(place, "outcome", kept)
+        state, trial_id = optunas_state(kept), self._trials[index]._trial_id
+        self._storage.set_trial_user_attr(trial_id, "outcome", kept)
         if not outcome.machine_fault:
             values = [value] if state == TrialState.COMPLETE and value is not None else None
-            self._storage.set_trial_state_values(place, state, values)
+            self._storage.set_trial_state_values(trial_id, state, values)
         self._running.discard(number)
         self._records = None
         record = self._record(self._trials[index])
@@ -183,9 +182,9 @@ class Study:
         return record
 
     def next_trial(self, max_trials: int, *, late: bool) -> Record | None:
-        """A trial to run: one that was left, else a new one, unless there are enough or it is late.
+        """The next trial to run: unfinished ones first, then new ones.
 
-        The first that is None ends the search.
+        None ends the search: there are `max_trials`, or it is too late to start new ones.
         """
         if self._left is None:
             self._left = self.unfinished
@@ -194,12 +193,12 @@ class Study:
         return None if late or len(self.records) >= max_trials else self.ask()
 
     def keep_result(self, text: str) -> None:
-        """Keeps who won by fresh seeds: dashboards show the best of the search, which was lucky."""
+        """Stores the winner on fresh seeds: dashboards show the search's best, which was lucky."""
         if self._study.user_attrs.get(RESULT) != text:
             self._study.set_user_attr(RESULT, text)
 
     def claim(self, purpose: str, seed: int | None = None) -> int:
-        """A seed for one purpose, known as such also after a kill, before anything uses it."""
+        """Reserves a seed for one purpose; stored before it is used, so that a kill keeps it."""
         ledger = SeedLedger(self.seeds)
         found = ledger.claim(purpose, seed)
         self.remember_seeds(ledger.used)
@@ -207,7 +206,7 @@ class Study:
 
     @property
     def seeds(self) -> dict[str, int]:
-        """Purpose -> seed, as `remember_seeds` kept it."""
+        """Purpose -> seed, as stored by `remember_seeds`."""
         return dict(self._study.user_attrs.get("seeds", {}))
 
     def remember_seeds(self, used: Mapping[str, int]) -> None:
@@ -215,21 +214,21 @@ class Study:
 
     @property
     def cpu_seconds(self) -> float:
-        """Of all processes of all trials so far; of those that outlived a killed tuner, none."""
+        """CPU seconds of all trial processes so far, except those that outlived a killed tuner."""
         return self._others_cpu_seconds + cpu_seconds(self._trials[self._known :])
 
     def add_cpu_seconds(self, seconds: float) -> None:
-        """Of what is not told as a trial: parts of confirm and test, runs that were cut."""
+        """Adds CPU seconds of other runs: confirm, test, interrupted trials."""
         self._others_cpu_seconds += seconds
         self._study.set_user_attr(OTHERS_CPU, self._others_cpu_seconds)
 
     @property
     def _trials(self) -> list[FrozenTrial]:
-        """Those of an earlier study first."""
+        """All trials; those of an earlier study come first."""
         return self._study.get_trials(deepcopy=False)
 
     def _begun(self) -> optuna.Study | None:
-        # Not by `load_if_exists`, for then Optuna adds a line even to another's study.
+        # Not `load_if_exists`: with it, Optuna writes a line even to a file of another study.
         names = [study.study_name for study in self._storage.get_all_studies()]
         if not names:
             return None
@@ -238,19 +237,19 @@ class Study:
         return optuna.load_study(study_name=NAME, storage=self._storage)
 
     def _check_trials(self) -> None:
-        """Whoever can open the file can add to it, and change what is running."""
+        """Refuses trials that other programs added or ended. Raises StorageInternalError."""
         ours = {each.name: space.value_distribution(each) for each in self._parameters}
         for trial in self._trials:
-            told = "outcome" in trial.user_attrs or not trial.state.is_finished()
-            if not told or {each.name for each in self._parameters} - trial.params.keys():
-                raise StorageInternalError(f"trial {trial.number + 1} is not the tuner's")
+            by_tuner = "outcome" in trial.user_attrs or not trial.state.is_finished()
+            if not by_tuner or {each.name for each in self._parameters} - trial.params.keys():
+                raise StorageInternalError(f"trial {trial.number + 1} was not written by the tuner")
             if trial.distributions != ours:
                 raise StorageInternalError(
-                    f"trial {trial.number + 1} was kept by an earlier version of the tuner"
+                    f"trial {trial.number + 1} was stored by an earlier version of the tuner"
                 )
 
     def _learn(self, learn: Callable[[], Known] | None) -> int:
-        """Adds what is known, before the first trial and once; how many trials that is."""
+        """Adds the trials of an earlier study once, before the first trial; returns how many."""
         count = self._study.user_attrs.get("known")
         if count is None and learn is not None:
             known = learn()
@@ -276,23 +275,22 @@ class Study:
 
 
 def cpu_seconds(trials: Sequence[FrozenTrial]) -> float:
-    """Of the processes of trials that have ended."""
-    told = (trial.user_attrs.get("outcome", {}) for trial in trials)
-    return sum(outcome.get("cpu_seconds", 0.0) for outcome in told)
+    """CPU seconds of the processes of trials that have ended."""
+    outcomes = (trial.user_attrs.get("outcome", {}) for trial in trials)
+    return sum(outcome.get("cpu_seconds", 0.0) for outcome in outcomes)
 
 
 @contextlib.contextmanager
-def spoken(file: Path) -> Iterator[None]:
-    """Turns what is wrong with a study's file into a sentence."""
+def study_errors(file: Path) -> Iterator[None]:
+    """Turns Optuna's errors about a study's file into StudyError."""
     try:
         yield
     except optuna.exceptions.OptunaError as error:
         raise StudyError(
-            f"{file} must be a study's file that can be read and written, but is not: {error}."
-            " Take another folder, or put a copy of it back."
+            f"{file} cannot be used: {error}. Restore a copy of the file, or choose another folder."
         ) from error
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    """Optuna keeps the machine's own time, without its zone."""
+    """Optuna stores local time without a time zone."""
     return None if moment is None else moment.astimezone(UTC)

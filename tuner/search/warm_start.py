@@ -1,4 +1,4 @@
-"""What an earlier study has found out, for another to go on from: `resumePreviousJobId`."""
+"""Reads the trials of an earlier study, for a new one to continue from: `resumePreviousJobId`."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from trainer.storage.address import Address, locate
 from trainer.storage.gcs import RemoteFolder
 from tuner.search import journal
 from tuner.search.differences import differences
-from tuner.search.trial_store import FILE, NAME, Known, StudyError, spoken
+from tuner.search.trial_store import FILE, NAME, Known, StudyError, study_errors
 from tuner.spec.study_spec import GRID, StudySpec
 
-# How a study searched is no part of what its scores mean.
+# These may differ: they do not change what a score means.
 _FREE = ("algorithm", "resumed")
 
 
-def place(spec: StudySpec, given: str, job_dir: str) -> str:
-    """Where the study lies whose trials are known; "" where there is none.
+def location(spec: StudySpec, given: str, job_dir: str) -> str:
+    """The folder or bucket path of the earlier study; "" if there is none.
 
     Args:
-        given: where the user says it lies. Else the file may name a job, which lies beside ours.
+        given: the user's --resume-from; without it, the file may name a job beside `job_dir`.
 
     Raises:
-        BadCommand: a study cannot go on from it.
+        BadCommand: the study's algorithm cannot use earlier trials.
     """
     found = given.rstrip("/")
     if not found and spec.resume:
         found = "/".join([*job_dir.rstrip("/").split("/")[:-1], spec.resume])
     if found and spec.algorithm == GRID:
         raise BadCommand(
-            f"a study that goes on from another must learn from its trials, but {GRID} tries each"
-            " point whatever is known. Delete the algorithm, or take another."
+            f"{GRID} tries each point and cannot use the trials of an earlier study. Delete the"
+            " algorithm, or choose another."
         )
     return found
 
 
 def known(where: str, identity: Mapping[str, Any]) -> Known:
-    """The finished trials of the study there, and the seeds that it has used.
+    """The finished trials of an earlier study, and the seeds that it used.
 
     Raises:
-        StudyError: there is no study, or one whose scores mean something else.
-        StorageError: it lies in a bucket that cannot be read.
+        StudyError: there is no study, or its scores are not comparable.
+        StorageError: it is in a bucket that cannot be read.
     """
-    with spoken(Path(where) / FILE):
+    with study_errors(Path(where) / FILE):
         storage = journal.read(_read(where))
         try:
             study = optuna.load_study(study_name=NAME, storage=storage)
@@ -62,13 +62,13 @@ def known(where: str, identity: Mapping[str, Any]) -> Known:
     )
     if theirs != ours:
         raise StudyError(
-            f"A study may go on from one like itself, but {where} has"
-            f" {', '.join(differences(theirs, ours))}. Make them agree, or begin without it."
+            f"The scores of {where} are not comparable: {', '.join(differences(theirs, ours))}."
+            " Use the same settings, or start without --resume-from and resumePreviousJobId."
         )
     name = Path(where).name
     return Known(
         [trial for trial in trials if trial.state.is_finished()],
-        # Its tests, too, have been looked at by whoever goes on from it.
+        # Also the seeds of its tests: the new study was started knowing their scores.
         {
             f"{name}, {purpose}": seed
             for purpose, seed in attributes.get("seeds", {}).items()
@@ -78,26 +78,26 @@ def known(where: str, identity: Mapping[str, Any]) -> Known:
 
 
 def _read(where: str) -> bytes:
-    place = locate(where)
-    if isinstance(place, Address):
-        with contextlib.closing(RemoteFolder(place, reading=60.0)) as remote:
+    location = locate(where)
+    if isinstance(location, Address):
+        with contextlib.closing(RemoteFolder(location, reading=60.0)) as remote:
             found = remote.read_latest(FILE)
         if found is None:
             raise _no_study(where)
         return found
-    file = place / FILE
+    file = location / FILE
     if not file.exists():
         raise _no_study(where)
     try:
         return files.read(file, files.LARGE)
     except OSError as error:
         raise StudyError(
-            f"The study to go on from could not be read: {error.strerror} ({file}). Name another"
-            " with --resume-from."
+            f"The earlier study could not be read: {error.strerror} ({file}). Choose another with"
+            " --resume-from."
         ) from error
 
 
 def _no_study(where: str) -> StudyError:
     return StudyError(
-        f"{where} has no {FILE} of a study to go on from. Name its folder with --resume-from."
+        f"The earlier study has no {FILE} in {where}. Give its folder with --resume-from."
     )

@@ -15,7 +15,7 @@ from tuner.cloud.study_sync import RemoteStudy
 from tuner.outputs import results
 from tuner.search import objective, warm_start
 from tuner.search.space import Value
-from tuner.search.trial_store import FILE, Known, Study, spoken
+from tuner.search.trial_store import FILE, Known, Study, study_errors
 from tuner.study.plan import Plan, identity
 
 
@@ -29,7 +29,9 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "study.lock").open("a") as file:
         if not try_lock(file.fileno()):
-            raise Occupied(f"Another tuner works in {folder}. Wait for it, or take another folder.")
+            raise Occupied(
+                f"Another tuner works in {folder}. Wait for it, or choose another folder."
+            )
         yield
 
 
@@ -60,7 +62,7 @@ def opened(plan: Plan, first: Mapping[str, Value]) -> Iterator[Study]:
     def learn() -> Known:
         return warm_start.known(plan.resume_from, identity(plan))
 
-    with spoken(plan.job_dir / FILE):
+    with study_errors(plan.job_dir / FILE):
         known = None
         if plan.resume_from and not (plan.job_dir / FILE).exists():
             known = learn()  # first: if it fails, no study was begun

@@ -87,7 +87,7 @@ def make_plan(
         address=(options.address or "auto") if engine == RAY else "",
         trial_cpus=options.trial_cpus or 1.0,
         trial_gpus=options.trial_gpus or 0.0,
-        resume_from=warm_start.place(spec, options.resume_from, bucket or str(job_dir)),
+        resume_from=warm_start.location(spec, options.resume_from, bucket or str(job_dir)),
     )
 
 

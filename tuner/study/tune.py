@@ -66,8 +66,8 @@ class Search:
             raise StudyFailed(progress.refusal(task, outcome))
         scores = self._run.scores(task, outcome)
         value = objective.value(scores, self._plan.objective, self._plan.spec.goal)
-        kept = self._study.place(task.trial)
-        artifacts.keep(kept, self._plan.job_dir, task, self._run.display.line)
+        target = self._study.storage_and_trial(task.trial)
+        artifacts.keep(target, self._plan.job_dir, task, self._run.display.line)
         record = self._study.tell(task.trial, outcome, scores, value)
         is_best = [best.number for best in self._run.ranked()[:1]] == [record.number]
         flags = as_flags(self._plan.flags(record.values))

@@ -52,7 +52,7 @@ def test_a_pipe_in_its_place_is_not_waited_for(
     (here.local / "study.journal").unlink()
     os.mkfifo(here.local / "study.journal")
     ended = here.run("--max-trials", "2")
-    assert (ended.code, "it is no file" in ended.err) == (1, True)
+    assert (ended.code, "it is not a regular file" in ended.err) == (1, True)
     assert states(storage) == ["COMPLETE"]
 
 

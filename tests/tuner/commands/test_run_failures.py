@@ -79,7 +79,7 @@ def test_another_search_space_is_refused_and_nothing_is_touched(workspace: Works
     workspace.write(PLAIN.replace("maxValue: 0.05", "maxValue: 0.1"))
     ended = workspace.run()
     assert ended.code == 1
-    assert "parameters learning_rate maxValue 0.05 (now 0.1). Take another folder." in ended.err
+    assert "parameters learning_rate maxValue 0.05 (now 0.1). Choose another folder." in ended.err
     assert (workspace.study / "study.journal").read_bytes() == before
 
 
@@ -133,7 +133,5 @@ def test_a_study_file_that_breaks_on_the_way_is_named(workspace: Workspace) -> N
     workspace.behave({"2": "ruin the study"})
     ended = workspace.run()
     assert ended.code == 1
-    assert ended.err.startswith(
-        "error: study/study.journal must be a study's file that can be read"
-    )
+    assert ended.err.startswith("error: study/study.journal cannot be used: ")
     assert ended.err.count("\n") == 1

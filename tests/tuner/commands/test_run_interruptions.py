@@ -97,7 +97,7 @@ def test_a_second_tuner_in_a_folder_is_refused(workspace: Workspace) -> None:
     assert workspace.run() == (
         1,
         "",
-        "error: Another tuner works in study. Wait for it, or take another folder.\n",
+        "error: Another tuner works in study. Wait for it, or choose another folder.\n",
     )
     process.terminate()
     process.communicate(timeout=30)

@@ -52,8 +52,8 @@ def tell(study: Study, number: int, state: str = SUCCEEDED) -> None:
     study.tell(number, outcome, Scores((3.0,)), 3.0)
 
 
-def place(study: Study, task: Task) -> tuple[Any, FrozenTrial]:
-    found = study.place(task.trial)
+def target(study: Study, task: Task) -> tuple[Any, FrozenTrial]:
+    found = study.storage_and_trial(task.trial)
     assert found is not None
     return found
 
@@ -99,10 +99,10 @@ class Dashboard:
 
 def test_the_dashboard_serves_each_trials_video_and_flags(study: Study, tmp_path: Path) -> None:
     task = trial(study, tmp_path)
-    artifacts.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(target(study, task), tmp_path, task, refuse)
     tell(study, 1)
     failed = trial(study, tmp_path, whole=False)
-    artifacts.keep(place(study, failed), tmp_path, failed, refuse)
+    artifacts.keep(target(study, failed), tmp_path, failed, refuse)
     tell(study, 2, FAILED)
     first, second = Dashboard(tmp_path).artefacts()
     assert first["recording.mp4"] == (task.job_dir / "recording.mp4").read_bytes() == VIDEO
@@ -112,7 +112,7 @@ def test_the_dashboard_serves_each_trials_video_and_flags(study: Study, tmp_path
 
 def test_a_video_lies_on_the_disk_once(study: Study, tmp_path: Path) -> None:
     task = trial(study, tmp_path)
-    artifacts.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(target(study, task), tmp_path, task, refuse)
     video = task.job_dir / "recording.mp4"
     assert video.stat().st_nlink == 2
     kept = list((tmp_path / artifacts.FOLDER).iterdir())
@@ -130,10 +130,10 @@ def test_a_tuner_that_was_killed_before_it_told_of_the_end_adds_nothing_twice(
 ) -> None:
     task = trial(study, tmp_path)
     (task.job_dir / "recording.mp4").unlink()
-    artifacts.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(target(study, task), tmp_path, task, refuse)
     (task.job_dir / "recording.mp4").write_bytes(VIDEO)
-    artifacts.keep(place(study, task), tmp_path, task, refuse)
-    artifacts.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(target(study, task), tmp_path, task, refuse)
+    artifacts.keep(target(study, task), tmp_path, task, refuse)
     tell(study, 1)
     assert len(list((tmp_path / artifacts.FOLDER).iterdir())) == 2
     assert set(Dashboard(tmp_path).artefacts()[0]) == {"recording.mp4", "flags.txt"}
@@ -147,18 +147,18 @@ def test_without_links_files_are_copied(
 
     monkeypatch.setattr(artifacts.os, "link", no_links)
     task = trial(study, tmp_path)
-    artifacts.keep(place(study, task), tmp_path, task, refuse)
+    artifacts.keep(target(study, task), tmp_path, task, refuse)
     tell(study, 1)
     assert Dashboard(tmp_path).artefacts()[0]["recording.mp4"] == VIDEO
 
 
 def test_whatever_goes_wrong_is_one_line(study: Study, tmp_path: Path) -> None:
     (tmp_path / artifacts.FOLDER).write_text("a file, not a folder")
-    told: list[str] = []
+    warnings: list[str] = []
     task = trial(study, tmp_path)
-    artifacts.keep(place(study, task), tmp_path, task, told.append)
-    assert len(told) == 1
-    assert told[0].startswith("trial 1: not all artifacts were kept: FileExistsError: ")
+    artifacts.keep(target(study, task), tmp_path, task, warnings.append)
+    assert len(warnings) == 1
+    assert warnings[0].startswith("trial 1: not all artifacts were kept: FileExistsError: ")
     tell(study, 1)
     assert study._study.trials[0].state == optuna.trial.TrialState.COMPLETE
 

@@ -1,4 +1,4 @@
-"""A study's file, whoever was killed, whatever disk is full, and whatever else it holds."""
+"""The study's journal: killed writers, full disks, damaged files."""
 
 from __future__ import annotations
 
@@ -75,16 +75,16 @@ def test_wherever_a_write_was_cut_the_study_goes_on_from_the_last_whole_line(
 @pytest.mark.parametrize(
     "content, reason",
     [
-        (b"a text", "it does not end as a journal does"),
-        (b"a text\n", "a line of it is not JSON"),
+        (b"a text", "its end is not an Optuna journal record"),
+        (b"a text\n", "a line is not JSON"),
         (b"\xff\n", "can't decode byte 0xff"),
-        (b"[]\n", "a line of it is none of a journal"),
-        (b'{"op_code":99}\n', "a line of it is none of a journal"),
-        (b'{"op_code":4,"study_id":7}\n', "a line of it is none of a journal"),
-        (b"SQLite format 3\0", "it does not end as a journal does"),
-        (b"\0" * 5000, "it does not end as a journal does"),
-        (b"[" * 100_000 + b"\n", "a line of it is none of a journal"),
-        (b'{"op_code":"1"}\n', "a line of it is none of a journal"),
+        (b"[]\n", "a line is not an Optuna journal record"),
+        (b'{"op_code":99}\n', "a line is not an Optuna journal record"),
+        (b'{"op_code":4,"study_id":7}\n', "a line is not an Optuna journal record"),
+        (b"SQLite format 3\0", "its end is not an Optuna journal record"),
+        (b"\0" * 5000, "its end is not an Optuna journal record"),
+        (b"[" * 100_000 + b"\n", "a line is not an Optuna journal record"),
+        (b'{"op_code":"1"}\n', "a line is not an Optuna journal record"),
     ],
 )
 def test_what_is_no_journal_is_refused_and_not_touched(
@@ -105,7 +105,7 @@ def test_a_line_broken_in_the_middle_is_found(file: Path) -> None:
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([*lines[:3], lines[3][:20] + b"\n", *lines[4:]]))
     before = file.read_bytes()
-    with pytest.raises(StorageInternalError, match="a line of it is not JSON"):
+    with pytest.raises(StorageInternalError, match="a line is not JSON"):
         journal.opened(file)
     assert file.read_bytes() == before
 
@@ -113,7 +113,7 @@ def test_a_line_broken_in_the_middle_is_found(file: Path) -> None:
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "study.journal")
-    with pytest.raises(StorageInternalError, match="it is no file"):
+    with pytest.raises(StorageInternalError, match="it is not a regular file"):
         journal.opened(tmp_path / "study.journal")
 
 
@@ -132,11 +132,14 @@ def test_a_piece_that_another_writer_leaves_meanwhile_is_dropped(file: Path) -> 
     [
         (lambda file: file.unlink(), "No such file or directory"),
         (lambda file: file.write_bytes(file.read_bytes()[:50]), "it has become shorter"),
-        (lambda file: file.write_bytes(b"ruined " * 5000), "it does not end as a journal does"),
-        (lambda file: file.write_bytes(b"ruined\n" * 5000), "a line of it is not JSON"),
+        (
+            lambda file: file.write_bytes(b"ruined " * 5000),
+            "its end is not an Optuna journal record",
+        ),
+        (lambda file: file.write_bytes(b"ruined\n" * 5000), "a line is not JSON"),
         (
             lambda file: file.write_bytes(file.read_bytes() + b'{"op_code":99}\n'),
-            "a line of it is none of a journal",
+            "a line is not an Optuna journal record",
         ),
     ],
 )

@@ -19,7 +19,8 @@ def test_a_test_never_gets_the_seed_of_the_tuning() -> None:
     with pytest.raises(SeedUsed) as refused:
         ledger.claim("testing trial 3", 1)
     assert str(refused.value) == (
-        "Seed 1 cannot be that of testing trial 3: tuning used it. Take another, or leave it out."
+        "Seed 1 cannot be used for testing trial 3: tuning used it. Choose another,"
+        " or leave it out."
     )
     assert [ledger.claim("testing trial 3"), ledger.claim("confirming")] == [0, 2]
 

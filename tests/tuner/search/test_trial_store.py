@@ -165,9 +165,9 @@ def test_another_study_is_refused_by_what_differs(opened: Opener, tmp_path: Path
     with pytest.raises(StudyError) as refused:
         opened(goal=MINIMIZE, space=other)
     assert str(refused.value) == (
-        f"{tmp_path} must hold this study or none, but holds one with goal MAXIMIZE (now MINIMIZE),"
+        f"{tmp_path} holds another study: goal MAXIMIZE (now MINIMIZE),"
         ' space entropy {"minValue": 0.1} (now none), space gamma maxValue 0.99 (now'
-        " 0.999). Take another folder."
+        " 0.999). Choose another folder."
     )
     assert len(opened(goal=MAXIMIZE, space=parameters).records) == 1
 
@@ -177,8 +177,8 @@ def test_a_file_that_is_no_study_is_named(opened: Opener, tmp_path: Path) -> Non
     with pytest.raises(StudyError) as refused:
         opened()
     assert str(refused.value) == (
-        f"{tmp_path / FILE} must be a study's file that can be read and written, but is not: it"
-        " does not end as a journal does. Take another folder, or put a copy of it back."
+        f"{tmp_path / FILE} cannot be used: its end is not an Optuna journal record."
+        " Restore a copy of the file, or choose another folder."
     )
     assert (tmp_path / FILE).read_bytes() == b"something else" * 100
 
@@ -190,7 +190,9 @@ def test_anothers_study_is_refused_and_not_touched(opened: Opener, tmp_path: Pat
         study = optuna.create_study(storage=theirs, study_name=name, direction="maximize")
         study.add_trial(create_trial(value=1.0))
         before = (tmp_path / folder / FILE).read_bytes()
-        with pytest.raises(StudyError, match=r"a study named theirs|study is not the tuner's"):
+        with pytest.raises(
+            StudyError, match=r"a study named theirs|study was not created by the tuner"
+        ):
             opened(folder)
         assert (tmp_path / folder / FILE).read_bytes() == before
 
@@ -209,7 +211,9 @@ def test_trials_that_others_ended_or_added_are_found(
     ours.ask()
     theirs = JournalStorage(JournalFileBackend(str(tmp_path / FILE)))
     change(optuna.load_study(study_name=NAME, storage=theirs))
-    with pytest.raises(StudyError, match=r"trial [12] is not the tuner's\. Take another folder"):
+    with pytest.raises(
+        StudyError, match=r"trial [12] was not written by the tuner\. Restore a copy"
+    ):
         opened()
 
 

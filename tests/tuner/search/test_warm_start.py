@@ -1,4 +1,4 @@
-"""A study that goes on from another: what it learns from it, and from which it does not."""
+"""A study that continues from an earlier one: what it uses, and which ones it refuses."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_job_id_is_a_folder_beside_and_the_flag_names_any(run: Runs, before: P
     code, out, err = run("elsewhere", space=RESUMED)
     assert (code, out) == (1, "")
     assert err == (
-        "error: before has no study.journal of a study to go on from. Name its folder with"
+        "error: The earlier study has no study.journal in before. Give its folder with"
         " --resume-from.\n"
     )
     assert not Path("elsewhere", FILE).exists(), "without it, one may begin there"
@@ -148,7 +148,7 @@ def test_a_job_id_is_a_folder_beside_and_the_flag_names_any(run: Runs, before: P
         ),
         (("", ""), ("--objective", "mean"), "objective iqm (now mean)"),
         (("", ""), ("--seeds", "3"), "seeds 2 (now 3)"),
-        (("", ""), ("--trainer-args=--gamma=0.9",), "has args none (now --gamma=0.9)."),
+        (("", ""), ("--trainer-args=--gamma=0.9",), ": args none (now --gamma=0.9)."),
         (("", ""), ("--trainer-args=--seed=7",), "seed 0 (now 7)"),
         # Seed 2 is what the other was tested on.
         (("", ""), ("--trainer-args=--seed 2.0",), "seed 0 (now 2)"),
@@ -160,7 +160,7 @@ def test_scores_that_mean_something_else_are_refused(
     shutil.copytree(before, "before")
     code, out, err = run("after", "--resume-from", "before", *flags, space=SPACE.replace(*change))
     assert (code, out) == (1, "")
-    assert err.startswith("error: A study may go on from one like itself, but before has ")
+    assert err.startswith("error: The scores of before are not comparable: ")
     assert difference in err
     assert err.count("\n") == 1
     assert not Path("after", FILE).exists()
@@ -179,7 +179,7 @@ def test_a_grid_learns_nothing(run: Runs) -> None:
         "type: DISCRETE\n      discreteValues: [0.005, 0.02, 0.05]",
     )
     code, _, err = run("after", "--resume-from", "before", space=grid)
-    assert (code, "GRID_SEARCH tries each point whatever is known" in err) == (2, True)
+    assert (code, "GRID_SEARCH tries each point and cannot use" in err) == (2, True)
 
 
 def test_a_file_that_is_no_study_is_named(run: Runs) -> None:
@@ -187,7 +187,7 @@ def test_a_file_that_is_no_study_is_named(run: Runs) -> None:
     Path("before", FILE).write_bytes(b"no journal " * 100)
     code, _, err = run("after", "--resume-from", "before")
     assert (code, err.count("\n")) == (1, 1)
-    assert err.startswith("error: before/study.journal must be a study's file")
+    assert err.startswith("error: before/study.journal cannot be used: ")
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
@@ -196,7 +196,7 @@ def test_what_is_no_file_is_no_study(run: Runs, make: Callable[[Path], None]) ->
     make(Path("before", FILE))
     code, _, err = run("after", "--resume-from", "before")
     assert (code, err.count("\n")) == (1, 1)
-    assert "it is not a regular file (before/study.journal). Name another" in err
+    assert "it is not a regular file (before/study.journal). Choose another" in err
 
 
 @pytest.mark.parametrize("words", ["--seed 3", "--seed=3", "--seed 3.0"])
@@ -205,7 +205,7 @@ def test_a_seed_of_the_test_is_refused_for_the_tuning(run: Runs, before: Path, w
     assert read("study/best.json")["seeds"]["testing trial 1 with 20 seeds"] == 3
     code, out, err = run("study", f"--trainer-args={words}", trials=2)
     assert (code, out) == (1, "")
-    assert "seed 0 (now 3). Take another folder." in err
+    assert "seed 0 (now 3). Choose another folder." in err
     assert rates("study") == ["0.01"]
 
 
