@@ -30,8 +30,8 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["trainer", "trainer.*", "tuner", "tuner.*"]),
     package_data={
-        "trainer": ["contract/policy.js", "exports/templates/*"],
-        "tuner": ["report/assets/*"],
+        "trainer": ["py.typed", "contract/policy.js", "exports/templates/*"],
+        "tuner": ["py.typed", "report/assets/*"],
     },
     python_requires=">=3.11",
     install_requires=requirements("base.in"),

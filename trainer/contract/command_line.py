@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from trainer.contract.flags import FLAGS, OTHER_NAMES, Setting, read
+from trainer.contract.errors import BadCommand
+from trainer.contract.flags import FLAGS, OTHER_NAMES, Setting, meant, read
 from trainer.contract.presets import preset
 from trainer.contract.settings import Command, Hyperparameters, RunOptions
 from trainer.contract.text import did_you_mean, nearest, shown
@@ -25,7 +27,30 @@ def parse(arguments: Sequence[str]) -> Command:
 
     A bad one ends the process with code 2 and one sentence on stderr, `--help` with code 0.
     """
-    given = vars(_parser().parse_args(arguments))
+    return _command(vars(_parser().parse_args(arguments)))
+
+
+def parse_keywords(keywords: Mapping[str, object]) -> tuple[Command, list[str]]:
+    """The command that keywords spell, and its command line.
+
+    Raises BadCommand with the sentence that the command line would give.
+    """
+    given, words = {}, []
+    for name, value in keywords.items():
+        if name not in FLAGS:
+            near = meant(name)
+            hint = did_you_mean(near) if near else ""
+            raise BadCommand(f"{shown(name)} is not a setting of the trainer.{hint}")
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        try:
+            given[name] = read(FLAGS[name], text)
+        except ValueError as error:
+            raise BadCommand(str(error)) from error
+        words.append(f"--{name}={text}")
+    return _command(given), words
+
+
+def _command(given: Mapping[str, Any]) -> Command:
     algorithm = given.get("algorithm", RunOptions.algorithm)
     environment = given.get("environment", RunOptions.environment)
     chosen = preset(algorithm, environment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +50,44 @@ class PolicyNetwork(NamedTuple):
     def parameters(self) -> int:
         """How many numbers the policy has."""
         return sum(x.kernel.size + x.bias.size for x in self.all_layers)
+
+    def logits(self, observations: NDArray[Any]) -> NDArray[np.float32]:
+        """The last layer's outputs `[B, actions]` for observations `[B, *shape]`."""
+        x = np.asarray(observations, np.float32)
+        if self.pixels:
+            x = x / np.float32(255)
+        for kernel, bias, stride in self.convolutions:
+            size = kernel.shape[0]
+            windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(1, 2))
+            patches = np.moveaxis(windows[:, ::stride, ::stride], 3, -1)
+            flat = patches.reshape(*patches.shape[:3], -1)
+            x = np.tanh(flat @ kernel.reshape(-1, len(bias)) + bias)
+        x = x.reshape(len(x), -1)
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = np.tanh(x @ layer.kernel + layer.bias)
+        return np.asarray(x @ last.kernel + last.bias)
+
+    def probabilities(self, observations: NDArray[Any]) -> NDArray[np.float32]:
+        """Of each action: `[B, actions]`, or `[actions]` for a single observation."""
+        x = np.asarray(observations)
+        outputs = self.logits(x.reshape(-1, *self.observation_shape))
+        powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        found: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+        return found[0] if x.shape == self.observation_shape else found
+
+    def act(self, observation: NDArray[Any]) -> int:
+        """The likeliest action for one observation, the first of equals."""
+        return int(np.argmax(self.logits(np.asarray(observation)[np.newaxis])))
+
+
+def from_json(network: Mapping[str, Any], shape: tuple[int, ...]) -> PolicyNetwork:
+    """The newest snapshot of a `policy.json`. Raises KeyError, TypeError, ValueError."""
+    layers = [
+        Dense(np.array(x["kernel"], np.float32), np.array(x["bias"], np.float32))
+        for x in network["snapshots"][-1]["layers"]
+    ]
+    return PolicyNetwork(shape, False, (), tuple(layers))
 
 
 def from_keras(model: Any) -> PolicyNetwork:

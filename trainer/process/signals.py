@@ -77,6 +77,34 @@ def handled() -> Iterator[None]:
         theirs.close()  # which ends the thread
 
 
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raises Stopped on the first Ctrl-C, and KeyboardInterrupt at once on the second.
+
+    For a call within somebody's program: it ends no process, and the handler from before comes
+    back. Signals arrive in the main thread only; in other threads this does nothing.
+    """
+    global _first, _raised
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _first, _raised = None, False
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        global _first
+        if _first is not None:
+            raise KeyboardInterrupt
+        _first = number
+        _raise_if_due()
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _first, _raised = None, False
+
+
 def _on_signal(number: int, frame: FrameType | None) -> None:
     global _first
     if _first is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trainer.contract import provenance
@@ -41,8 +42,11 @@ LAST_UPLOADS = 6.0  # seconds for the uploads of a run that ends early
 class Run:
     """A run: `with Run(prepared) as run`, then `build` and `carry_out` unless it is `finished`."""
 
-    def __init__(self, prepared: Prepared) -> None:
-        self.prepared, self.command = prepared, prepared.command
+    def __init__(
+        self, prepared: Prepared, go_on: Callable[[Evaluation], object] = lambda evaluation: None
+    ) -> None:
+        """`go_on` sees each evaluation; training ends early if it returns False."""
+        self.prepared, self.command, self._go_on = prepared, prepared.command, go_on
         self.stacked = False  # learns in shared programs, whose sums are rounded differently
         self._started = time.monotonic()
         self._reporters = Reporters([])
@@ -149,6 +153,8 @@ class Run:
         """Reports the validation scores."""
         metrics = {"mean_score": float(evaluation.scores.mean()), **evaluation.losses}
         self._reporters.report(evaluation.steps, {**metrics, "scores": evaluation.scores.tolist()})
+        if self._go_on(evaluation) is False:
+            self.state.progress.training[:] = False
 
     def on_scored(self, greedy: NDArray[np.float64], sampled: NDArray[np.float64]) -> None:
         """Reports the final scores, from returns `[P, episodes]`."""
