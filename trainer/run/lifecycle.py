@@ -18,13 +18,13 @@ from trainer.environments.errors import EnvironmentFault
 from trainer.outputs.event_file import TensorBoardReporter
 from trainer.outputs.metrics import JsonLinesReporter, Reporters
 from trainer.outputs.progress_bar import ConsoleReporter
-from trainer.outputs.tuning_metric import HypertuneReporter
 from trainer.process.signals import Stopped
 from trainer.run.earlier import unusable
 from trainer.run.errors import JobError, as_error
-from trainer.run.job_dir import OpenJobDir, open_job_dir
+from trainer.run.job_dir import open_job_dir
 from trainer.run.messages import announce, summarize
 from trainer.run.setup import Prepared
+from trainer.run.tuning_metric import open_tuning_metric
 from trainer.training.loop import Step, Steps, drive
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Run:
             log.info("%s holds this run, finished; --overwrite repeats it.", self.job_dir.address)
             return
         try:
-            self._tuning_metric = _open_tuning_metric(prepared, self.job_dir)
+            self._tuning_metric = open_tuning_metric(prepared, restarted=self.job_dir.earlier.begun)
             settings = provenance.settings(self.command, prepared.arguments, prepared.goal)
             service = {"trial": prepared.service.trial, "places": self.job_dir.files.places}
             self.job_dir.files.write_json(SETTINGS, settings | service)
@@ -237,20 +237,3 @@ class Run:
 
     def _steps(self) -> str:
         return f"{int(self.state.progress.steps.mean()):,}"
-
-
-def _open_tuning_metric(prepared: Prepared, job_dir: OpenJobDir) -> HypertuneReporter:
-    options, service = prepared.command.options, prepared.service
-    try:
-        return HypertuneReporter(
-            options.metric_tag,
-            -(-options.total_steps // options.evaluation_every),
-            metric_file=service.metric_file,
-            trial=service.trial,
-            restarted=job_dir.earlier.begun,
-        )
-    except OSError as error:
-        raise JobError(
-            f"The tuning metric cannot be written to {error.filename}: {error.strerror}. On the"
-            " tuning services only root can write there, so the image must run as root."
-        ) from error
