@@ -1,4 +1,4 @@
-"""`python -m trainer.play JOB_DIR`: watch a saved policy; plays episodes and writes a new mp4."""
+"""`python -m trainer.play JOB_DIR`: plays episodes with a saved policy and records them as mp4."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=Path, help="default JOB_DIR/play.mp4, or play.mp4 here for a bucket"
     )
-    parser.add_argument("--environment", help="of a run whose environment is in a module: that one")
-    parser.add_argument("--wrappers", help="of a run with wrappers: those")
+    parser.add_argument("--environment", help="the run's environment, if it is a module:name")
+    parser.add_argument("--wrappers", help="the run's wrappers, if it has any")
     chosen = parser.parse_args(arguments)
     if chosen.episodes < 1:
-        parser.error(f"`episodes >= 1` must hold, but got episodes={chosen.episodes}.")
+        parser.error(f"episodes={chosen.episodes} is too small. Give 1 or more.")
     if chosen.seed < 0:
-        parser.error(f"`seed >= 0` must hold, but got seed={chosen.seed}.")
+        parser.error(f"seed={chosen.seed} is negative. Give 0 or more.")
     try:
         saved_model, settings = read_artefacts(chosen.job_dir, job_files.MODEL, job_files.SETTINGS)
     except BadAddress as error:
@@ -48,12 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if saved_model is None:
         parser.error(
-            f"`job_dir` must hold a {job_files.MODEL}, but got job_dir={chosen.job_dir}. Of a run"
-            " that was cut short `python -m trainer.recover` makes one."
+            f"{chosen.job_dir} holds no {job_files.MODEL}. `python -m trainer.recover` makes one of"
+            " a run that was stopped early."
         )
     recorded = (job_files.json_object(settings) or {}).get("settings")
     if not isinstance(recorded, dict) or not isinstance(recorded.get("environment"), str):
-        parser.error(f"{chosen.job_dir}/{job_files.SETTINGS} must say which environment it was.")
+        parser.error(f"{chosen.job_dir}/{job_files.SETTINGS} names no environment.")
 
     from trainer.environments import spec
     from trainer.environments.errors import BadEnvironment, cause
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keras_file.check(saved_model)
         policy = _load_policy(saved_model, environment)
     except ValueError as error:
-        parser.error(f"{chosen.job_dir}/{job_files.MODEL} must be {error}.")
+        parser.error(f"{chosen.job_dir}/{job_files.MODEL} {error}.")
     except OSError as error:
         print(f"error: the model could not be read: {error.strerror or error}.", file=sys.stderr)
         return 1
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     returns: list[float] = []
 
     def record(path: Path) -> None:
-        path.touch()  # where that fails there is no need to play
+        path.touch()  # fails at once if the file cannot be written
         returns[:] = video.record_episodes(
             environment,
             policy,
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _load_policy(content: bytes, environment: Environment) -> Any:
-    """The greedy policy of a saved model. Raises ValueError with what it must be."""
+    """The greedy policy of a saved model. Raises ValueError: the words after the file's name."""
     tensorflow_env.prepare()
     with quiet_standard_error():
         import keras
@@ -112,13 +112,13 @@ def _load_policy(content: bytes, environment: Environment) -> Any:
         try:
             model = keras.saving.load_model(path, safe_mode=True)
         except Exception as error:  # Keras raises anything over arbitrary bytes
-            raise ValueError("a Keras model, but cannot be read as one") from error
+            raise ValueError("cannot be read as a Keras model") from error
     act = tf.function(lambda x: tf.argmax(model(x)["probabilities"], axis=-1))
     shape, pixels = environment.observation_shape, environment.pixels
     try:
         act.get_concrete_function(tf.TensorSpec((1, *shape), "uint8" if pixels else "float32"))
     except Exception as error:
-        raise ValueError(f"a policy for {environment.id}, but is none") from error
+        raise ValueError(f"is not a policy for {environment.id}") from error
     return lambda observation: int(act(tf.constant(observation[None]))[0])
 
 

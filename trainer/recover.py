@@ -1,4 +1,4 @@
-"""`python -m trainer.recover JOB_DIR`: the models of a run that was cut short."""
+"""`python -m trainer.recover JOB_DIR`: saves the models of a run that was stopped early."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m trainer.recover", description=__doc__)
     parser.add_argument("job_dir", help="the folder of the run, or gs://bucket/path")
     parser.add_argument(
-        "--output", type=Path, help="where the models go; needed for a bucket, else JOB_DIR"
+        "--output", type=Path, help="folder for the models; default JOB_DIR; required for a bucket"
     )
-    parser.add_argument("--environment", help="of a run whose environment is in a module: that one")
-    parser.add_argument("--wrappers", help="of a run with wrappers: those")
+    parser.add_argument("--environment", help="the run's environment, if it is a module:name")
+    parser.add_argument("--wrappers", help="the run's wrappers, if it has any")
     chosen = parser.parse_args(arguments)
     if chosen.output is None and "://" in chosen.job_dir:
-        parser.error("`output` must be a folder where the job dir is in a bucket; give --output.")
+        parser.error("The job dir is in a bucket: give --output a local folder.")
     try:
         (saved,) = read_artefacts(chosen.job_dir, job_files.CHECKPOINT)
         if saved is None:
             parser.error(
-                f"`job_dir` must hold a {job_files.CHECKPOINT}, but got job_dir={chosen.job_dir}."
+                f"{chosen.job_dir} holds no {job_files.CHECKPOINT}. Give the job dir of a run."
             )
         checkpoint = read(saved)
         command = command_of(checkpoint.header)
@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except CheckpointError as error:
-        message = f"{chosen.job_dir}/{job_files.CHECKPOINT} must be a checkpoint, but {error}."
-        print(f"error: {message}", file=sys.stderr)
+        path = f"{chosen.job_dir}/{job_files.CHECKPOINT}"
+        print(f"error: Checkpoint {path} cannot be used: {error}.", file=sys.stderr)
         return 1
     except StorageError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -75,22 +75,22 @@ def command_of(header: Mapping[str, Any]) -> Command:
     """The command of the run that saved a checkpoint. Raises CheckpointError."""
     settings = header.get("settings")
     if not isinstance(settings, dict):
-        raise CheckpointError("it does not say what the run was set to")
+        raise CheckpointError("it holds no settings")
     parts: list[dict[str, Any]] = [{}, {}]
     for part, kind in zip(parts, (Hyperparameters, RunOptions), strict=True):
         for field in dataclasses.fields(kind):
             if field.name in settings:
                 part[field.name] = settings[field.name]
                 if not _is_a_value(settings[field.name], field):
-                    raise CheckpointError(f"its settings are none: it has no {field.name}")
+                    raise CheckpointError(f"its setting {field.name} is not valid")
     try:
         return Command(Hyperparameters(**parts[0]), RunOptions(**parts[1]), {})
     except ValueError as error:
-        raise CheckpointError(f"its settings are none ({error})") from error
+        raise CheckpointError(f"its settings are not valid ({str(error).rstrip('.')})") from error
 
 
 def _is_a_value(value: Any, field: dataclasses.Field[Any]) -> bool:
-    """Whether a setting may be this, apart from its range: flags are read as such, JSON is not."""
+    """Whether a value read from JSON has the field's type and is one of its choices."""
     choices = field.metadata["choices"]
     return type(value).__name__ == field.type and (not choices or value in choices)
 
@@ -101,7 +101,7 @@ def _environment(command: Command, environment: str | None, wrappers: str | None
     except UnnamedCode:
         raise
     except BadEnvironment as error:
-        raise CheckpointError(f"its environment is none ({error})") from error
+        raise CheckpointError(f"its environment is not valid ({str(error).rstrip('.')})") from error
 
 
 def check_sizes(checkpoint: Checkpoint, command: Command) -> None:
@@ -114,7 +114,7 @@ def check_sizes(checkpoint: Checkpoint, command: Command) -> None:
 
 
 def save(checkpoint: Checkpoint, command: Command, environment: Environment, output: JobDir) -> int:
-    """Saves the models of the agent that was best in validation; the steps that it had taken."""
+    """Saves the models of the agent that did best in validation; returns that agent's steps."""
     tensorflow_env.prepare()
     with quiet_standard_error():
         from trainer.outputs.models import save_models

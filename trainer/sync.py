@@ -1,4 +1,4 @@
-"""`python -m trainer.sync FOLDER gs://bucket/path`: uploads what a run could not."""
+"""`python -m trainer.sync FOLDER gs://bucket/path`: uploads files that a run could not."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from trainer.storage.gcs import RemoteFolder, StorageError
 
 
 class Unfit(Exception):
-    """The folder, or what lies at the address, is not what may be uploaded, or to."""
+    """The folder holds no complete run, or the address holds another run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
     streams.protect()
     parser = Parser(prog="python -m trainer.sync", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the run says that it kept everything")
+    parser.add_argument("folder", type=Path, help="the folder that the run's last message names")
     parser.add_argument("job_dir", help="gs://bucket/path, the job dir that the run was given")
     parser.add_argument(
         "--deadline",
         type=float,
         default=RunOptions.upload_deadline,
-        help=f"seconds that it is tried for; default {RunOptions.upload_deadline:g}",
+        help=f"seconds to keep trying for; default {RunOptions.upload_deadline:g}",
     )
     chosen = parser.parse_args(arguments)
     if not chosen.deadline >= 0:
-        parser.error(f"`deadline >= 0` must hold, but got deadline={chosen.deadline}.")
+        parser.error(f"deadline={chosen.deadline} is negative or not a number. Give 0 or more.")
     try:
         remote = RemoteFolder(parse(chosen.job_dir))
         settings = check(chosen.folder)
@@ -51,38 +51,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if missing:
         print(
-            f"error: {remote.address} must hold all files, but {', '.join(missing)} could not be"
-            f" uploaded within {chosen.deadline:g} s; the same command tries again.",
+            f"error: {', '.join(missing)} could not be uploaded to {remote.address} within"
+            f" {chosen.deadline:g} s. Run the same command again.",
             file=sys.stderr,
         )
         return 1
-    print(f"{remote.address} holds everything; {chosen.folder} may go.")
+    print(f"{remote.address} holds all files. {chosen.folder} can be deleted.")
     return 0
 
 
 def check(folder: Path) -> dict[str, object]:
-    """What the folder's run was set to, once it is clear that the folder is whole.
+    """Checks that the folder holds a complete run; returns the run's settings.
 
     Raises:
-        Unfit: it holds no run, or its files are not those that its manifest lists.
+        Unfit: it holds no run, or its files differ from its manifest.
     """
     settings = _settings((folder / SETTINGS).read_bytes() if (folder / SETTINGS).is_file() else b"")
     if settings is None:
-        raise Unfit(f"`folder` must hold a run, but {folder} has no {SETTINGS} of one.")
+        raise Unfit(f"{folder} holds no run: it has no valid {SETTINGS}. Give a run's folder.")
     if (folder / MANIFEST).is_file():
         manifest = json_object((folder / MANIFEST).read_bytes())
         for name, (size, sha256) in listed(manifest or {}).items():
             try:
                 content = (folder / name).read_bytes()
-            except (OSError, ValueError):  # it may be no name that a file can have
+            except (OSError, ValueError):  # or the name is not valid
                 content = None
             if content is None or (len(content), hashlib.sha256(content).hexdigest()) != (
                 size,
                 sha256,
             ):
                 raise Unfit(
-                    f"{folder} must hold the files that its {MANIFEST} lists, but {name!r} is"
-                    " not there, or not as it says."
+                    f"{folder} is damaged: {name!r} is missing, or differs from what {MANIFEST}"
+                    " lists."
                 )
     return settings
 
@@ -90,15 +90,17 @@ def check(folder: Path) -> dict[str, object]:
 def upload(
     folder: Path, settings: dict[str, object], remote: RemoteFolder, deadline: float
 ) -> list[str]:
-    """Uploads the folder, the manifest last, and returns the paths that are missing still.
+    """Uploads the folder, the manifest last, and returns the paths that are still missing.
 
     Raises:
-        StorageError, Taken, or Unfit where another run lies at the address.
+        StorageError: a request failed.
+        Taken: another process works on the folder.
+        Unfit: the address holds another run.
     """
 
     def look(remote: RemoteFolder) -> tuple[()]:
         if SETTINGS in remote.objects and _settings(remote.read(SETTINGS)) != settings:
-            raise Unfit(f"{remote.address} must be this run's job dir, but holds another run.")
+            raise Unfit(f"{remote.address} holds another run. Give this run's own job dir.")
         return ()
 
     uploader = Uploader(folder, remote, deadline, look)
@@ -119,4 +121,4 @@ def _settings(content: bytes) -> dict[str, object] | None:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    os._exit(code)  # an upload that hangs must not hold up the end
+    os._exit(code)  # does not wait for an upload that hangs

@@ -117,13 +117,13 @@ def test_a_checkpoint_is_found_where_a_service_wanted_it(killed: Path, tmp_path:
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, refusal: Any) -> None:
     line = refusal(2, str(tmp_path / "none"))
-    assert f"must hold a {CHECKPOINT}, but got job_dir={tmp_path / 'none'}." in line
+    assert f"{tmp_path / 'none'} holds no {CHECKPOINT}." in line
     assert not (tmp_path / "none").exists()
 
 
 def test_a_folder_without_a_checkpoint_is_refused(killed: Path, refusal: Any) -> None:
     (killed / CHECKPOINT).unlink()
-    assert f"must hold a {CHECKPOINT}" in refusal(2, str(killed))
+    assert f"holds no {CHECKPOINT}" in refusal(2, str(killed))
 
 
 def test_a_bucket_needs_an_output(refusal: Any) -> None:
@@ -147,8 +147,8 @@ def test_a_damaged_checkpoint_is_refused_by_name(
     (killed / CHECKPOINT).write_bytes(whole[:-9] if damage is None else damage)
     files = sorted(os.listdir(killed))
     assert refusal(1, str(killed)) == (
-        f"error: {killed}/{CHECKPOINT} must be a checkpoint, but it is damaged, or no checkpoint at"
-        " all.\n"
+        f"error: Checkpoint {killed}/{CHECKPOINT} cannot be used: it is damaged, or not a"
+        " checkpoint.\n"
     )
     assert sorted(os.listdir(killed)) == files
 
@@ -157,7 +157,7 @@ def test_a_checkpoint_without_weights_is_refused(killed: Path, refusal: Any) -> 
     header, arrays = read((killed / CHECKPOINT).read_bytes())
     rest = {name: x for name, x in arrays.items() if name != "agents.weights"}
     write(killed / CHECKPOINT, Checkpoint(header, rest))
-    assert "must be a checkpoint, but it has no weights." in refusal(1, str(killed))
+    assert "cannot be used: it has no weights." in refusal(1, str(killed))
 
 
 def test_an_output_that_cannot_be_written_is_an_error(
@@ -201,7 +201,7 @@ def test_settings_that_are_none_are_refused(
     changes: dict[str, Any], killed: Path, refusal: Any
 ) -> None:
     with_settings(killed, **changes)
-    assert f"{killed}/{CHECKPOINT} must be a checkpoint, but " in refusal(1, str(killed))
+    assert f"Checkpoint {killed}/{CHECKPOINT} cannot be used: " in refusal(1, str(killed))
 
 
 JSON = st.recursive(

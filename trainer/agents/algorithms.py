@@ -1,8 +1,8 @@
-"""The learning rules, and the table of how they differ. Another one is one more row.
+"""The learning rules, and a table of how they differ. A new rule is one more row.
 
-A rule is two functions. `targets` turns a rollout into learning signals; it sees time. `loss` is
-what gradient descent lowers; it sees a batch of transitions in which time no longer matters. Both
-are written for one agent, and every array may have leading axes for more of them.
+A rule is two functions. `targets` computes advantages and returns from a rollout, in time order.
+`loss` is minimised over a batch of transitions, whose order does not matter. Both are written for
+one agent, and every array may have leading axes for more agents.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Coefficients(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What each transition teaches."""
+    """The learning signals of each transition."""
 
     advantages: tf.Tensor  # [T, P, N] how much better the action was than expected
-    returns: tf.Tensor  # [T, P, N] what the critic should have said
+    returns: tf.Tensor  # [T, P, N] targets of the critic
 
 
 class Batch(NamedTuple):
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Means over the batch, `[P, 1]`. `total` is what is minimised; the rest is for the eye."""
+    """Means over the batch, `[P, 1]`. `total` is minimised; the others are only reported."""
 
     total: tf.Tensor
     policy: tf.Tensor
@@ -55,7 +55,7 @@ class Losses(NamedTuple):
 
 
 def mean(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """The mean of `x` `[P, B]` over the rows that count, `[P, 1]`."""
+    """The weighted mean of `x` `[P, B]`, `[P, 1]`."""
     return tf.reduce_sum(x * weights, axis=-1, keepdims=True)
 
 

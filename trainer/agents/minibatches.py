@@ -21,7 +21,7 @@ class Passes(NamedTuple):
 
     @staticmethod
     def of(hyperparameters: Sequence[Hyperparameters]) -> Passes:
-        """What serves all of these agents."""
+        """The smallest shape that is large enough for all of these agents."""
         return Passes(
             max(h.epochs for h in hyperparameters),
             max(min(h.minibatch_size, h.batch_size) for h in hyperparameters),

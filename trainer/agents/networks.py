@@ -1,7 +1,7 @@
-"""Policy and value networks: functions of explicit weights, for a whole stack of agents at once.
+"""Policy and value networks: functions of explicit weights, for many agents at once.
 
-`forward` takes NumPy arrays as well as tensors, so that stepping Gymnasium's environments does not
-pay for a graph call.
+`forward` takes NumPy arrays as well as tensors, so that stepping Gymnasium's environments
+needs no graph calls.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Architecture(NamedTuple):
 
     @property
     def convolutions(self) -> Convolutions:
-        """The layers in front for images; none for a vector of features.
+        """The convolutions for images; empty for a vector of features.
 
         Raises:
             ValueError: the images are too small for any convolution.
@@ -50,7 +50,7 @@ class Architecture(NamedTuple):
         if smallest < SMALL_IMAGE:
             pixels = " x ".join(map(str, self.observation_shape))
             raise ValueError(
-                f"Images must be at least {SMALL_IMAGE} x {SMALL_IMAGE}, but are {pixels}."
+                f"Images of {pixels} are too small: the least is {SMALL_IMAGE} x {SMALL_IMAGE}."
             )
         return LARGE if smallest >= LARGE_IMAGE else SMALL
 
@@ -69,7 +69,7 @@ class Architecture(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many numbers an agent has."""
+        """How many weights an agent has."""
         return sum((i + 1) * o for layers in self.layers.values() for i, o in layers)
 
     def unpack(self, weights: Array) -> dict[str, Network]:
@@ -135,8 +135,8 @@ def initialise(
 ) -> NDArray[np.float32]:
     """Fresh weights `[P, size]`, one generator an agent.
 
-    Orthogonal kernels (Saxe et al., 2014) with gain sqrt(2), 0.01 for the policy's last layer so
-    that the first policy is close to uniform, 1 for the value's; zero biases.
+    Orthogonal kernels (Saxe et al., 2014) with gain sqrt(2). The policy's last layer has gain
+    0.01, so that the first policy is close to uniform; the value's has gain 1. Biases are zero.
     """
     return np.stack([_initialise_one(architecture, generator) for generator in generators])
 
@@ -158,5 +158,5 @@ def _orthogonal(
 ) -> NDArray[np.float32]:
     rows, columns = max(size), min(size)
     q, r = np.linalg.qr(generator.standard_normal((rows, columns)))
-    q *= np.sign(np.diag(r))  # else the distribution would not be uniform
+    q *= np.sign(np.diag(r))  # makes the distribution uniform
     return (gain * (q if size == (rows, columns) else q.T)).astype(np.float32)

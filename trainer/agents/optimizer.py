@@ -11,7 +11,7 @@ class State(NamedTuple):
     """Everything that an update changes, float32, a row for each agent."""
 
     weights: tf.Tensor  # [P, size]
-    averaged: tf.Tensor  # [P, size], moving average of the weights: what is scored and saved
+    averaged: tf.Tensor  # [P, size], moving average of the weights; scored and saved
     first_moments: tf.Tensor  # [P, size]
     second_moments: tf.Tensor  # [P, size]
     updates: tf.Tensor  # [P, 1]

@@ -21,7 +21,7 @@ from trainer.storage.checkpoint import Arrays, field
 
 
 class Agents:
-    """P independent agents. They may differ in every hyperparameter but the widths."""
+    """P independent agents with networks of one shape. Other hyperparameters may differ."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Agents:
         return {name: x.numpy() for name, x in self.state._asdict().items()}
 
     def restore(self, arrays: Arrays) -> None:
-        """Restores a `snapshot`. Raises CheckpointError unless it is one of such agents."""
+        """Restores a `snapshot`. Raises CheckpointError if its arrays do not fit."""
         self.state = State(
             *(
                 tf.constant(field(arrays, name, np.float32, x.shape))

@@ -1,7 +1,8 @@
-"""Random streams that never meet: one for each agent and purpose, all from one seed.
+"""Independent random streams, one for each agent and purpose, all from one seed.
 
-Draws are a pure function of (seed, agent, purpose, counter). Nothing has to be saved to go on after
-a restart, agent k draws the same numbers in a stack of any size, and both collectors share them.
+Draws are a pure function of (seed, agent, purpose, counter). So a checkpoint holds no
+generator states, agent k draws the same numbers in a stack of any size, and both collectors use
+the same streams.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-Counters = Sequence[int] | NDArray[np.int64]  # one an agent
+Counters = Sequence[int] | NDArray[np.int64]  # one for each agent
 
 
 class Purpose(IntEnum):
@@ -44,7 +45,7 @@ class Streams:
         self.num_agents = len(agents)
 
     def generator(self, purpose: Purpose, agent: int, *counter: int) -> np.random.Generator:
-        """The generator of one agent's `purpose` at a counter of up to two whole numbers.
+        """The generator of one agent's `purpose` at a counter of up to two integers.
 
         The counter fills the upper half of Philox's 256-bit one (Salmon et al., 2011), so no two
         counters overlap within 2^128 draws.

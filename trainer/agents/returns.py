@@ -1,6 +1,6 @@
 """Discounted sums over time: returns-to-go and generalised advantages.
 
-Everything is elementwise over the axes behind time, so agents and environments cost nothing extra.
+All functions work elementwise over the axes after time: agents and environments.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def discounted_sum(
 ) -> tf.Tensor:
     """`y[t] = terms[t] + decay[t] * y[t + 1]`, with `y[T] = 0`; both `[T, ...]`, same type.
 
-    From `longest` on, where it is given, all is padding: nothing is summed up there, and y is 0.
+    Rows from `longest` on, if it is given, are padding: y is 0 there.
     """
     decay = tf.broadcast_to(decay, tf.shape(terms))
     last = terms.shape[0] - 1 if longest is None else tf.cast(longest, tf.int32) - 1
@@ -41,13 +41,13 @@ def rewards_to_go(
 ) -> tf.Tensor:
     """The discounted rewards from each step to the end of its episode, `[T, P, N]` float64.
 
-    REINFORCE (Williams, 1992) has no critic to ask what a time limit cut off. An episode that was
-    cut is taken to go on as it went: at its own mean reward r, for ever, which is worth
-    `r / (1 - gamma)`; without discounting, for as long again as it lasted. An agent that never
-    falls then sees the same return at every step, and stops changing.
+    REINFORCE (Williams, 1992) has no critic to estimate the rewards after a time limit. They are
+    estimated from the episode's mean reward r: `r / (1 - gamma)`, or, without discounting, r for
+    as many steps as the episode lasted. In CartPole, an agent that always reaches the time limit
+    then has the same return at every step, and stops changing.
 
     Rows after the end of an episode (padding) must hold zero rewards. Every column holds one
-    episode. float64, so that equal returns differ by nothing that standardising could blow up.
+    episode. float64, because standardising would amplify rounding errors of equal returns.
     """
     rewards, ended, cut = (tf.cast(x, tf.float64) for x in (rewards, terminated, truncated))
     gamma = tf.cast(gamma, tf.float64)
@@ -72,8 +72,8 @@ def generalised_advantages(
     """Advantages by GAE (Schulman et al., 2016, https://arxiv.org/abs/1506.02438), `[T, P, N]`.
 
     `delta[t] = r[t] + gamma * V(s[t+1]) - V(s[t])`; `A[t] = delta[t] + gamma * lambda * A[t+1]`.
-    A fall makes `V(s[t+1])` zero, a time limit does not; both end the sum. Padding must hold zero
-    rewards and values.
+    Termination makes `V(s[t+1])` zero, truncation does not; both end the sum. Padding must hold
+    zero rewards and values.
     """
     delta = rewards + gamma * (1 - terminated) * next_values - values
     decay = gamma * gae_lambda * (1 - terminated) * (1 - truncated)

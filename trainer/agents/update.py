@@ -40,7 +40,7 @@ class Update(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What an update needs of the hyperparameters, a row for each agent."""
+    """The hyperparameters of an update, a row for each agent."""
 
     coefficients: Coefficients
     adam: Adam
@@ -48,7 +48,7 @@ class Settings(NamedTuple):
 
 
 def settings(hyperparameters: Sequence[Hyperparameters]) -> Settings:
-    """The settings of agents that may differ in every hyperparameter but the widths."""
+    """The settings of agents whose networks have the same shape."""
     decay = [[h.learning_rate_decay == "linear"] for h in hyperparameters]
     return Settings(
         Coefficients(*_columns(hyperparameters, Coefficients._fields)),
@@ -67,11 +67,11 @@ class Rule:
         chunk_steps: int | None = None,
         passes: Passes | None = None,
     ) -> None:
-        """A rule in the shape of a program.
+        """A learning rule, specialised to the shapes of one program.
 
         Args:
-            chunk_steps: how many time steps pass through the networks at once; None: all. In
-                chunks, a rollout costs only as much as the longest agent has filled of it.
+            chunk_steps: how many time steps pass through the networks at once; None: all. With
+                chunks, steps that are padding for every agent are not computed.
             passes: the inner loop of a rule with minibatches.
         """
         self.algorithm, self.architecture = ALGORITHMS[algorithm], architecture
@@ -90,7 +90,7 @@ class Rule:
         """The state after learning from one rollout.
 
         Args:
-            remaining: `[P]`, the share of the agent's steps that lie ahead, for the learning rate.
+            remaining: `[P]`, the fraction of the agent's steps to come, for the learning rate.
             active: `[P]` bool; other agents are not changed.
             orders: `[P, epochs, B]` int32, permutations of the transitions; only a rule with
                 minibatches reads them.
@@ -104,7 +104,7 @@ class Rule:
     def gradients(
         self, coefficients: Coefficients, weights: tf.Tensor, rollout: Rollout
     ) -> tuple[tf.Tensor, Losses]:
-        """Gradients `[P, size]` of the summed losses over a whole rollout, each agent's own."""
+        """Gradients `[P, size]` of each agent's loss over a rollout."""
         targets = self._targets(coefficients, weights, rollout)
         return self._whole(coefficients, weights, rollout, targets)
 

@@ -104,7 +104,7 @@ def _cores(text: str) -> int:
     with contextlib.suppress(ValueError, OverflowError):
         if (cores := whole_number(text)) >= 1:
             return cores
-    raise argparse.ArgumentTypeError(f"`--cores` must be 1 or more, but is {text}.")
+    raise argparse.ArgumentTypeError(f"`--cores` {text} is not a number of cores. Give 1 or more.")
 
 
 def _read(lines: IO[str], scheduler: Scheduler, environ: Mapping[str, str], *, ends: bool) -> None:

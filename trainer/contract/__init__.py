@@ -1,1 +1,1 @@
-"""What a run is told and leaves, for both packages: settings, flags, files. Never TensorFlow."""
+"""What both packages share about a run: settings, flags, files. Never TensorFlow."""

@@ -23,9 +23,9 @@ _LONGEST = 500  # characters of a message
 
 
 def parse(arguments: Sequence[str]) -> Command:
-    """The command that `arguments` spell.
+    """Parses a command line.
 
-    A bad one ends the process with code 2 and one sentence on stderr, `--help` with code 0.
+    A bad command line ends the process with code 2 and one sentence on stderr.
     """
     return _command(vars(_parser().parse_args(arguments)))
 
@@ -68,7 +68,7 @@ def _of(kind: type[Hyperparameters | RunOptions], values: Mapping[str, Any]) -> 
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that takes nothing for granted: no shortened flags, no unknown ones, no `--x=--`.
+    """A strict parser: no abbreviated flags, no unknown ones, no `--x=--`.
 
     A bad command line ends the process with code 2 and one sentence on stderr.
     """
@@ -81,12 +81,12 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Ends the process for an unknown flag, so that none is ever left over."""
+        """Ends the process for an unknown flag, so that no words are left over."""
         words = list(sys.argv[1:] if args is None else args)
         for word in words:
             if re.fullmatch(r"-[^=]*=--", word):  # argparse takes this `--` away
                 self.error(f"{shown(word)} has no value. Write one after the `=`.")
-        for word in [] if self._subparsers else words:  # before what is missing
+        for word in [] if self._subparsers else words:  # before argparse reports missing ones
             name = word.split("=")[0]
             if re.match("--[^ ]", word) and name not in self._option_string_actions:
                 self._refuse(name)
@@ -131,7 +131,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _join_negative_numbers(arguments: Sequence[str]) -> list[str]:
-    """`--x -1e3` as `--x=-1e3`: argparse takes some negative numbers for flags."""
+    """`--x -1e3` as `--x=-1e3`: argparse mistakes some negative numbers for flags."""
     joined: list[str] = []
     for argument in arguments:
         last = joined[-1] if joined else ""
@@ -143,7 +143,7 @@ def _join_negative_numbers(arguments: Sequence[str]) -> list[str]:
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Lists each flag once; the epilog says that hyphens will do."""
+    """Lists each flag once, with underscores; the epilog mentions hyphens."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=100)

@@ -10,7 +10,7 @@ from typing import Any
 
 from trainer.contract.text import did_you_mean, nearest, shown
 
-_ROUNDING = 1e-9  # services send 0.010000000000000002 for a bound of 0.01; that is no error
+_ROUNDING = 1e-9  # services send 0.010000000000000002 for a bound of 0.01; which is accepted
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Range:
 
     @property
     def words(self) -> str:
-        """After `a number`: `from 0 to 1`, `>= 0`, `> 0`."""
+        """The range as it follows `a number`: `from 0 to 1`, `>= 0`, `> 0`."""
         return str(self) if self.high == math.inf else f"from {self.low} to {self.high}"
 
     def clamp(self, value: float) -> float:
-        """`value`, moved onto a bound that only rounding parts it from."""
+        """`value`, or the bound that it equals up to rounding."""
         for bound in (self.low, self.high):
             if math.isfinite(bound) and abs(value - bound) <= _ROUNDING * abs(bound):
                 return float(bound)
@@ -57,8 +57,8 @@ def setting(
     """A dataclass field that is a flag.
 
     Args:
-        fixed: why a search must not vary it; empty where it may.
-        wrong: what else is wrong with a value, after `name=value `; nothing where it is good.
+        fixed: why a search must not vary it; empty if it may.
+        wrong: what else is wrong with a value, to follow `name=value `; empty if nothing is.
     """
     metadata = {
         "help": help, "range": range, "choices": tuple(choices), "metavar": metavar,
@@ -73,9 +73,9 @@ NOT_NEGATIVE = Range(0)
 
 
 def check(field: dataclasses.Field[Any], value: Any) -> Any:
-    """`value`, moved onto a bound that only rounding parts it from.
+    """`value`, or the bound that it equals up to rounding.
 
-    Raises ValueError, with a sentence, for a value that the setting must not have.
+    Raises ValueError, with a sentence, for an invalid value.
     """
     choices, limits = field.metadata["choices"], field.metadata["range"]
     given = f"{field.name}={shown(value)}"

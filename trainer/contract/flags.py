@@ -1,4 +1,4 @@
-"""The trainer's flags as words: which setting a name means, what a word says, what may be tuned."""
+"""The trainer's flags in lists of words: names, values, and which may be tuned."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ OTHER_NAMES = {
 
 
 def find(name: str) -> Setting | None:
-    """The setting of a flag's name, which has underscores or hyphens throughout."""
+    """The setting that a flag names, with underscores only or hyphens only."""
     field = FLAGS.get(name.replace("-", "_"))
     return field if field and name in (field.name, field.name.replace("_", "-")) else None
 
 
 def meant(name: str) -> str:
-    """The flag that other libraries call `name`, or that `name` is but for a slip, or nothing."""
+    """The flag that other libraries call `name`, or that `name` misspells; else empty."""
     plain = name.lstrip("-").replace("-", "_").lower()
     return OTHER_NAMES.get(plain) or nearest(plain, FLAGS)
 
 
 def read(field: Setting, text: str) -> Any:
-    """The value that `text` says. Raises ValueError with a sentence."""
+    """Parses a value of the setting. Raises ValueError with a sentence."""
     reader, noun = _READERS[str(field.type)]
     try:
         value = reader(text)
@@ -104,7 +104,7 @@ _READERS: dict[str, tuple[Any, str]] = {
 
 
 def not_tunable(field: Setting) -> str:
-    """Why a search cannot vary a setting, as a sentence; empty where it can."""
+    """Why a search cannot vary a setting, as a sentence; empty if it can."""
     if not (reason := field.metadata["fixed"]):
         return ""
     elsewhere = "" if field.name == "job_dir" else f", or fix it: --{field.name}=VALUE in args"
@@ -112,7 +112,7 @@ def not_tunable(field: Setting) -> str:
 
 
 class Argument(NamedTuple):
-    """A flag as a list of words gives it."""
+    """A flag and its value in a list of words."""
 
     at: int  # index of the word that names it
     name: str  # without the hyphens before it
@@ -120,7 +120,7 @@ class Argument(NamedTuple):
 
 
 def arguments(words: Sequence[str]) -> Iterator[Argument]:
-    """What `--name value`, `--name=value` and switches in `words` say."""
+    """The flags in `words`: `--name value`, `--name=value` and switches."""
     index = 0
     while index < len(words):
         at, word = index, words[index]
@@ -139,7 +139,7 @@ def arguments(words: Sequence[str]) -> Iterator[Argument]:
 
 
 def given(words: Sequence[str]) -> dict[str, Any]:
-    """Flag -> value of the well-formed ones in `words`; the last of two counts."""
+    """Flag -> value, of the well-formed ones in `words`; of two, the last counts."""
     values = {}
     for argument in arguments(words):
         field = find(argument.name)
@@ -152,7 +152,7 @@ def given(words: Sequence[str]) -> dict[str, Any]:
 
 
 def settings_of(words: Sequence[str]) -> dict[str, Any]:
-    """Every setting of a run with these flags: theirs, else the preset, else the default."""
+    """Every setting of a run with these flags: the flag, else the preset, else the default."""
     defaults: dict[str, Any] = {name: field.default for name, field in FLAGS.items()}
     named = given(words)
     task = defaults | named

@@ -20,11 +20,11 @@ ARTEFACTS = (
     *(MANIFEST, SETTINGS, METRICS, MODEL, SAVED_MODEL, POLICY),
     *(RECORDING, EVENTS, CHECKPOINT),
 )
-POSSIBLE_ARTEFACTS = (*ARTEFACTS, EXPORTS)  # those that a run leaves on request, too
+POSSIBLE_ARTEFACTS = (*ARTEFACTS, EXPORTS)  # with those that a run writes on request
 
 
 def json_object(content: bytes | None) -> dict[str, Any] | None:
-    """The JSON object in these bytes; None where they hold none."""
+    """The JSON object in these bytes; None if they hold anything else."""
     try:
         found = json.loads(content or b"")
     except (ValueError, RecursionError):
@@ -43,12 +43,12 @@ def listed(manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
         for file in manifest["files"]:
             name, size, sha256 = str(file["name"]), int(file["size"]), str(file["sha256"])
             found[name] = (size, sha256)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:  # an Infinity has no int
-        raise ValueError(f"{MANIFEST} must list files with name, size and sha256.") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:  # int(Infinity) overflows
+        raise ValueError(f"{MANIFEST} is damaged: no list of name, size and sha256.") from error
     for name in found:
         if not is_inside(name):
             raise ValueError(
-                f"{MANIFEST} must list files inside the job dir only, but lists {name!r}."
+                f"{MANIFEST} is not valid: it lists {name!r}, which is outside the job dir."
             )
     return found
 

@@ -1,6 +1,6 @@
 """Defaults that depend on the algorithm and the environment. A flag overrides a preset.
 
-All others are the defaults of the fields in `settings`, tuned for A2C on CartPole.
+All other defaults are those of the fields in `settings`, tuned for A2C on CartPole.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PRESETS: dict[tuple[str, str], dict[str, float | int | str]] = {
         "value_scale": 1.0,
     },
     ("a2c", "Acrobot-v1"): {"num_envs": 16},
-    # Rewards are in the hundreds, so the entropy bonus must be larger too: with less of it the
-    # greedy policy hovers until the time limit, where the sampled policy lands.
+    # Rewards are in the hundreds, so the entropy bonus must be larger too: with a smaller one the
+    # sampled policy lands, but the greedy policy hovers until the time limit.
     ("a2c", "LunarLander-v3"): {
         "hidden_neurons": 64,
         "batch_size": 2048,
@@ -41,5 +41,5 @@ PRESETS: dict[tuple[str, str], dict[str, float | int | str]] = {
 
 
 def preset(algorithm: str, environment: str) -> dict[str, float | int | str]:
-    """The preset of the algorithm anywhere, updated by that of the pair."""
+    """The preset of the algorithm, updated by that of algorithm and environment."""
     return PRESETS.get((algorithm, "*"), {}) | PRESETS.get((algorithm, environment), {})

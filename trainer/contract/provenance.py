@@ -18,7 +18,7 @@ from trainer.contract.settings import Batching, Command, Hyperparameters, RunOpt
 
 PACKAGES = ("gymnasium", "keras", "numpy", "tensorflow", "tensorflow-cpu")
 
-# What settings were in runs of versions that did not have them yet.
+# The values of newer settings in runs of versions that did not have them.
 _NEW_SETTINGS = {
     field.name: field.default
     for kind in (Hyperparameters, RunOptions)
@@ -30,14 +30,14 @@ _NEW_SETTINGS = {
     )
 }
 
-# Of a processor's flags those that decide how sums of floats are made.
+# The processor's flags that affect how floats are summed.
 INSTRUCTIONS = re.compile(r"s?sse|avx|fma|f16c|amx|asimd|sve|bf16")
 
 
 def settings(
     command: Command, arguments: Sequence[str], solved_at_score: float | None
 ) -> dict[str, Any]:
-    """Every flag with its value and source, what it comes to, and the versions behind it."""
+    """Every flag with value and source, the effective settings, versions and machine."""
     batching = Batching(command.hyperparameters, command.options.algorithm)
     return {
         "settings": command.values,
@@ -57,7 +57,7 @@ def settings(
 
 
 def differences(before: Mapping[str, Any], command: Command) -> list[str]:
-    """The flags in which a run that was, as `settings` wrote it down, differs from `command`."""
+    """The flags in which an earlier run, as recorded by `settings`, differs from `command`."""
     theirs, ours = before.get("settings"), command.values
     if not isinstance(theirs, dict):
         return sorted(ours)
@@ -70,7 +70,7 @@ def differences(before: Mapping[str, Any], command: Command) -> list[str]:
 
 
 def _on_one_line(found: Any) -> str:
-    """What a file says, fit for a sentence."""
+    """A value from a file, printable on one line."""
     text = str(found)
     return text if text.isprintable() else ascii(text)
 
@@ -86,7 +86,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """What the bits of a run depend on besides versions: the processor and what it can do."""
+    """The hardware that results depend on, to the last bit: processor, instructions, GPUs."""
     found: dict[str, Any] = {
         "system": platform.system(),
         "architecture": platform.machine(),
@@ -105,7 +105,7 @@ def machine() -> dict[str, Any]:
 
 
 def _processor(file: Path) -> dict[str, str]:
-    """What Linux says of its first processor."""
+    """Linux' description of the first processor."""
     try:
         lines = file.read_text("utf-8", errors="replace").split("\n\n")[0].splitlines()
     except OSError:
@@ -115,7 +115,7 @@ def _processor(file: Path) -> dict[str, str]:
 
 
 def _lines(folder: Path, files: str, word: str) -> list[str]:
-    """What stands behind a word in files."""
+    """The values after a word in files."""
     try:
         texts = [path.read_text("utf-8", errors="replace") for path in sorted(folder.glob(files))]
     except OSError:
@@ -125,7 +125,7 @@ def _lines(folder: Path, files: str, word: str) -> list[str]:
 
 
 def git_commit() -> str | None:
-    """The commit of an image or a source checkout; None where the trainer came without one."""
+    """The commit of an image or a source checkout; None if it is unknown."""
     root = Path(trainer.__file__).resolve().parent.parent
     written = root / "trainer" / "COMMIT"  # by the Dockerfile: an image has no history
     if written.is_file():

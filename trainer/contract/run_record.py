@@ -23,7 +23,7 @@ class Point(NamedTuple):
     """The scores of a run's agents at one step, a line of `metrics.jsonl`."""
 
     step: int
-    scores: tuple[float | None, ...]  # an item an agent; None where it was not a number
+    scores: tuple[float | None, ...]  # one for each agent; None if it was not a number
     final: bool = False
 
     @property
@@ -54,7 +54,7 @@ def curve(metrics: bytes) -> list[Point]:
 def fingerprint(points: Sequence[Point]) -> str | None:
     """SHA-256 of every agent's score at every report, to the last bit; None without reports.
 
-    It is of canonical JSON, so that neither time nor spelling is in it.
+    It is computed from canonical JSON, which holds no times.
     """
     if not points:
         return None
@@ -65,14 +65,14 @@ def fingerprint(points: Sequence[Point]) -> str | None:
 
 @dataclass(frozen=True)
 class Scores:
-    """What is known of a run's agents, an item an agent."""
+    """The scores of a run's agents, one item for each agent; empty if unknown."""
 
     scores: tuple[float, ...] = ()
     steps: tuple[int, ...] = ()  # that each agent took
     steps_to_solve: tuple[int | None, ...] = ()
     stayed_solved: tuple[bool | None, ...] = ()
     sampled_mean: float | None = None
-    reported: float | None = None  # the metric, as the run told its tuner
+    reported: float | None = None  # the metric that the run reported to its tuner
     solved_at: float | None = None  # the score at which its task counts as solved
 
 
@@ -81,7 +81,7 @@ def scores(
 ) -> Scores:
     """The scores in `manifest.json` and the threshold in `hyperparameters.json`.
 
-    Of a manifest without a score for each agent nothing but `reported` is known.
+    Without a score for each agent in the manifest, only `reported` is set.
     """
     found = mapping(manifest.get("scores"))
     agents = numbers(found.get("scores"))
@@ -116,13 +116,13 @@ def items(found: Any) -> list[Any]:
 
 
 def number(found: Any) -> float | None:
-    """A number that a score can be; None for anything else."""
+    """`value` if it is a finite number of a score's range; else None."""
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     return float(found) if abs(found) <= _LARGEST else None
 
 
 def numbers(found: Any) -> tuple[float, ...]:
-    """The numbers in a list; empty where an item is none."""
+    """The numbers in a list; empty if any item is not a number."""
     known = [number(item) for item in items(found)]
     return tuple(x for x in known if x is not None) if None not in known else ()

@@ -1,4 +1,4 @@
-"""What a training service says of a run through environment variables."""
+"""Reads the environment variables that training services set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from trainer.contract.job_files import CHECKPOINT, EVENTS, SAVED_MODEL, is_inside
 
-# Vertex' directories, and what belongs there: a served model's files lie in its folder itself.
+# Vertex' directories, and what belongs there: a served model lies in its folder itself.
 DIRECTORIES = {
     "AIP_MODEL_DIR": (SAVED_MODEL, ""),
     "AIP_CHECKPOINT_DIR": (CHECKPOINT, CHECKPOINT),
@@ -18,11 +18,11 @@ DIRECTORIES = {
 
 
 class Service(NamedTuple):
-    """A service's wishes; each is None, or empty, where there is none."""
+    """What a service asks for; None, or empty, for what it does not."""
 
     trial: str | None
-    metric_tag: str | None  # the one that it waits for
-    job_dir: str | None  # what Vertex' directories have in common
+    metric_tag: str | None  # the metric that it expects
+    job_dir: str | None  # the parent of Vertex' directories
     places: Mapping[str, str]  # artefact -> its path in `job_dir`
     metric_file: str | None = None  # where it reads the tuning metric; only a tuning trial has one
 
@@ -31,7 +31,7 @@ def service(environment: Mapping[str, str]) -> Service:
     """Reads the variables of AI Platform and Vertex.
 
     Raises:
-        ValueError: Vertex' directories are none, or do not lie side by side.
+        ValueError: Vertex' directories are not valid, or have different parents.
     """
     trial = environment.get("CLOUD_ML_TRIAL_ID") or _trial_of(environment.get("TF_CONFIG", ""))
     tag = environment.get("CLOUD_ML_HP_METRIC_TAG") or None
@@ -49,7 +49,7 @@ def _trial_of(tf_config: str) -> str | None:
 
 
 def _directories(environment: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
-    """The folder that holds all of Vertex' directories, and what lies where in it.
+    """The parent of Vertex' directories, and the path of each artefact in it.
 
     They are `<base>/<trial>/model/`, `.../checkpoints/` and `.../logs/`.
     """
@@ -61,7 +61,7 @@ def _directories(environment: Mapping[str, str]) -> tuple[str | None, dict[str, 
     if not given:
         return None, {}
     parents = {posixpath.dirname(path) for path in given.values()}
-    # By name: what lies in a place of its own can be replaced, and nothing else with it.
+    # Directories of their own, so that a run can replace one and nothing else.
     names = {posixpath.basename(path) for path in given.values()}
     apart = len(names) == len(given) and all(map(is_inside, names))
     if len(parents) > 1 or not apart or any(parent.endswith(":") for parent in parents):

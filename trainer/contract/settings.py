@@ -29,7 +29,7 @@ UNUSED = {
     "a2c": _OF_PPO,
     "ppo": (),
 }
-# Where a run goes, how often it is saved and whether it is filmed does not change what it is.
+# Settings that may differ when the same run is continued: they do not change its results.
 NOT_PART_OF_THE_RUN = (
     *("job_dir", "overwrite", "video", "export", "sync_every", "upload_deadline", "env_workers"),
 )
@@ -42,7 +42,9 @@ def _kwargs_are_wrong(text: str) -> str:
     except (ValueError, RecursionError):
         found = None
     example = '{"is_slippery": false}'
-    return "" if isinstance(found, dict) else f"is no JSON object. Write one such as '{example}'."
+    return (
+        "" if isinstance(found, dict) else f"is not a JSON object. Write one such as '{example}'."
+    )
 
 
 def export_formats(text: str) -> tuple[str, ...]:
@@ -63,14 +65,14 @@ def _formats_are_wrong(text: str) -> str:
     try:
         export_formats(text)
     except ValueError as error:
-        return f"cannot be had: {error}"
+        return f"is not valid: {error}"
     return ""
 
 
 def _workers_are_wrong(text: str) -> str:
     if text == "auto" or (text.isdecimal() and 1 <= int(text[:9]) <= 1024):
         return ""
-    return "is no number of workers. Write a whole number from 1 to 1024, or auto."
+    return "is not a number of workers. Write a whole number from 1 to 1024, or auto."
 
 
 def _tag_is_wrong(tag: str) -> str:
@@ -85,7 +87,7 @@ def _score_is_wrong(score: str) -> str:
             return ""
     except ValueError:
         pass
-    return "is no score. Write a number, `threshold` or `none`."
+    return "is not a score. Write a number, `threshold` or `none`."
 
 
 # Why a search must not vary a setting.
@@ -107,11 +109,11 @@ class Hyperparameters:
     )
     batch_size: int = setting(256, "Transitions per update.", range=Range(1, 2**24))
     gae_lambda: float = setting(
-        0.99, "From 0, the TD(0) advantage, to 1, the whole return.", range=UNIT
+        0.99, "From 0, the TD(0) advantage, to 1, the full return.", range=UNIT
     )
     num_envs: int = setting(
         2,
-        "Environments stepped side by side; PG: whole episodes per update.",
+        "Environments stepped side by side; PG: episodes per update.",
         range=Range(1, 65536),
     )
     learning_rate_decay: str = setting(
@@ -126,12 +128,10 @@ class Hyperparameters:
     value_scale: float = setting(10.0, "The unit that the critic works in.", range=POSITIVE)
     averaging: float = setting(
         0.95,
-        "Decay of the moving average of the weights that is scored and saved; 0 is none.",
+        "Decay of the moving average of the weights that is scored and saved; 0: no average.",
         range=Range(0, 0.999999),
     )
-    epochs: int = setting(
-        10, "PPO: times that an update goes through its batch.", range=Range(1, 1000)
-    )
+    epochs: int = setting(10, "PPO: passes of an update over its batch.", range=Range(1, 1000))
     minibatch_size: int = setting(64, "PPO: transitions per gradient step.", range=Range(1, 2**24))
     clip_range: float = setting(
         0.2, "PPO: how far a probability ratio may leave 1.", range=Range(0, 1, low_open=True)
@@ -143,7 +143,7 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a person picks for a run. A search may vary `algorithm` among these, nothing else."""
+    """What a person picks for a run. A search may vary only `algorithm` of these."""
 
     algorithm: str = setting("a2c", "Learning rule.", choices=("a2c", "pg", "ppo"))
     environment: str = setting(
@@ -174,7 +174,7 @@ class RunOptions:
     )
     max_episode_steps: int = setting(
         0,
-        "Steps after which an episode is cut; 0: the environment's limit.",
+        "Steps after which an episode is truncated; 0: the environment's limit.",
         range=Range(0, 10**9),
         fixed=_OTHER_TASK,
     )
@@ -193,7 +193,7 @@ class RunOptions:
     )
     seed: int = setting(
         0,
-        "Where all random streams start.",
+        "Seed of all random streams.",
         range=Range(0, 2**63 - 1),
         fixed="a lucky seed is not a better setting",
     )
@@ -205,7 +205,7 @@ class RunOptions:
     )
     evaluation_episodes: int = setting(
         100,
-        "Fresh episodes behind the final score of each agent.",
+        "New episodes for the final score of each agent.",
         range=Range(1, 10**6),
         fixed=_MEASURES,
     )
@@ -244,12 +244,12 @@ class RunOptions:
     )
     job_dir: str = setting(
         "",
-        "For everything a run leaves: a folder, or gs://bucket/path.",
+        "Where the run writes its files: a folder, or gs://bucket/path.",
         metavar="DIR",
         fixed="each trial gets a folder of its own in the job's",
     )
     overwrite: bool = setting(False, "Replace another run's files in the job dir.", fixed=_KEEPS)
-    video: bool = setting(True, "Record an episode in the end.", fixed=_KEEPS)
+    video: bool = setting(True, "Record an episode at the end.", fixed=_KEEPS)
     export: str = setting(
         "",
         f"Also write the policy for other runtimes: {', '.join(EXPORT_FORMATS)}.",
@@ -265,7 +265,7 @@ class RunOptions:
     )
     upload_deadline: float = setting(
         600.0,
-        "Seconds that the last upload to a bucket is tried for.",
+        "Seconds to keep trying the last upload to a bucket.",
         range=NOT_NEGATIVE,
         fixed=_KEEPS,
     )
@@ -284,7 +284,7 @@ class Command:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Every setting by name: what makes two runs the same run."""
+        """The settings that identify a run, by name."""
         return {
             **dataclasses.asdict(self.hyperparameters),
             **{
@@ -296,12 +296,12 @@ class Command:
 
     @property
     def neurons(self) -> int:
-        """Of a hidden layer, those of all agents together."""
+        """Neurons of one hidden layer, of all agents together."""
         return self.options.seeds * self.hyperparameters.hidden_neurons
 
     @property
     def unused(self) -> list[str]:
-        """Flags that were given though the algorithm has no use for them."""
+        """Flags that were given but that the algorithm does not use."""
         names = UNUSED[self.options.algorithm]
         return [name for name in names if self.sources[name] == "flag"]
 
@@ -311,12 +311,12 @@ class Batching:
 
     def __init__(self, hyperparameters: Hyperparameters, algorithm: str) -> None:
         self.num_envs = hyperparameters.num_envs
-        self.steps: int | None = None  # None: one whole episode in each environment
+        self.steps: int | None = None  # None: one complete episode in each environment
         if algorithm != "pg":
             self.num_envs = min(hyperparameters.num_envs, hyperparameters.batch_size)
             self.steps = math.ceil(hyperparameters.batch_size / self.num_envs)
 
     @property
     def batch_size(self) -> int | None:
-        """The effective batch size; None where it depends on how long the episodes are."""
+        """The effective batch size; None if it depends on the length of the episodes."""
         return None if self.steps is None else self.steps * self.num_envs

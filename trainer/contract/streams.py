@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, broken or full: no program ends for what it cannot print."""
+"""Standard streams that never raise: output to a closed, broken or full one is dropped."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import select
 import sys
 from typing import Any
 
-_GONE = (errno.EPIPE, errno.EBADF)  # nobody reads: `| head` has seen enough
+_GONE = (errno.EPIPE, errno.EBADF)  # the reader has gone, as `| head` does
 
 
 class _Lossy(io.FileIO):
-    """A file descriptor: what cannot be written to it is lost, and nothing is raised."""
+    """A file descriptor whose failed writes are dropped instead of raised."""
 
-    refused: OSError | None = None  # the first error that a user should know of
+    refused: OSError | None = None  # the first error worth reporting
 
     def write(self, data: Any, /) -> int:
         try:
@@ -36,10 +36,10 @@ class _Lossy(io.FileIO):
 
 
 def protect() -> None:
-    """Lets stdout and stderr lose what they cannot write; call it before anything is printed.
+    """Makes stdout and stderr drop what they cannot write; call it before anything is printed.
 
-    Closed descriptors lead to /dev/null: else the next file that is opened would take their number
-    and receive what libraries print.
+    Closed descriptors are opened on /dev/null. Otherwise the next file that is opened would get
+    their number, and with it the output of libraries.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
@@ -55,25 +55,25 @@ def protect() -> None:
 def lossy(
     descriptor: int, like: io.TextIOWrapper | None = None, *, owned: bool = False
 ) -> io.TextIOWrapper:
-    """A text stream to a descriptor that loses what it cannot write.
+    """A text stream to a descriptor; it drops what it cannot write.
 
     Args:
-        like: whose encoding and buffering it takes.
-        owned: whether the descriptor is closed with it.
+        like: a stream whose encoding and buffering to use.
+        owned: whether closing the stream closes the descriptor.
     """
     raw = _Lossy(descriptor, "w", closefd=owned)
     unbuffered = like is not None and like.write_through
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=like.encoding if like else "utf-8",
-        errors="backslashreplace",  # whatever a terminal lacks
+        errors="backslashreplace",  # for characters that the terminal lacks
         line_buffering=descriptor != 1 or unbuffered or raw.isatty(),
         write_through=unbuffered,
     )
 
 
 def refused() -> bool:
-    """Whether stdout has lost what somebody wanted to read, as on a full disk."""
+    """Whether stdout has dropped output, as on a full disk; not if its reader has gone."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return isinstance(raw, _Lossy) and raw.refused is not None
 

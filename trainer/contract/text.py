@@ -1,4 +1,4 @@
-"""Values, counts and words as they stand in a message."""
+"""Formats values, counts and words for messages."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def several(count: int, noun: str) -> str:
 
 
 def nearest(word: str, words: Iterable[str], cutoff: float = 0.8) -> str:
-    """The one of `words` that `word` is but for a slip, or nothing; case does not count."""
+    """The one of `words` that `word` misspells, ignoring case; empty if there is none."""
     by_case = {known.lower(): known for known in words}
     near = difflib.get_close_matches(word[:100].lower(), by_case, 1, cutoff)
     return by_case[near[0]] if near else ""
 
 
 def did_you_mean(word: str) -> str:
-    """A question after a sentence; nothing where there is no word to ask for."""
+    """A question to follow a sentence; empty without a word."""
     return f" Did you mean {word}?" if word else ""
 
 
 def score(value: float, *others: float) -> str:
-    """A score, with the decimals that suit it and the `others` on its line; zero has no sign."""
+    """A score, with decimals that suit it and the `others` beside it; zero has no sign."""
     largest = max(map(abs, (value, *others)))
     if largest >= 1e9:
         return f"{value:.5g}"
@@ -56,7 +56,7 @@ def with_interval(value: float, low: float, high: float) -> str:
 
 
 def wrapped(line: str, width: int) -> str:
-    """A line in lines of `width` columns, the further ones set in, unless a word is longer."""
+    """Wraps a line at `width` columns, but not inside a word; continuation lines are indented."""
     if len(line) <= width:
         return line
     return textwrap.fill(

@@ -13,10 +13,10 @@ from trainer.environments.errors import BadEnvironment, cause, log_traceback
 
 
 def check(name: str, env: gym.Env[Any, Any], action: int) -> bool:
-    """Resets and steps once; whether `info` has an action mask.
+    """Resets and steps once; returns whether `info` has an action mask.
 
     Raises:
-        BadEnvironment: it raised, or returned something else than Gymnasium's API asks for.
+        BadEnvironment: it raised, or does not follow Gymnasium's API.
     """
     try:
         result = env.reset(seed=0)
@@ -66,7 +66,7 @@ def _mask(info: Any) -> Any:
 
 
 def _check_observation(name: str, method: str, space: spaces.Space[Any], value: Any) -> None:
-    """Holds an observation to its space; numbers out of bounds pass, which many tasks have."""
+    """Checks an observation against its space. Values out of bounds pass: many tasks have them."""
     must = f"`environment` {name} must return observations of {_one_line(space)} from {method}"
     if isinstance(space, spaces.Box):
         try:

@@ -64,9 +64,11 @@ class Recipe:
         if self.max_episode_steps is not None:
             wishes["max_episode_steps"] = self.max_episode_steps
         target = self._target()
-        with warnings.catch_warnings():  # that CartPole-v0 is old is no news to who asks for it
+        with warnings.catch_warnings():  # the user asked for CartPole-v0, old or not
             warnings.filterwarnings("ignore", category=DeprecationWarning)
-            warnings.filterwarnings("ignore", message=".*render_mode")  # it is tried all the same
+            warnings.filterwarnings(
+                "ignore", message=".*render_mode"
+            )  # `preflight` tries to render
             try:
                 # The passive checker costs half of each step; `checks` does its work once.
                 return gym.make(target, disable_env_checker=True, **wishes)
@@ -85,13 +87,13 @@ class Recipe:
                 ) from error
 
     def wrap(self, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-        """`env` in all that the recipe puts around it, a time limit first."""
+        """`env` with the recipe's wrappers around it, a time limit first."""
         if time_limit(env) is None:
             env = TimeLimit(env, EPISODE_BOUND)
         for wrapper in self.wrappers:
             made = load(wrapper, "wrappers")
             if not callable(made):
-                raise BadEnvironment(f"`wrappers` must be functions or classes, unlike {wrapper}.")
+                raise BadEnvironment(f"`wrappers` {wrapper} is not a function or class.")
             try:
                 env = made(env)
             except Exception as error:
@@ -119,7 +121,7 @@ class Recipe:
             return name
         entry = load(made, "environment")
         if not callable(entry):
-            raise BadEnvironment(f"`environment` must be a class or a function, unlike {made}.")
+            raise BadEnvironment(f"`environment` {made} is not a class or a function.")
         return EnvSpec(made, entry_point=entry)
 
 
@@ -134,10 +136,10 @@ def time_limit(env: Any) -> int | None:
 
 
 def load(name: str, flag: str) -> Any:
-    """What `module:name` names. Raises BadEnvironment, which speaks of the `flag`."""
+    """The object that `module:name` names. Raises BadEnvironment, which names the `flag`."""
     module, colon, path = name.partition(":")
     if not (module and colon and path):
-        raise BadEnvironment(f"`{flag}` must be of the form module:name, but got {_shown(name)}.")
+        raise BadEnvironment(f"`{flag}` {_shown(name)} is not of the form module:name.")
     found = import_module(module, flag)
     for part in path.split("."):
         try:
@@ -169,7 +171,7 @@ def import_module(name: str, flag: str) -> Any:
 
 
 def _registered(name: str) -> str:
-    """`name`, once it is known that Gymnasium has such an id."""
+    """Returns `name`. Raises BadEnvironment unless Gymnasium has such an id."""
     try:
         gym.spec(name)
     except (gym.error.Error, ValueError, TypeError) as error:
@@ -179,8 +181,8 @@ def _registered(name: str) -> str:
             if name.startswith(beginning):
                 hint = f" {package} registers it: --environment {package}:{name}"
         raise BadEnvironment(
-            "`environment` must be the id of a Gymnasium environment, or module:name, "
-            f"but got environment={_shown(name)}.{hint}"
+            f"`environment` {_shown(name)} is not registered with Gymnasium."
+            f"{hint or ' Give a registered id, or module:name.'}"
         ) from error
     return name
 

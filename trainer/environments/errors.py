@@ -14,13 +14,13 @@ from trainer.contract.errors import BadCommand, Error
 
 log = logging.getLogger("trainer")
 
-# Code that lies between a user's and the sentence about it.
+# Frames of a traceback that are not the user's code.
 _OURS = (str(Path(trainer.__file__).parent), "<frozen", importlib.__path__[0])
 _GYMNASIUM = f"{os.sep}gymnasium{os.sep}"
 
 
 class BadEnvironment(BadCommand):
-    """The environment is unknown, cannot be made, or is none that the trainer can use."""
+    """The environment is unknown, cannot be made, or cannot be used by the trainer."""
 
 
 class UnnamedCode(BadEnvironment):
@@ -28,7 +28,7 @@ class UnnamedCode(BadEnvironment):
 
 
 class EnvironmentFault(Error):
-    """An environment raised, or returned what it must not; `details` is a traceback, or empty."""
+    """An environment raised, or returned an invalid value; `details` is a traceback, or empty."""
 
     def __init__(self, sentence: str, details: str = "") -> None:
         super().__init__(sentence, details)

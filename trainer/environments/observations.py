@@ -61,21 +61,21 @@ class Encoder:
         if isinstance(space, spaces.Discrete):
             index = np.asarray(observations) - space.start
             if index.ndim != 1 or index.min() < 0 or index.max() >= space.n:
-                raise ValueError(f"observations must be of {space}")
+                raise ValueError(f"observations are not of {space}")
             return np.eye(self._frame_shape[0], dtype=np.float32)[index]
         if not isinstance(space, spaces.Box):
             flat = [spaces.flatten(space, observation) for observation in observations]
             return np.asarray(flat, np.float32).reshape(-1, *self._frame_shape)
         array = np.asarray(observations)
         if array.shape[1:] != space.shape:
-            raise ValueError(f"observations must be of shape {space.shape}")
+            raise ValueError(f"observations are not of shape {space.shape}")
         if self.scaled:
             low, high = space.low.astype(np.float64), space.high.astype(np.float64)
             array = (array - low) / np.maximum(high - low, 1)
         if self._axes is not None:
             array = array.transpose(0, *(axis + 1 for axis in self._axes))
         if array.dtype != self.dtype:
-            with np.errstate(over="ignore"):  # whoever takes a step looks for infinite numbers
+            with np.errstate(over="ignore"):  # the environment pool checks for infinite numbers
                 array = array.astype(self.dtype)
         return array.reshape(-1, *self._frame_shape)
 
@@ -97,7 +97,7 @@ class Encoder:
 
     @property
     def warning(self) -> str | None:
-        """What is lost of the numbers, if anything is."""
+        """A warning if the encoding loses precision; None otherwise."""
         if not isinstance(self.space, spaces.Box) or not np.issubdtype(
             self.space.dtype, np.integer
         ):

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 
 def can_be_saved(env: Any) -> bool:
-    """Whether the state of `env` is all that an episode's future depends on, and can be had.
+    """Whether saving the state of `env` is enough to continue an episode.
 
-    Wrappers that may keep something for themselves, stacked frames for one, rule that out.
+    It is not if a wrapper keeps state of its own, such as stacked frames.
     """
     while isinstance(env, gym.Wrapper):
         if type(env) not in (OrderEnforcing, TimeLimit):
@@ -25,7 +25,7 @@ def can_be_saved(env: Any) -> bool:
         return False
     try:
         dump(env.get_state())
-    except Exception:  # nothing that a checkpoint can hold: seed and actions will do
+    except Exception:  # not savable: seed and actions are replayed instead
         return False
     return True
 
@@ -35,7 +35,7 @@ def save(env: gym.Env[Any, Any]) -> NDArray[np.uint8]:
 
 
 def restore(env: Any, state: NDArray[np.uint8], steps: int) -> None:
-    """Takes `env` to a saved state, `steps` into its episode."""
+    """Restores a saved state; the episode is then `steps` old."""
     env.unwrapped.set_state(parse(state.tobytes()))
     while isinstance(env, gym.Wrapper):
         if isinstance(env, TimeLimit):
@@ -44,7 +44,7 @@ def restore(env: Any, state: NDArray[np.uint8], steps: int) -> None:
 
 
 def dump(state: Any) -> bytes:
-    """JSON, in which arrays and bytes are objects. Raises TypeError for what is neither."""
+    """JSON, in which arrays and bytes are objects. Raises TypeError for anything else."""
     return json.dumps(state, default=_packed).encode()
 
 

@@ -66,9 +66,9 @@ def of_options(options: RunOptions) -> Environment:
 def of_record(
     settings: Mapping[str, Any], environment: str | None, wrappers: str | None
 ) -> Environment:
-    """The environment of a run that was, from its recorded settings.
+    """The environment of an earlier run, from its recorded settings.
 
-    A job dir may be a stranger's: code of a module is imported only if the command names it.
+    A job dir may be untrusted: a module is imported only if the command names it.
 
     Args:
         environment: what the command says, if anything.
@@ -85,17 +85,17 @@ def of_record(
             found[flag] = given
         elif recorded and (flag == "wrappers" or ":" in recorded):
             raise UnnamedCode(
-                f"The run's `{flag}` is {recorded if recorded.isprintable() else ascii(recorded)},"
-                f" code of its own, which runs only if the command names it. Add --{flag} and that."
+                f"The run's `{flag}` is {recorded if recorded.isprintable() else ascii(recorded)}."
+                f" Its code is only imported if the command names it. Add --{flag} with that value."
             )
     for field_ in dataclasses.fields(RunOptions):
         value = found.get(field_.name, field_.default)
         if field_.name in found and type(value).__name__ != field_.type:
-            raise BadEnvironment(f"The run's `{field_.name}` must be of type {field_.type}.")
+            raise BadEnvironment(f"The run's `{field_.name}` is not of type {field_.type}.")
     try:
         options = RunOptions(**found)
     except ValueError as error:
-        raise BadEnvironment(f"The run's environment is none: {error}") from error
+        raise BadEnvironment(f"The run's environment is not valid: {error}") from error
     return of_options(options)
 
 

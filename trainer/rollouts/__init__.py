@@ -1,1 +1,1 @@
-"""How experience is gathered: compiled, or through Gymnasium. Imports agents and environments."""
+"""Collects rollouts: compiled, or through Gymnasium. Imports agents and environments."""

@@ -1,4 +1,4 @@
-"""What a collector does, and how actions are drawn."""
+"""The interface of a collector, and how actions are sampled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Collector(Protocol):
         """The next rollout. Agents that are not `active` may be skipped: their mask is 0.
 
         Raises:
-            EnvironmentFault: an environment failed; the collector is as it was before.
+            EnvironmentFault: an environment failed; the collector keeps its state.
         """
 
     def play(
@@ -46,12 +46,12 @@ class Collector(Protocol):
         """Closes the environments."""
 
     def restore(self, arrays: Arrays) -> None:
-        """Restores a `snapshot`. Raises CheckpointError where it is not of such a collector."""
+        """Restores a `snapshot`. Raises CheckpointError if its arrays do not fit."""
 
 
 def choose(logits: Any, uniforms: Any) -> Any:
     """Actions `[...]` int32 drawn from softmax(`logits`) by inverting its distribution function."""
-    if isinstance(logits, np.ndarray):  # ufuncs, for their wrappers cost half of the time
+    if isinstance(logits, np.ndarray):  # ufuncs, because their wrappers take half of the time
         largest = np.maximum.reduce(logits, axis=-1, keepdims=True)
         cumulative = np.add.accumulate(np.exp(logits - largest), axis=-1)
         below = cumulative[..., :-1] <= uniforms[..., None] * cumulative[..., -1:]

@@ -30,11 +30,11 @@ class CompiledCollector:
         steps: int | None,
         streams: Streams,
     ) -> None:
-        """`steps` None collects whole episodes, one in each environment."""
+        """If `steps` is None, a rollout is one complete episode in each environment."""
         self.simulation = Simulation(task, architecture, steps)
         self.num_envs, self._streams = num_envs, streams
         agents = streams.num_agents
-        self.collected = np.zeros(agents, np.int64)  # rollouts, an agent
+        self.collected = np.zeros(agents, np.int64)  # rollouts of each agent
         first = self._draw(Purpose.ENVIRONMENT, _FIRST, (num_envs, 4))
         self.state = CartPoleState(first_states(first), tf.zeros((agents, num_envs), tf.int32))
         self._rollout = tf.function(self.simulation.rollout, jit_compile=True, autograph=False)
@@ -125,11 +125,11 @@ class CompiledCollector:
         self.state = CartPoleState(tf.constant(physics), tf.constant(elapsed))
 
     def close(self) -> None:
-        pass  # tensors need none
+        pass  # there are only tensors
 
     @property
     def _resets(self) -> int:
-        """The number of resets of each environment that a rollout has random numbers for."""
+        """How many resets of each environment a rollout draws random numbers for."""
         return 1 if self.simulation.whole_episodes else self.simulation.steps
 
     def _draw(self, purpose: Purpose, counter: int, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -18,19 +18,19 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 class Steps(NamedTuple):
-    """What a step of each of n environments came to."""
+    """The results of a step of each of n environments."""
 
     observations: NDArray[Any]  # [n, *observation], encoded
-    rewards: NDArray[np.float64]  # [n], none beyond float32
+    rewards: NDArray[np.float64]  # [n], within the range of float32
     terminated: NDArray[np.bool_]  # [n]
     truncated: NDArray[np.bool_]  # [n], never where `terminated`
 
 
 class EnvironmentPool(Protocol):
-    """Environments by index. All methods raise EnvironmentFault; close it in the end."""
+    """Environments by index. All methods may raise EnvironmentFault. Close it after use."""
 
     def reset(self, indices: Sequence[int], seeds: Sequence[int]) -> NDArray[Any]:
-        """Begins an episode in each of those; their first observations, encoded."""
+        """Begins an episode in each of those; returns their first observations, encoded."""
 
     def step(self, indices: Sequence[int], actions: NDArray[np.integer[Any]]) -> Steps:
         """Steps each of those with an action of its own, counted from 0."""
@@ -39,7 +39,7 @@ class EnvironmentPool(Protocol):
         """The state of each environment; only for those that offer it."""
 
     def restore(self, states: Sequence[NDArray[np.uint8]], ages: Sequence[int]) -> None:
-        """Takes environments, after a reset, to saved states, `ages` steps into their episodes."""
+        """Restores states after a reset; the episodes are then `ages` steps old."""
 
     def close(self) -> None:
         """Closes every environment."""
@@ -83,11 +83,10 @@ class LocalPool:
             rewards = np.array(earned, np.float64)
             terminated, truncated = np.array(fell, np.bool_), np.array(late, np.bool_)
             if not rewards.ndim == terminated.ndim == truncated.ndim == 1:
-                raise ValueError("rewards, terminated and truncated must be one value each")
+                raise ValueError("rewards, terminated and truncated are not one value each")
         except (TypeError, ValueError, OverflowError) as error:
             raise EnvironmentFault(
-                f"{self._environment.id} returned from step() what Gymnasium does not ask for:"
-                f" {error}."
+                f"{self._environment.id} broke Gymnasium's API in step(): {error}."
             ) from error
         observations = self._encode(raw, indices)
         sound = np.abs(rewards) <= LARGEST
@@ -116,7 +115,7 @@ class LocalPool:
     def close(self) -> None:
         for index, env in enumerate(self._envs):
             self._envs[index] = None
-            with contextlib.suppress(Exception):  # what it raises comes too late for anything
+            with contextlib.suppress(Exception):  # nothing depends on it any more
                 if env is not None:
                     env.close()
 
@@ -134,7 +133,7 @@ class LocalPool:
         if not np.logical_and.reduce(finite, axis=None):
             at = int(np.argwhere(~finite)[0, 0])
             given = np.asarray(raw[at]).reshape(-1) if isinstance(raw[at], np.ndarray) else None
-            bad = observations[at][~finite[at]][0]  # inf, for what float32 cannot hold
+            bad = observations[at][~finite[at]][0]  # inf if float32 cannot hold the value
             if given is not None and len(wrong := given[~(np.abs(given) <= LARGEST)]):
                 bad = wrong[0]
             raise self._not_finite(f"an observation with {bad}", "observations", indices[at])

@@ -1,4 +1,4 @@
-"""What leads environments back to where they stand: the actions of each unfinished episode."""
+"""The actions of each unfinished episode; replaying them restores the environments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainer.storage.checkpoint import Arrays, CheckpointError, field
 
 
 class EpisodeHistory:
-    """The last actions of P x N environments, no more than their episodes span."""
+    """The actions of P x N environments since the beginning of their episodes."""
 
     def __init__(self, agents: int, num_envs: int) -> None:
         self._shape = (agents, num_envs)
@@ -42,13 +42,13 @@ class EpisodeHistory:
         return {"ages": self.ages.copy(), "actions": actions}
 
     def restore(self, arrays: Arrays, num_actions: int) -> None:
-        """Takes up a `snapshot`. Raises CheckpointError where it is not one of such a history."""
+        """Restores a `snapshot`. Raises CheckpointError where it does not fit."""
         ages = field(arrays, "ages", np.int64, self._shape)
         actions = field(arrays, "actions", np.int32, (None,))
         if ages.min() < 0 or ages.sum() != len(actions):
             raise CheckpointError("its episodes and actions do not agree")
         if not np.isin(actions, np.arange(num_actions)).all():
-            raise CheckpointError("its actions are none of the environment's")
+            raise CheckpointError("it holds actions that the environment does not have")
         self.ages = ages.copy()
         self.blocks = [
             [np.zeros((longest, self._shape[1]), np.int32)] for longest in ages.max(axis=1)
@@ -76,5 +76,5 @@ class EpisodeHistory:
             yield np.array([i for i, _ in at]), np.array([action for _, action in at], np.int32)
 
     def forget(self, index: int) -> None:
-        """Has one environment begin a fresh episode."""
+        """Forgets the actions of one environment, which begins a new episode."""
         self.ages[divmod(index, self._shape[1])] = 0

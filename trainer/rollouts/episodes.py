@@ -1,4 +1,4 @@
-"""Whole episodes of one agent, several of them under way at a time."""
+"""Plays complete episodes of one agent, several at a time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def play_episodes(
     seeds: Sequence[int],
     acting: np.random.Generator | None,
 ) -> NDArray[np.float64]:
-    """Undiscounted returns, one a seed, of episodes in a pool of `size` environments.
+    """Undiscounted returns, one for each seed, of episodes in a pool of `size` environments.
 
     Args:
         acting: draws the actions; None is the greedy policy.
     """
     returns = np.zeros(len(seeds))
-    episodes = np.arange(min(size, len(seeds)))  # under way, one an environment in use
+    episodes = np.arange(min(size, len(seeds)))  # one in each environment in use
     envs, following = episodes.copy(), len(episodes)
     observations = pool.reset(envs.tolist(), seeds[: len(episodes)])
     while len(envs):

@@ -40,12 +40,12 @@ class GymnasiumCollector:
         streams: Streams,
         workers: str = "1",
     ) -> None:
-        """`steps` None collects whole episodes. Raises EnvironmentFault."""
+        """If `steps` is None, rollouts are complete episodes. Raises EnvironmentFault."""
         self._environment, self._architecture, self._streams = environment, architecture, streams
         self._shape = (streams.num_agents, num_envs)
         self._steps, self._workers = steps, workers
-        self._collected = np.zeros(streams.num_agents, np.int64)  # rollouts, an agent
-        self._episodes = np.zeros(self._shape, np.int64)  # begun, an environment
+        self._collected = np.zeros(streams.num_agents, np.int64)  # rollouts of each agent
+        self._episodes = np.zeros(self._shape, np.int64)  # begun in each environment
         self._history = EpisodeHistory(*self._shape)
         self._interrupted = False  # whether a fault left the environments inside a rollout
         self._players: EnvironmentPool | None = None  # of `play`, so that training is untouched
@@ -105,7 +105,7 @@ class GymnasiumCollector:
         return returns
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """Environments are led back by a seed and the actions since, or by their own states."""
+        """Environments are restored from their own states, or by replaying seed and actions."""
         arrays = {
             "collected": self._collected.copy(),
             "episodes": self._episodes.copy(),
@@ -190,7 +190,7 @@ class GymnasiumCollector:
         return [observations, actions, rewards, next_observations, terminated, truncated, mask]
 
     def _replay(self, observed: NDArray[Any]) -> None:
-        """Leads environments from their resets through the actions of their episodes."""
+        """Replays the recorded actions of each environment's episode after its reset."""
         ended = np.zeros(len(observed), bool)
         for indices, actions in self._history.replay():
             going = ~ended[indices]
@@ -205,8 +205,8 @@ class GymnasiumCollector:
         lost = np.flatnonzero(ended | ~np.array(same))
         if len(lost):
             log.warning(
-                "%s does not repeat itself from a seed and actions: what it was in the middle of is"
-                " lost, and the run goes on with a fresh episode.",
+                "%s does not repeat itself from a seed and actions: its unfinished episode is lost,"
+                " and the run continues with a new one.",
                 self._environment.id,
             )
             for index in lost.tolist():
@@ -224,7 +224,7 @@ class GymnasiumCollector:
         return self._envs.reset(indices.tolist(), seeds)
 
     def _acting_draws(self) -> Iterator[NDArray[np.float32]]:
-        """Uniform numbers `[P, N]` for one step after the other, as long as asked."""
+        """Uniform numbers `[P, N]` for one step after the other, without end."""
         generators = [
             self._streams.generator(Purpose.ACTING, agent, int(count))
             for agent, count in enumerate(self._collected)

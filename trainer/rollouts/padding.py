@@ -1,4 +1,4 @@
-"""Padding of rollouts of whole episodes, whose lengths differ."""
+"""Padding of rollouts that hold complete episodes of different lengths."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def padded_length(steps: int, limit: int) -> int:
-    """A multiple of 64 that rarely changes: each new length compiles the update anew.
+    """A multiple of 64 that rarely changes, because each new length recompiles the update.
 
     Args:
         limit: the most steps that an episode can have.

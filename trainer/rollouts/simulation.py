@@ -1,4 +1,4 @@
-"""CartPole and the policies of a stack of agents, as pure functions that XLA compiles."""
+"""CartPole and the policies of several agents, as pure functions that XLA compiles."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Simulation:
     def __init__(
         self, task: cartpole.CartPole, architecture: Architecture, steps: int | None
     ) -> None:
-        """`steps` None: rollouts are whole episodes, one in each environment."""
+        """If `steps` is None, a rollout is one complete episode in each environment."""
         self.task, self._architecture = task, architecture
         self.whole_episodes = steps is None
         self.steps = -(-task.max_episode_steps // 64) * 64 if steps is None else steps
@@ -50,8 +50,8 @@ class Simulation:
     ) -> tuple[CartPoleState, Rollout]:
         """One rollout, and the state of the environments after it.
 
-        Where an agent is not `active`, or has taken its steps, rows are masked and its environments
-        do not move.
+        If an agent is not `active`, or has taken its steps, its rows are masked and its
+        environments do not move.
 
         Args:
             rollouts: `[P]` int32, the rollouts of each agent that were read from the tape.
@@ -124,7 +124,7 @@ class Simulation:
         Args:
             resets: `[P, episodes, 4]`, random numbers in [0, 1) that determine the first states.
             uniforms: `[P, max_episode_steps, episodes]`, random numbers for agents that are
-                `sampled`; without episodes if none is.
+                `sampled`; empty if none is.
             sampled: `[P]` bool; the other agents act greedily.
         """
         policy = self._architecture.unpack(weights)["actor"]

@@ -24,7 +24,7 @@ from trainer.rollouts.environment_pool import EnvironmentPool, LocalPool, Steps
 
 DEADLINE = 300.0  # seconds for a step or reset, after which a worker counts as hung
 CLOSING_DEADLINE = 10.0
-AUTO_WORKERS = 64  # at most, where their number was left to us
+AUTO_WORKERS = 64  # at most, with `auto`
 IDLE, STEP, RESET = range(3)  # what an environment of a group is to do
 
 
@@ -32,8 +32,8 @@ class Group(gym.Env[Any, Any]):
     """What a worker runs: a few environments as one.
 
     An action holds a command and its argument for each of them, `[count, 2]`: to step with an
-    action, or to reset with a seed. A fault comes back in `info`, for an exception would end the
-    worker with a traceback of Gymnasium's on the terminal.
+    action, or to reset with a seed. A fault comes back in `info`: an exception would end the
+    worker and print a traceback of Gymnasium's.
     """
 
     def __init__(self, environment: Environment, sizes: Sequence[int], worker: int) -> None:
@@ -170,7 +170,7 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
-        """Turns the end or the silence of a worker into a fault."""
+        """Raises EnvironmentFault if a worker ends or stops answering."""
         if not self._sound:
             raise EnvironmentFault(f"The workers of {self._environment.id} have ended.")
         try:

@@ -1,6 +1,6 @@
-"""Tries at the start what a run needs at its end, so that no training is lost to it.
+"""Checks at the start what a run needs at its end, so that no training is lost.
 
-TensorFlow is imported later: what is found here is found in the first second.
+They run before TensorFlow is imported, within a second.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def check_files(job_dir: JobDir) -> None:
 
 
 def find_video_problem(command: Command, environment: Environment) -> str | None:
-    """Why no video can be recorded; None where it can, or where none is wanted.
+    """Why no video can be recorded; None if one can be, or none is wanted.
 
     Raises:
         BadCommand: --video was given.
@@ -59,15 +59,15 @@ def find_video_problem(command: Command, environment: Environment) -> str | None
         return None
     if command.sources["video"] == "flag":
         raise BadCommand(
-            f"{environment.id} cannot be recorded: {problem}. Leave --video out, or use"
-            " --video=false."
+            f"{environment.id} cannot be recorded: {problem.rstrip('.')}. Leave --video out, or"
+            " use --video=false."
         )
     return problem
 
 
 @functools.lru_cache
 def _try_video(environment: Environment) -> str | None:
-    """What goes wrong with one frame."""
+    """The error of rendering and encoding one frame; None without one."""
     from trainer.outputs import video  # imports the encoder
 
     video.without_a_screen()

@@ -58,13 +58,13 @@ def read(content: bytes) -> Checkpoint:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays.pop(HEADER).tobytes())
     except Exception as error:  # NumPy and zipfile raise anything over arbitrary bytes
-        raise CheckpointError("it is damaged, or no checkpoint at all") from error
+        raise CheckpointError("it is damaged, or not a checkpoint") from error
     if not isinstance(header, dict) or header.get("format") not in READABLE:
         raise CheckpointError(f"it is not of format {' or '.join(map(str, READABLE))}")
     # A member that is no array comes as bytes.
     whole = all(isinstance(array, np.ndarray) for array in arrays.values())
     if not whole or header.pop("arrays", None) != sorted(arrays):
-        raise CheckpointError("it is damaged, or no checkpoint at all")
+        raise CheckpointError("it is damaged, or not a checkpoint")
     return Checkpoint(header, arrays)
 
 
@@ -90,7 +90,7 @@ def field(arrays: Arrays, name: str, dtype: DTypeLike, shape: Sequence[int | Non
     )
     if not fits or found.dtype != np.dtype(dtype):
         raise CheckpointError(
-            f"its {name} must be {np.dtype(dtype)} of shape {tuple(shape)},"
-            f" but is {found.dtype} of shape {found.shape}"
+            f"its array {name} is {found.dtype} of shape {found.shape},"
+            f" not {np.dtype(dtype)} of shape {tuple(shape)}"
         )
     return found

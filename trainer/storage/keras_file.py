@@ -1,4 +1,4 @@
-"""Checks a `.keras` file of a stranger without Keras: its layers are ours, its sizes those it has.
+"""Checks an untrusted `.keras` file without Keras: known layers only, and no false sizes.
 
 Keras imports the modules that a file names, and allocates what its configuration says.
 """
@@ -32,11 +32,11 @@ def check(content: bytes) -> None:
             config, weights = json.loads(archive.read(_CONFIG)), archive.read(_WEIGHTS)
         for part in _dicts(config):
             if part.get("module") not in _MODULES or part.get("class_name", "Dense") not in _PARTS:
-                raise ValueError("it has parts that a policy has not")
+                raise ValueError("it has parts that a policy does not have")
         if 4 * max(_parameters(config["config"]["layers"]), _stored(weights)) > len(content):
-            raise ValueError("it says that it is larger than it is")
+            raise ValueError("it states more parameters than it holds")
     except Exception as error:  # zipfile and h5py raise anything over arbitrary bytes
-        raise ValueError("a Keras model of a policy, but it is not") from error
+        raise ValueError("is not the Keras model of a policy") from error
 
 
 def _dicts(found: Any) -> Iterator[Mapping[str, Any]]:
@@ -48,7 +48,7 @@ def _dicts(found: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _parameters(layers: list[dict[str, Any]]) -> int:
-    """How many numbers Keras would allocate for these layers, which come in their order."""
+    """How many numbers Keras would allocate for these layers, given from input to output."""
     shapes: dict[str, tuple[int, ...]] = {}
     total = 0
     for layer in layers:
@@ -85,15 +85,15 @@ def _stored(weights: bytes) -> int:
             folder = folders.pop()
             for name in folder:
                 seen += 1
-                if seen > _MOST_ITEMS:  # a folder may hold itself
-                    raise ValueError("it has parts that a policy has not")
+                if seen > _MOST_ITEMS:  # a group may contain itself
+                    raise ValueError("it has parts that a policy does not have")
                 if not isinstance(folder.get(name, getlink=True), h5py.HardLink):
-                    raise ValueError("its weights lie elsewhere")
+                    raise ValueError("its weights are in another file")
                 item = folder[name]
                 if isinstance(item, h5py.Group):
                     folders.append(item)
                 elif item.external or item.is_virtual:
-                    raise ValueError("its weights lie elsewhere")
+                    raise ValueError("its weights are in another file")
                 else:
                     total += int(item.size)
     return total

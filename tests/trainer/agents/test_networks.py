@@ -73,7 +73,7 @@ def test_the_first_policy_is_close_to_uniform() -> None:
 
 
 def test_images_too_small_for_the_convolutions_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 3 x 3, but are 2 x 10 x 3"):
+    with pytest.raises(ValueError, match="of 2 x 10 x 3 are too small: the least is 3 x 3"):
         stack(Architecture((2, 10, 3), 2, 8, critic=False), 1)
 
 

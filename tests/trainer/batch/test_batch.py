@@ -194,7 +194,9 @@ def test_the_cores_must_be_a_number_above_zero(
     with pytest.raises(SystemExit) as end:
         main([f"--cores={cores}"])
     assert end.value.code == 2
-    assert capsys.readouterr().err == f"error: `--cores` must be 1 or more, but is {cores}.\n"
+    assert capsys.readouterr().err == (
+        f"error: `--cores` {cores} is not a number of cores. Give 1 or more.\n"
+    )
 
 
 def test_a_fault_in_a_stack_ends_the_process(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_no_name_that_is_accepted_leaves_the_folder(name: str) -> None:
     try:
         (found,) = listed({"files": [file_named(name)]})
     except ValueError as error:
-        assert str(error).endswith(f"but lists {name!r}.")
+        assert f"it lists {name!r}, which" in str(error)
         return
     assert found == name and is_inside(name)
     assert posixpath.normpath(posixpath.join("/job", name)) == f"/job/{name}"
@@ -64,7 +64,7 @@ JSON = st.recursive(
 @example({"files": [{"name": "a", "size": 1}]})
 def test_a_manifest_that_lists_no_files_is_refused(manifest: dict[str, Any]) -> None:
     assume(manifest.get("files") not in ([], "", {}))
-    with pytest.raises(ValueError, match=f"^{MANIFEST} must list files"):
+    with pytest.raises(ValueError, match=f"^{MANIFEST} is (damaged|not valid): "):
         listed(manifest)
 
 

@@ -95,7 +95,7 @@ def test_code_that_a_job_dir_names_runs_only_if_the_command_names_it_too(
         done = run_module(module, str(wrapped_run), *output, *named)
         assert done.returncode == 2, done.stdout + done.stderr
         name, _, value = flag.removeprefix("--").partition("=")
-        assert f"The run's `{name}` is {value}, code of its own" in done.stderr
+        assert f"The run's `{name}` is {value}. Its code is only imported if" in done.stderr
         named = (*named, flag)
     done = run_module(module, str(wrapped_run), *output, *named)
     assert done.returncode == 0, done.stdout + done.stderr

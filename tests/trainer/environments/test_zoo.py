@@ -104,7 +104,7 @@ def test_integers_without_bounds_are_named() -> None:
         ("ArrayReward", "a reward that is one number, but its first step returned an array of sh"),
         ("NoReward", "a reward that is one number, but its first step returned None."),
         ("FirstNan", "that are finite, but returned one with nan."),
-        ("A_NUMBER", "must be a class or a function"),
+        ("A_NUMBER", "is not a class or a function"),
         ("Nobody", "no class, function or registered id Nobody."),
     ],
 )
@@ -186,9 +186,9 @@ def test_arguments_limits_and_wrappers_reach_the_environment() -> None:
 @pytest.mark.parametrize(
     ("wrapper", "words"),
     [
-        ("Doubled", "`wrappers` must be of the form module:name, but got Doubled."),
+        ("Doubled", "`wrappers` Doubled is not of the form module:name."),
         (f"{ZOO}:nothing", "`wrappers` tests.support.zoo:nothing does not exist"),
-        (f"{ZOO}:A_NUMBER", "must be functions or classes"),
+        (f"{ZOO}:A_NUMBER", "is not a function or class"),
         (f"{ZOO}:not_a_wrapper", "must return a Gymnasium environment, but returned a NoneType."),
         (f"{ZOO}:broken_wrapper", "could not wrap tests.support.zoo:Line: KeyError: 'WRAPPER_HO"),
     ],

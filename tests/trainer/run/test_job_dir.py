@@ -200,7 +200,7 @@ def test_a_damaged_checkpoint_is_refused_by_name_and_kept(opened: Open, begun: P
     with pytest.raises(JobError) as refusal:
         opened()
     assert str(refusal.value) == (
-        f"Checkpoint job/{CHECKPOINT} cannot be used: it is damaged, or no checkpoint at all."
+        f"Checkpoint job/{CHECKPOINT} cannot be used: it is damaged, or not a checkpoint."
         " --overwrite starts the run from the beginning."
     )
     assert contents(begun) == before

@@ -123,5 +123,5 @@ def test_a_field_of_another_type_or_shape_is_refused_with_both(
     with pytest.raises(CheckpointError) as refusal:
         field({"x": np.zeros((2, 3), np.float32)}, "x", dtype, shape)
     assert str(refusal.value) == (
-        f"its x must be {np.dtype(dtype)} of shape {shape}, but is float32 of shape (2, 3)"
+        f"its array x is float32 of shape (2, 3), not {np.dtype(dtype)} of shape {shape}"
     )

@@ -43,7 +43,7 @@ in_one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.funct
 @example(npy(np.zeros(3)))
 @example(b"\x93NUMPY")
 def test_arbitrary_bytes_are_refused(content: bytes) -> None:
-    with pytest.raises(CheckpointError, match="damaged, or no checkpoint at all"):
+    with pytest.raises(CheckpointError, match="damaged, or not a checkpoint"):
         read(content)
 
 

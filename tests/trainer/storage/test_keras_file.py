@@ -74,7 +74,7 @@ def test_a_policy_is_accepted() -> None:
     ids=range(11),
 )
 def test_what_only_says_that_it_is_a_policy_is_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match="a Keras model of a policy, but it is not"):
+    with pytest.raises(ValueError, match="is not the Keras model of a policy"):
         check(content)
 
 
@@ -84,4 +84,4 @@ def test_a_damaged_file_is_a_policy_or_refused(damage: bytes, at: int) -> None:
     try:
         check(content[:at] + damage + content[at + len(damage) :])
     except ValueError as error:
-        assert str(error) == "a Keras model of a policy, but it is not"
+        assert str(error) == "is not the Keras model of a policy"
