@@ -118,12 +118,12 @@ def test_a_file_with_errors_is_not_translated() -> None:
         (("lint", "a\0b"), "'a\\x00b' could not be read: embedded null byte."),
         (
             ("vertex", TEMPLATE, "--image", "a2c", "--job-dir", "gs://bucket/job"),
-            "the image must be a name with a tag or a digest, such as"
-            " us-docker.pkg.dev/PROJECT/REPOSITORY/a2c:1.0, but is a2c.",
+            "--image a2c is not a name with a tag or a digest. Give one such as"
+            " us-docker.pkg.dev/PROJECT/REPOSITORY/a2c:1.0.",
         ),
         (
             ("vertex", TEMPLATE, "--image", "a2c:1", "--job-dir", "bucket/job"),
-            "the job dir must be a folder in a bucket, such as gs://BUCKET/JOB, but is bucket/job.",
+            "--job-dir bucket/job is not a folder in a bucket. Give one such as gs://BUCKET/JOB.",
         ),
         (
             ("vertex", TEMPLATE, *FOR_VERTEX, "--output", "no/such/folder"),

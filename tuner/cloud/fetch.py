@@ -71,7 +71,7 @@ def fetch(job_dir: str, folder: Path) -> list[str]:
             there = remote.objects.get(path)
             content = remote.read(path) if there and there.sum.size == size else None
             if content is None or hashlib.sha256(content).hexdigest() != sha256:
-                raise FetchError(f"{job_dir}/{path} is missing, or not as {MANIFEST} says.")
+                raise FetchError(f"{job_dir}/{path} is missing or differs from {MANIFEST}.")
             target = temporary / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)

@@ -1,4 +1,4 @@
-"""A study's trials in the shape in which the tuning services describe theirs."""
+"""Converts a study's trials to the JSON format of the tuning services."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STUDY = "study.json"
 def study_json(
     spec: StudySpec, records: Sequence[Record], name: str, job_dir: str, state: str
 ) -> dict[str, Any]:
-    """The trials as the service of the file's dialect would describe them."""
+    """The trials in the JSON format of the service whose dialect the file uses."""
     make = _vertex if spec.vertex else _ai_platform
     return make(spec, records, name, job_dir, state)
 
@@ -102,7 +102,7 @@ def _vertex(
 
 
 def _state(record: Record, failed: str, unfinished: str) -> str:
-    """A trial's state in a service's words; `unfinished` says whether anybody is at work on it."""
+    """A trial's state in the service's terms; `unfinished` is that of a trial without an end."""
     if not record.over:
         return unfinished
     return "SUCCEEDED" if record.state == SUCCEEDED else failed

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from trainer.contract.errors import Error
 from tuner.spec.study_spec import MINIMIZE
 
-_LINES = 20  # of what gcloud says
+_LINES = 20  # of gcloud's output in an error message
 
 
 class JobError(Error):
@@ -50,12 +50,12 @@ def describe(job: str, *, region: str, project: str) -> TuningJob:
     """Asks gcloud for a job: of Vertex AI if its name is a number or a path, else of AI Platform.
 
     Raises:
-        JobError: gcloud is missing, or says no.
+        JobError: gcloud is missing, or failed.
     """
     vertex = job.isdigit() or "hyperparameterTuningJobs/" in job
     if vertex:
-        place = re.search(r"locations/([^/]+)/", job)
-        region = region or (place[1] if place else "")
+        named = re.search(r"locations/([^/]+)/", job)
+        region = region or (named[1] if named else "")
         if not region:
             raise JobError(f"The region of job {job} is unknown. Give --region.")
         words = ["ai", "hp-tuning-jobs", "describe", job, f"--region={region}"]
@@ -82,7 +82,7 @@ def describe(job: str, *, region: str, project: str) -> TuningJob:
 
 
 def _reason(text: str) -> str:
-    """What gcloud says from its first error on: the cause often stands in the lines below."""
+    """gcloud's output from its first error on: the lines below often name the cause."""
     printable = (line if line.isprintable() else ascii(line) for line in text.splitlines())
     lines = [line.rstrip() for line in printable if line.strip()]
     start = next((i for i, line in enumerate(lines) if line.startswith("ERROR")), 0)
@@ -90,7 +90,7 @@ def _reason(text: str) -> str:
 
 
 def best_job_dir(job: TuningJob) -> str:
-    """Where the best trial's files lie. Raises JobError where there are none."""
+    """The best trial's job dir. Raises JobError if there is none."""
     best = next((trial for trial in job.ranked if trial.score is not None), None)
     if best is None:
         raise JobError(f"Job {job.name} has no trial with a score yet.")
@@ -100,7 +100,7 @@ def best_job_dir(job: TuningJob) -> str:
 
 
 def vertex_job(answer: Mapping[str, Any]) -> TuningJob:
-    """A HyperparameterTuningJob as its service writes it."""
+    """Reads a HyperparameterTuningJob of Vertex AI."""
     metric = answer["studySpec"]["metrics"][0]
     base = answer["trialJobSpec"].get("baseOutputDirectory", {}).get("outputUriPrefix")
     trials = []
@@ -118,7 +118,7 @@ def vertex_job(answer: Mapping[str, Any]) -> TuningJob:
 
 
 def ai_platform_job(answer: Mapping[str, Any]) -> TuningJob:
-    """A job of AI Platform Training as its service writes it."""
+    """Reads a job of AI Platform Training."""
     wishes = answer["trainingInput"]["hyperparameters"]
     base = answer["trainingInput"].get("jobDir")
     trials = []
@@ -166,7 +166,7 @@ def table(job: TuningJob) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A parameter's value in short; AI Platform writes numbers as words."""
+    """A parameter's value, shortened; AI Platform writes numbers as strings."""
     try:
         return f"{float(value):.6g}"
     except (TypeError, ValueError):

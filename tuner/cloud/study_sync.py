@@ -1,4 +1,4 @@
-"""Keeps a study in a bucket: uploads the files of its local folder, and downloads its trials'."""
+"""Keeps a copy of a study in a bucket: uploads the study's files, downloads those of its trials."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from trainer.storage.run_files import read_scores
 from tuner.execution.trial_command import Task
 from tuner.search import journal
 
-SCORE = "mean_score"  # what the trainer's own records call its metric
-_SEEN = ".bucket.json"  # which objects the local files are copies of
+SCORE = "mean_score"  # the metric's name in the trainer's records
+_SEEN = ".bucket.json"  # the generations of the objects that the local files are copies of
 OWNER = "tuner.json"
-_LAST_WORDS = 120.0  # seconds that an upload is tried for where nothing can go on without it
+_UPLOAD_PATIENCE = 120.0  # seconds to retry an upload that the study must wait for
 
 
 class SyncError(Error):
-    """The study in the bucket and the one in the local folder do not fit together."""
+    """The study in the bucket conflicts with the one in the local folder."""
 
 
 class RemoteStudy:
-    """A folder whose files are kept in a bucket too. Whoever uses it holds the folder's lock."""
+    """A study's folder with a copy in a bucket. The caller holds the folder's lock."""
 
     def __init__(
         self, remote: RemoteFolder, local: Path, files: tuple[str, ...], say: Callable[[str], None]
@@ -40,11 +40,11 @@ class RemoteStudy:
         self._lease = lease.Lease(
             remote, OWNER, who="tuner", folder=local, patience=lease.HEARTBEAT
         )
-        self._there: dict[str, bytes] = {}  # what lies in the bucket, as far as it is known
+        self._there: dict[str, bytes] = {}  # the bucket's content, as far as it is known
         self._turn = threading.Lock()
         self._over = threading.Event()
         self._fatal: Error | None = None
-        self._notes: list[str] = []  # what the thread has to say
+        self._notes: list[str] = []  # messages of the thread
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
     @contextlib.contextmanager
@@ -57,7 +57,7 @@ class RemoteStudy:
         self._remote.list()
         self._lease.take()
         self._remote.check_rights()
-        self._bring()
+        self._download()
         self._thread.start()
         try:
             yield
@@ -69,7 +69,7 @@ class RemoteStudy:
                 self._end()
             except Error as error:
                 if error is not ended:
-                    self._say(f"{error} All is kept in {self._local}.")
+                    self._say(f"{error} All files are in {self._local}.")
             raise
         try:
             self._end()
@@ -77,7 +77,7 @@ class RemoteStudy:
             raise self._kept(error) from error
 
     def check(self) -> None:
-        """Hands over what the thread has to say. Raises Error where the study is lost."""
+        """Prints the thread's messages. Raises Error if the thread failed."""
         while self._notes:
             self._say(self._notes.pop(0))
         if self._fatal is not None:
@@ -86,12 +86,12 @@ class RemoteStudy:
     def push(self) -> None:
         """Uploads every file that has changed. Raises Error."""
         with self._turn:
-            self._push(_LAST_WORDS)
+            self._push(_UPLOAD_PATIENCE)
 
     def prepare(self, task: Task, metric_file: Path, tag: str) -> None:
-        """Before a trial starts: the bucket knows of it, and this machine what it has reported.
+        """Call before a trial starts: uploads the study, and restores the trial's earlier reports.
 
-        A trial that ended on another machine is not trained again, and so reports nothing again.
+        A trial that ended on another machine is not trained again, so it does not report again.
         """
         self.push()
         if not metric_file.exists():
@@ -101,7 +101,7 @@ class RemoteStudy:
                 atomic.write_bytes(metric_file, as_reports(found, tag, task.trial))
 
     def read_scores(self, job_dir: Path, reported: float | None) -> Scores:
-        """What a finished trial's manifest says, brought from the bucket with what else counts."""
+        """A finished trial's scores, after downloading its settings, metrics and manifest."""
         for name in (SETTINGS, METRICS, MANIFEST):
             found = self._read(job_dir, name)
             if found is not None:
@@ -115,17 +115,17 @@ class RemoteStudy:
                 continue
             if self._there.get(name) == content:
                 continue
-            if _is_journal(name) and not self._goes_on(name, content):
+            if _is_journal(name) and not self._continues(name, content):
                 raise SyncError(
-                    f"{self._local / name} does not continue what {self._remote.address} has."
-                    f" Remove {self._local} to go on from there."
+                    f"{self._local / name} does not continue the study in {self._remote.address}."
+                    f" Remove {self._local} to continue from the bucket."
                 )
             self._remote.write_bytes(name, content, patience=patience)
             self._there[name] = content
             self._remember()
 
-    def _goes_on(self, name: str, content: bytes) -> bool:
-        """Nothing takes the place of a study but the same study, gone on with."""
+    def _continues(self, name: str, content: bytes) -> bool:
+        """Whether the content continues the bucket's; a journal is replaced by no other."""
         if name in self._there:
             return content.startswith(self._there[name])
         try:
@@ -137,8 +137,8 @@ class RemoteStudy:
     def _read(self, job_dir: Path, name: str) -> bytes | None:
         return self._remote.read_latest(f"{job_dir.relative_to(self._local).as_posix()}/{name}")
 
-    def _bring(self) -> None:
-        """Downloads what others have written since this folder was last in step with the bucket."""
+    def _download(self) -> None:
+        """Downloads files that other machines have changed since the last synchronisation."""
         seen = self._seen()
         for name in self._files:
             found = self._remote.objects.get(name)
@@ -146,8 +146,8 @@ class RemoteStudy:
             if there is None:
                 if name in seen:
                     raise SyncError(
-                        f"{self._remote.address} held {name}, but holds it no longer. Remove"
-                        f" {self._local} to begin anew."
+                        f"{name} was deleted from {self._remote.address}. Remove {self._local} to"
+                        " start again."
                     )
             elif seen.get(name) != there or _is_journal(name):
                 content = self._remote.read(name)
@@ -171,11 +171,11 @@ class RemoteStudy:
         atomic.write_bytes(self._local / _SEEN, json.dumps(known).encode())
 
     def _keep(self) -> None:
-        """The thread: signs of life, and whatever has changed."""
+        """The thread: renews the lease and uploads changed files."""
         silent = False
         while not self._over.wait(lease.HEARTBEAT):
             try:
-                # Never behind an upload, which may be tried for longer than a claim bears.
+                # Before any upload, whose retries may take longer than the lease lasts.
                 self._lease.renew()
                 if self._turn.acquire(blocking=False):
                     try:
@@ -184,25 +184,29 @@ class RemoteStudy:
                         self._turn.release()
             except Unreachable as error:
                 if not silent:
-                    self._notes.append(f"{error} The study goes on; its files follow later.")
+                    self._notes.append(
+                        f"{error} The study continues; its files are uploaded later."
+                    )
                 silent = True
             except (Error, OSError) as error:
                 self._fatal = error if isinstance(error, Error) else SyncError(str(error))
                 return
             else:
                 if silent:
-                    self._notes.append(f"{self._remote.address} has the study's files again.")
+                    self._notes.append(f"The study's files are in {self._remote.address} again.")
                 silent = False
 
     def _kept(self, error: Error) -> SyncError:
-        return SyncError(f"{error} All is kept in {self._local}; the same command goes on.")
+        return SyncError(
+            f"{error} All files are in {self._local}; the same command continues the study."
+        )
 
     def _stop(self) -> None:
         self._over.set()
         self._thread.join()
 
     def _end(self) -> None:
-        """The last upload, and the study is free for others."""
+        """Uploads the last changes and releases the lease."""
         self._stop()
         self.check()
         self.push()
@@ -210,20 +214,20 @@ class RemoteStudy:
 
 
 def as_reports(metrics: bytes, tag: str, trial: int) -> bytes:
-    """A trial's metric file as it must have been, from the trainer's own record of its scores."""
+    """Rebuilds a trial's metric file from the trainer's record of its scores."""
     lines, last = [], -1
     for text in io.BytesIO(metrics):
         found = json_object(text) or {}
         score, step = number(found.get(SCORE)), number(found.get("step"))
         if score is not None and step is not None:
-            last = max(int(step), last + 1)  # services want steps to rise
+            last = max(int(step), last + 1)  # services require increasing steps
             report = {"global_step": str(last), tag: str(score), "trial": str(trial)}
             lines.append(json.dumps(report) + "\n")
     return "".join(lines).encode()
 
 
 def _content(path: Path) -> bytes | None:
-    """What is in a file, of a journal its whole lines; None where there is no file."""
+    """A file's content, of a journal the complete lines; None if it is not a regular file."""
     if not path.is_file():
         return None
     content = path.read_bytes()

@@ -39,8 +39,8 @@ def hp_tuning_job(
 ) -> dict[str, Any]:
     """What `gcloud ai hp-tuning-jobs create --config` takes, for a study without errors.
 
-    Raises InvalidSpec with the names of all that Vertex AI has no equivalent for, and BadCommand
-    for an image, a job dir or a name that no job can have.
+    Raises InvalidSpec for everything that Vertex AI has no equivalent for, and BadCommand for an
+    invalid image, job dir or display name.
     """
     diagnostics = _refusals(spec)
     if diagnostics:
@@ -62,7 +62,7 @@ def hp_tuning_job(
 
 
 def as_yaml(job: dict[str, Any]) -> str:
-    """The file for gcloud. Text that gcloud would take for something else is quoted."""
+    """The YAML file for gcloud. Text that gcloud would read as another type is quoted."""
     return yaml.dump(job, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -75,12 +75,12 @@ like_gcloud(_Dumper)
 
 
 def _refusals(spec: StudySpec) -> list[Diagnostic]:
-    """What has no equivalent, each by its name."""
+    """A diagnostic for each field or value that Vertex AI has no equivalent for."""
     machine = spec.job.machine_type
     refusals: list[tuple[Location, str]] = []
     if spec.resume:
         message = f"resumePreviousJobId: {shown(spec.resume)} has no equivalent on Vertex AI."
-        refusals.append((spec.locations["resume"], f"{message} Delete it to begin afresh."))
+        refusals.append((spec.locations["resume"], f"{message} Delete it to start a new search."))
     if spec.algorithm == POPULATION:
         message = f"algorithm {POPULATION} has no equivalent on Vertex AI. Delete it."
         refusals.append((spec.locations["algorithm"], message))
@@ -96,7 +96,8 @@ def _refusals(spec: StudySpec) -> list[Diagnostic]:
         *((parameter.name, parameter.locations["name"]) for parameter in spec.parameters),
     ]:
         if not name or re.search(r"\s", name):
-            message = f"a name on Vertex AI must have no spaces, but this is {shown(name)}."
+            wrong = f"the name {shown(name)} has a space" if name else "the name is empty"
+            message = f"{wrong}, which Vertex AI does not allow. Write another."
             refusals.append((location, message))
     for field in spec.left_out:
         refusals.append((spec.locations[field], f"{field} has no equivalent here. Delete it."))
@@ -106,18 +107,18 @@ def _refusals(spec: StudySpec) -> list[Diagnostic]:
 def _check_arguments(image: str, job_dir: str, display_name: str) -> None:
     if not _IMAGE.fullmatch(image):
         raise BadCommand(
-            "the image must be a name with a tag or a digest, such as"
-            f" us-docker.pkg.dev/PROJECT/REPOSITORY/a2c:1.0, but is {shown(image)}."
+            f"--image {shown(image)} is not a name with a tag or a digest. Give one such as"
+            " us-docker.pkg.dev/PROJECT/REPOSITORY/a2c:1.0."
         )
     if not _BUCKET.fullmatch(job_dir):
         raise BadCommand(
-            "the job dir must be a folder in a bucket, such as gs://BUCKET/JOB, but is"
-            f" {shown(job_dir)}."
+            f"--job-dir {shown(job_dir)} is not a folder in a bucket. Give one such as"
+            " gs://BUCKET/JOB."
         )
     if len(display_name) > DISPLAY_NAME_LENGTH:
         raise BadCommand(
-            f"the display name must have at most {DISPLAY_NAME_LENGTH} characters, but has"
-            f" {len(display_name)}."
+            f"The display name has {len(display_name)} characters; at most {DISPLAY_NAME_LENGTH}"
+            " are allowed. Give a shorter --display-name."
         )
 
 
@@ -128,7 +129,7 @@ def _study(spec: StudySpec) -> dict[str, Any]:
     }
     if spec.algorithm:
         study["algorithm"] = spec.algorithm
-    # The last report is the score of the policy that is saved; the best one is the luckiest.
+    # The last report is the score of the saved policy; the best one is biased by luck.
     study["measurementSelectionType"] = spec.measurement
     if spec.early_stopping:
         study[_STOPPING[spec.early_stopping]] = {"useElapsedDuration": False}
@@ -186,5 +187,5 @@ def _short(value: float) -> int | float:
 
 
 def _given(**fields: Any) -> dict[str, Any]:
-    """The fields that say something."""
+    """The fields that are not empty."""
     return {name: value for name, value in fields.items() if value}

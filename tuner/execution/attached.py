@@ -39,4 +39,4 @@ def main(words: list[str]) -> int:
 if __name__ == "__main__":
     ended = main(sys.argv[1:])
     sys.stdout.flush()
-    os._exit(ended)  # the thread may still be reading
+    os._exit(ended)  # not sys.exit: the thread may still be reading

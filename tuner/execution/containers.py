@@ -1,4 +1,4 @@
-"""Runs trials in containers, with the command that a tuning service would run.
+"""Runs trials in containers, with the command line of a tuning service.
 
 The engine's client passes SIGTERM on to the trainer, but a client that is killed leaves its
 container running. So each container is named after its trial's folder, and can be ended by name.
@@ -19,8 +19,8 @@ from trainer.contract.errors import Error
 from tuner.execution.process_lock import GRACE
 
 DEFAULT_ENGINE = "docker"
-_ANSWER = 60.0  # seconds that the engine may take to answer
-_SERVICE = ("CLOUD_ML_", "TF_CONFIG")  # what a tuning service says to a trial
+_ANSWER = 60.0  # seconds to wait for the engine
+_SERVICE = ("CLOUD_ML_", "TF_CONFIG")  # variables that a tuning service sets
 _CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 _STORAGE = ("GOOGLE_CLOUD_", "STORAGE_EMULATOR_HOST")
 
@@ -35,20 +35,20 @@ class Containers:
 
     engine: str
     image: str
-    entrypoint: Sequence[str] = ()  # in place of the image's own
-    bucket: bool = False  # trials write to a bucket: they get the network, and who they are
+    entrypoint: Sequence[str] = ()  # replaces the image's own
+    bucket: bool = False  # trials write to a bucket: they get network and credentials
 
     def check(self, folder: Path) -> None:
-        """Raises ContainerError where no trial in the study's folder could be started."""
+        """Raises ContainerError if trials in the study's folder cannot be started."""
         if shutil.which(self.engine) is None:
             raise ContainerError(
                 f"There is no container engine {self.engine}, which --image needs. Install it, or"
-                " set CONTAINER_ENGINE to what you have."
+                " set CONTAINER_ENGINE to another."
             )
         if ":" in str(folder.absolute()):
             raise ContainerError(
                 f"{folder.absolute()} has a colon in its path, which container engines do not"
-                " mount. Take another job dir."
+                " mount. Choose another job dir."
             )
         asked = self._ask("image", "inspect", "--format", "{{.Id}}", self.image)
         if asked.returncode:
@@ -58,7 +58,7 @@ class Containers:
             )
 
     def command(self, folder: Path, words: Sequence[str], service: Mapping[str, str]) -> list[str]:
-        """The command line of the client that runs a trial and ends as it ends.
+        """The command line of the client that runs a trial and returns its exit code.
 
         Args:
             folder: the trial's own; it has the same path inside.
@@ -69,7 +69,7 @@ class Containers:
         names = (*_SERVICE, *_STORAGE) if self.bucket else _SERVICE
         environment = {name: text for name, text in service.items() if name.startswith(names)}
         mounts = [f"{path}:{path}"]
-        if self.bucket:  # what it works on stays there if it cannot be handed over
+        if self.bucket:  # a run that cannot be uploaded stays there
             environment |= {"TMPDIR": path, "PYTHONDONTWRITEBYTECODE": "1"}
         key = _credentials(service) if self.bucket else None
         if key is not None:
@@ -88,11 +88,11 @@ class Containers:
         ]
 
     def kill(self, folder: Path) -> None:
-        """Ends a container at once, where it runs."""
+        """Kills a container, if it runs."""
         self._ask("kill", name_of(folder))
 
     def remove(self, folder: Path) -> None:
-        """Ends what an earlier client may have left, with a signal first, and takes it away.
+        """Stops and removes a container that an earlier client may have left running.
 
         Raises:
             ContainerError: it is still there.
@@ -120,23 +120,23 @@ class Containers:
                 errors="replace",
                 stdin=subprocess.DEVNULL,
                 timeout=patience,
-                start_new_session=True,  # the terminal's Ctrl-C is the tuner's to hear
+                start_new_session=True,  # the terminal's Ctrl-C is for the tuner
             )
         except subprocess.TimeoutExpired as error:
             raise ContainerError(
-                f"{self.engine} did not answer for {patience:.0f} s. Look whether it runs."
+                f"{self.engine} did not answer for {patience:.0f} s. Check that it is running."
             ) from error
 
 
 def name_of(folder: Path) -> str:
-    """The container's name: readable, and of this one folder on this machine."""
+    """The container's name: readable, and unique to this folder on this machine."""
     path = str(folder.absolute())
     parts = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(Path(path).parts[-2:])).strip("-")
     return f"trial-{parts[-40:].strip('-')}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
 
 
 def _credentials(environment: Mapping[str, str]) -> Path | None:
-    """The file with which the user's own programs show who they are, if there is one."""
+    """The file with the user's application default credentials, if there is one."""
     gcloud = environment.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud"
     named = environment.get(_CREDENTIALS)
     file = Path(named) if named else Path(gcloud) / "application_default_credentials.json"

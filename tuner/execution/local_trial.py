@@ -1,4 +1,4 @@
-"""Trials on this machine: started, read, stopped; what runs them is a process or a part of one."""
+"""Starts, polls and stops trials on this machine, in processes of their own or shared ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TAIL_LINES, _TAIL_BYTES = 5, 4096
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """What all trials of a study share."""
+    """Settings that all trials of a study share."""
 
     program: Sequence[str]
     environment: Mapping[str, str]
@@ -29,7 +29,7 @@ class TrialSettings:
     attached: bool = False  # trials end when this process dies
 
     def service(self, task: Task, environment: Mapping[str, str]) -> dict[str, str]:
-        """An environment in which a tuning service would start the trial."""
+        """The environment variables that a tuning service would set for the trial."""
         return trial_command.environment(
             environment,
             trial=task.trial,
@@ -40,15 +40,15 @@ class TrialSettings:
 
 
 class Runner(Protocol):
-    """What a trial runs in: a process of its own, or a trainer process that it shares."""
+    """Runs a trial: in a process of its own, or in a shared trainer process."""
 
-    log_start: int  # where in the log its own lines begin
+    log_start: int  # the offset of its first line in the log
 
     def ended(self, *, stopping: bool) -> tuple[int, float] | None:
-        """Exit code and seconds of the processor, once it has ended."""
+        """Exit code and CPU seconds, once it has ended."""
 
     def ask(self) -> float:
-        """Asks it to end; returns how many seconds it may take."""
+        """Asks it to end; returns how many seconds to wait for that."""
 
     def kill(self) -> None:
         """Ends it by force."""
@@ -66,7 +66,7 @@ class LocalTrial(Trial):
         self._seen: tuple[int, ...] = ()  # the metric file's identity when it was last read
 
     def poll(self) -> Outcome | None:
-        """Reads new reports; the outcome once the trial has ended."""
+        """Reads new reports; returns the outcome once the trial has ended."""
         ended = self.runner.ended(stopping=bool(self.stopping))
         self._read_metric(last=ended is not None)
         now = time.monotonic()
@@ -94,7 +94,7 @@ class LocalTrial(Trial):
             self._kill_at = time.monotonic() + self.runner.ask()
 
     def _read_metric(self, *, last: bool) -> None:
-        """Reads the metric file if it changed; the `last` time even if its time did not."""
+        """Reads the metric file if it changed; the `last` time in any case."""
         try:
             seen = os.stat(self._metric_file)
             now = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
@@ -108,7 +108,7 @@ class LocalTrial(Trial):
         self.measurements = metric_file.merged(self.measurements, found)
 
     def _last_lines(self) -> tuple[str, ...]:
-        """The last lines that this start of the trial wrote to its log."""
+        """The last lines in the trial's log since this start."""
         with self.log.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
             log.seek(max(self.runner.log_start, end - _TAIL_BYTES))
@@ -118,7 +118,7 @@ class LocalTrial(Trial):
 
 
 class LocalExecutor:
-    """Runs trials on this machine. A subclass says what a trial runs in."""
+    """Runs trials on this machine. Subclasses define `launch`."""
 
     def __init__(self, settings: TrialSettings) -> None:
         self._settings = settings
@@ -147,4 +147,4 @@ class LocalExecutor:
         trial.stop(reason)
 
     def close(self) -> None:
-        """Nothing is left behind: all trials have ended."""
+        """Nothing to do: all trials have ended."""

@@ -29,11 +29,11 @@ _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGBUS)
 
 
 def find(exit_code: int, last_lines: Sequence[str]) -> str:
-    """What of the machine ended a trial that nobody told to stop; "" if nothing did."""
+    """The machine fault that ended a trial which was not asked to stop, or ""."""
     for fault, signs in _SIGNS.items():
         if exit_code and any(sign in line for line in last_lines for sign in signs):
             return fault
-    # A shell, and the trainer, say 128 + n for a signal n that ended them.
+    # Shells and the trainer exit with 128 + n if signal n ended them.
     if -exit_code in _SIGNALS or exit_code - 128 in _SIGNALS:
         return KILLED
     return ""

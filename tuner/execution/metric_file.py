@@ -1,4 +1,4 @@
-"""A trial's reports, in the file that it writes for a tuning service."""
+"""Reads a trial's reports from the file that it writes for a tuning service."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def read(data: bytes, tag: str) -> list[Measurement]:
 
 
 def merged(before: Iterable[Measurement], now: Iterable[Measurement]) -> list[Measurement]:
-    """Both, in the order of their steps: old lines leave the file once there are a hundred."""
+    """Merges reports by step: the file keeps only the last hundred lines."""
     return [Measurement(*item) for item in sorted({**dict(before), **dict(now)}.items())]
 
 
 def counted(measurements: Sequence[Measurement], which: str, goal: str) -> Measurement | None:
-    """The one that stands for the trial: the last, or the best if the study says so."""
+    """The report that is the trial's score: the last, or the best if the study is set to it."""
     if not measurements:
         return None
     if which == BEST:

@@ -1,7 +1,7 @@
-"""Allows one process a folder, also after the tuner was killed.
+"""Allows one process per folder, even if the tuner was killed.
 
-The child inherits a lock on a file that holds its number. As long as the lock is taken, the number
-is still that of the child, and not of another process.
+The child inherits a lock on a file that contains its process ID. While the lock is held, the ID
+still belongs to the child and not to another process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from trainer.contract.errors import Error
 from trainer.storage.file_lock import try_lock
 
-ELSEWHERE = 600.0  # seconds for a process on another machine, that only its own tuner can end
+ELSEWHERE = 600.0  # seconds to wait for a process on another machine, which we cannot end
 GRACE = 12.0  # seconds from SIGTERM to SIGKILL; the trainer saves and ends within ten
 _PAUSE = 0.05
 
@@ -25,7 +25,7 @@ class StillRunning(Error):
 
 
 def lock(path: Path) -> int:
-    """An open, locked file for the child to inherit. Ends a process that was left behind."""
+    """Opens and locks a file for the child to inherit; ends a process that still holds it."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not try_lock(file):
@@ -38,12 +38,12 @@ def lock(path: Path) -> int:
 
 
 def name_holder(file: int, process: int) -> None:
-    """Writes the number of the process that inherited the lock, and the machine it counts on."""
+    """Writes the ID of the process that inherited the lock, and the machine that it is valid on."""
     os.pwrite(file, f"{process} {_here()}".encode(), 0)
 
 
 def signal_group(process: int, number: int) -> None:
-    """Signals a process and what it has started; it leads a group of its own."""
+    """Signals a process and its children, which are a process group."""
     try:
         os.killpg(process, number)
     except (ProcessLookupError, PermissionError):
@@ -66,7 +66,7 @@ def _end(file: int, path: Path) -> None:
 
 
 def _waited(file: int, patience: float) -> bool:
-    """Waits for the lock; whether it was released, and is ours."""
+    """Waits for the lock; returns whether we hold it."""
     deadline = time.monotonic() + patience
     while not try_lock(file):
         if time.monotonic() > deadline:
@@ -76,9 +76,9 @@ def _waited(file: int, patience: float) -> bool:
 
 
 def _here() -> str:
-    """This boot of this machine, and this container: process numbers are the same within."""
+    """Identifies this boot and PID namespace, within which process IDs are valid."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}-{os.readlink('/proc/self/ns/pid')}"
-    except OSError:  # another system
+    except OSError:  # not Linux
         return socket.gethostname()

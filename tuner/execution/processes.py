@@ -30,7 +30,7 @@ class Process:
         if self._containers is not None:
             self._containers.remove(self._job_dir)
             words = self._containers.command(self._job_dir, task.words, environment)
-            environment = dict(settings.environment)  # the engine's client wants the user's own
+            environment = dict(settings.environment)  # the engine's client needs the user's
         if settings.attached:
             words = [sys.executable, "-m", "tuner.execution.attached", *words]
         lock = process_lock.lock(self._job_dir / LOCK)
@@ -59,7 +59,7 @@ class Process:
             self.process.stdin.close()
         if self._containers is None:
             return code, _children_cpu() - before
-        if stopping or code < 0:  # its client may have gone before it
+        if stopping or code < 0:  # the client may have ended before the container
             self._containers.remove(self._job_dir)
         return code, 0.0  # unknown: the trainer is a child of the container engine
 
@@ -81,6 +81,6 @@ class ProcessExecutor(LocalExecutor):
 
 
 def _children_cpu() -> float:
-    """Seconds of all children that have ended: it grows by a child's own when that is reaped."""
+    """CPU seconds of all children that have been waited for."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster. Ray is imported here only, once it is asked for."""
+"""Connects to a Ray cluster. The only module that imports Ray; it does so on connecting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def connect(address: str) -> Any:
     Raises:
         RayError: Ray is not installed, or there is no such cluster.
     """
-    # On by default: whoever reaches a cluster without it runs code there.
+    # Authentication by default: without it, anyone who reaches the cluster can run code there.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -50,7 +50,7 @@ def connect(address: str) -> Any:
         )
     except Exception as error:  # Ray raises many kinds, without a common base
         raise RayError(f"No Ray cluster at {address}: {_hint(error)}") from error
-    # Ray would print what nodes log about each other; the executor tells it in a line.
+    # Ray would print the nodes' logs; the executor reports the important events itself.
     ray._private.worker._worker_logs_enabled = False
     return ray
 

@@ -1,11 +1,11 @@
-"""Runs trials on a Ray cluster: Ray finds each a node, an actor there runs it.
+"""Runs trials on a Ray cluster: Ray assigns each trial a node, where an actor runs it.
 
-A trial waits in a placement group, which reserves its CPUs and GPUs, and for which Ray adds
-machines to a cluster that can grow. If a node is lost, its trials go on elsewhere from their
-checkpoints in the job dir.
+A trial waits in a placement group, which reserves its CPUs and GPUs; an autoscaling cluster adds
+machines for it. If a node is lost, its trials continue on other nodes from their checkpoints in
+the job dir.
 
-More than 250 lines, since whatever a node says may start, move or end trials: placing them and
-hearing from nodes change the same lists.
+More than 250 lines, since any message of a node may start, move or end trials: placing trials and
+receiving messages change the same lists.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from tuner.execution.ray_state import NodeState, RayTrial, first_line, last_line
 from tuner.execution.trial import FAILED, METRIC, Outcome, Trial, outcome
 from tuner.execution.trial_command import Task
 
-_MOST_MOVES = 5  # of a trial to another node, before it counts as failed
-_SILENCE = 30.0  # seconds after which a node that does not answer is mentioned
-_STOPPING = 80.0  # seconds after which a trial that was told to stop is given up
-_WAIT = 15.0  # seconds after which a missing machine is mentioned
+_MOST_MOVES = 5  # to another node, before a trial counts as failed
+_SILENCE = 30.0  # seconds without an answer before a node is reported
+_STOPPING = 80.0  # seconds after a stop request before a trial is given up
+_WAIT = 15.0  # seconds of waiting for a machine before it is reported
 _SPARE = 1.0  # seconds that a free reservation is kept for the next trial
 _LEAVE = 25.0  # seconds for a node's processes to end
 _NODE_FAULTS = (machine_faults.NO_ROOM, machine_faults.NO_MEMORY, machine_faults.BAD_DISK)
@@ -67,7 +67,7 @@ class RayExecutor:
         self._ended: list[tuple[Trial, Outcome]] = []
         self._refusals: list[str] = []
         self._idle_since = time.monotonic()
-        self._gave_up = self._told_waiting = False
+        self._gave_up = self._reported_waiting = False
 
     def submit(self, task: Task) -> Trial:
         task.job_dir.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ class RayExecutor:
         return trial
 
     def poll(self) -> list[tuple[Trial, Outcome]]:
-        """Places trials, takes in what nodes say; the trials that ended.
+        """Places trials and receives messages of nodes; returns the trials that ended.
 
         Raises:
             RayError: no node may run trials, or the cluster does not answer.
@@ -84,7 +84,7 @@ class RayExecutor:
         try:
             self._place()
             for key, node in list(self._nodes.items()):
-                self._hear(key, node)
+                self._receive(key, node)
         except (self._ray.exceptions.RaySystemError, ConnectionError) as error:
             raise RayError(
                 f"The Ray cluster stopped answering ({first_line(error)}). The same command"
@@ -137,7 +137,7 @@ class RayExecutor:
         self._waiting.append(trial)
 
     def _place(self) -> None:
-        """Takes trials to the nodes that Ray has found for them."""
+        """Starts trials on the nodes that Ray has reserved for them."""
         from ray.util.placement_group import placement_group_table
 
         if not self._waiting:
@@ -149,7 +149,7 @@ class RayExecutor:
                 continue
             node = self._node(found["bundles_to_node_id"][0])
             self._waiting.remove(trial)
-            if node.refused:  # its reservation stays, or Ray would place the next one there too
+            if node.refused:  # keep its reservation, or Ray would choose the node again
                 self._held.append(trial.group)
                 self._wait_for_node(trial)
             else:
@@ -158,7 +158,7 @@ class RayExecutor:
                     self._start(trial, node)
 
     def _node(self, key: str) -> NodeState:
-        """A node's actor, started and checked before the first trial there."""
+        """A node's state; starts its actor and its check at the first call."""
         if key not in self._nodes:
             from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -181,14 +181,14 @@ class RayExecutor:
         """Starts a trial on a node that passed its check."""
         metric = trial.task.job_dir / METRIC
         if self._settings.bucket and trial.moves:
-            metric.unlink(missing_ok=True)  # what the last node uploaded is newer
+            metric.unlink(missing_ok=True)  # the last node's upload is newer
         self._prepare(trial.task)
         reports = metric.read_bytes() if self._settings.bucket and metric.exists() else None
         folder = trial.task.job_dir.relative_to(self._folder).as_posix()
         trial.started = time.monotonic()
         node.actor.submit.remote(trial.task, folder, reports, self._devices(trial))
         if node.news is None:
-            node.news, node.heard = node.actor.news.remote(), time.monotonic()
+            node.news, node.last_answer = node.actor.news.remote(), time.monotonic()
 
     def _devices(self, trial: RayTrial) -> str | None:
         """The GPUs that Ray reserved for a trial."""
@@ -203,19 +203,19 @@ class RayExecutor:
         )
         return str(self._ray.get(asked.remote(), timeout=60))
 
-    def _hear(self, key: str, node: NodeState) -> None:
-        """Takes in what a node answered, if it did."""
+    def _receive(self, key: str, node: NodeState) -> None:
+        """Processes a node's answers, if there are any."""
         try:
             if node.check is not None and self._is_ready(node.check):
                 self._checked(node, self._ray.get(node.check))
             if node.news is not None and self._is_ready(node.news):
                 news, node.news = self._ray.get(node.news), None
-                node.heard, node.silent = time.monotonic(), False
+                node.last_answer, node.silent = time.monotonic(), False
                 for each in news:
                     self._take(node, each)
                 if any(trial.started is not None for trial in node.trials):
                     node.news = node.actor.news.remote()
-        except self._ray.exceptions.RayTaskError as error:  # a fault of ours, or of its disk
+        except self._ray.exceptions.RayTaskError as error:  # an error in our code or of its disk
             raise RayError(f"Node {node.name} failed: {last_line(error)}") from error
         except self._ray.exceptions.RaySystemError:
             raise
@@ -225,7 +225,7 @@ class RayExecutor:
         for trial in [each for each in node.trials if each.give_up_at < time.monotonic()]:
             node.trials.remove(trial)
             self._end(trial, outcome(trial, -9))
-        waits = node.news is not None and time.monotonic() - node.heard > _SILENCE
+        waits = node.news is not None and time.monotonic() - node.last_answer > _SILENCE
         if waits and not node.silent:
             node.silent = True
             self._say(f"Node {node.name} has not answered for {_SILENCE:.0f} s.")
@@ -238,8 +238,8 @@ class RayExecutor:
         folder_is_theirs = self._settings.bucket or self._sees_files_of(node)
         if not fault and not folder_is_theirs:
             fault = (
-                f"does not write to this job dir, but to another {self._settings.folder}. Give one"
-                " that all nodes see: a bucket, or a shared folder"
+                f"has another folder at {self._settings.folder}. Give a job dir that all nodes"
+                " share: a bucket or a shared folder"
             )
         node.token.unlink(missing_ok=True)
         if fault:
@@ -255,7 +255,7 @@ class RayExecutor:
         return bool(found)
 
     def _refuse(self, node: NodeState, sentence: str) -> None:
-        """Keeps a node from getting trials; those that wait for it go elsewhere."""
+        """Excludes a node; trials that wait for it go to other nodes."""
         self._say(f"{sentence} It gets no trials.")
         self._refusals.append(sentence)
         node.refused = True
@@ -265,7 +265,7 @@ class RayExecutor:
             self._wait_for_node(trial)
 
     def _take(self, node: NodeState, news: News) -> None:
-        """Takes in a trial's news."""
+        """Processes one message about a trial."""
         trial = next((each for each in node.trials if each.task.name == news.name), None)
         if trial is None:  # it was given up
             return
@@ -296,7 +296,7 @@ class RayExecutor:
         return trial.moves <= _MOST_MOVES and not trial.stopping
 
     def _lose(self, key: str, node: NodeState, error: Exception) -> None:
-        """A node is gone: its trials go on elsewhere."""
+        """Removes a lost node; its trials continue on other nodes."""
         del self._nodes[key]
         node.token.unlink(missing_ok=True)
         moved = []
@@ -327,7 +327,7 @@ class RayExecutor:
         remove_placement_group(group)
 
     def _check_progress(self) -> None:
-        """Mentions a wait for machines, once; raises RayError if all of them are refused."""
+        """Reports a wait for machines once; raises RayError if all nodes are excluded."""
         if not self._waiting or any(node.trials for node in self._nodes.values()):
             self._idle_since = time.monotonic()
             return
@@ -336,8 +336,8 @@ class RayExecutor:
         if self._refusals and not self._others_can_run():
             self._gave_up = True
             raise RayError(f"No node of the cluster can run trials. {self._refusals[-1]}")
-        if not self._told_waiting and time.monotonic() - self._idle_since > _WAIT:
-            self._told_waiting = True
+        if not self._reported_waiting and time.monotonic() - self._idle_since > _WAIT:
+            self._reported_waiting = True
             gpus = f" and {self._gpus:g} GPUs" if self._gpus else ""
             self._say(f"Waiting for a node with {self._settings.cpus:g} CPUs{gpus} free.")
 

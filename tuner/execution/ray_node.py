@@ -31,7 +31,7 @@ _QUIET = 5.0  # seconds after which `news` returns even if there are none
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """What a node must know of a study. It is sent, so it holds no secrets."""
+    """A study's settings for a node. They are sent over the network, so they hold no secrets."""
 
     program: Sequence[str]  # what the node's Python runs for a trial
     batch: Sequence[str]  # what it runs for many trials; empty: each has a process of its own
@@ -46,7 +46,7 @@ class NodeSettings:
 
 @dataclass(frozen=True)
 class News:
-    """What happened to a trial since the last news."""
+    """A trial's new reports, and its outcome once it has ended."""
 
     name: str
     measurements: Sequence[Measurement]
@@ -54,7 +54,7 @@ class News:
 
 
 class Node:
-    """The actor. Its methods run in one event loop, but for what starts a trial."""
+    """The actor. Its methods run in one event loop; trials are started in a thread."""
 
     def __init__(self, settings: NodeSettings, name: str, cores: float) -> None:
         self._settings = settings
@@ -69,25 +69,25 @@ class Node:
         self._failed: list[News] = []  # trials that could not be started
 
     def check(self, token: str) -> str:
-        """What keeps trials from running here, or "".
+        """Returns the reason why trials cannot run here, or "".
 
         Args:
-            token: the name of a file in the study's folder that says it is the same folder.
+            token: the name of a file in the study's folder, to recognise that folder.
         """
         theirs, ours = self._settings.versions, provenance.versions()
         for package in sorted(theirs.keys() | ours.keys()):
             if theirs.get(package) != ours.get(package):
                 return (
-                    f"has {package} {ours.get(package, 'not installed')}, but the tuner"
-                    f" {theirs.get(package, 'not installed')}. Install the same there"
+                    f"has {package} {ours.get(package, 'not installed')}, the tuner has"
+                    f" {theirs.get(package, 'not installed')}. Install the same version there"
                 )
         try:
             if self._settings.bucket:
                 self._try_bucket()
             elif not (self._folder / token).exists():
                 return (
-                    f"does not see the job dir {self._folder}. Give one that all nodes see: a"
-                    " bucket, or a shared folder"
+                    f"does not see the job dir {self._folder}. Give a job dir that all nodes"
+                    " share: a bucket or a shared folder"
                 )
             else:
                 (self._folder / f"{token}-{uuid.uuid4().hex}").touch()
@@ -104,7 +104,7 @@ class Node:
         """Starts a trial.
 
         Args:
-            folder: the trial's, in the study's.
+            folder: the trial's, relative to the study's.
             reports: its metric file, if it began on another node.
             gpus: the devices that it may use.
         """
@@ -136,7 +136,7 @@ class Node:
                 trial.stop(self._stops.pop(name))
 
     async def news(self) -> list[News]:
-        """New reports and ends of trials, as soon as there are any; none after a while."""
+        """Waits for new reports and ends of trials; returns an empty list after a while."""
         assert self._executor is not None
         for _ in range(round(_QUIET / _PAUSE)):
             found, self._failed = self._failed, []
@@ -177,7 +177,7 @@ class Node:
         return stack
 
     def _try_bucket(self) -> None:
-        """Lists the study's folder, and writes there. Raises StorageError, ValueError."""
+        """Lists the study's folder and writes to it. Raises StorageError, ValueError."""
         remote = gcs.RemoteFolder(address.parse(f"{self._settings.bucket}/nodes"))
         remote.list()
         remote.check_rights()

@@ -1,4 +1,4 @@
-"""Trials and nodes of a Ray cluster as the tuner sees them, and why it lost a node."""
+"""The tuner's state of trials and nodes on a Ray cluster, and the reason why a node was lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tuner.execution.trial import Trial
 
 
 class RayTrial(Trial):
-    """A trial on its way to a node, or there."""
+    """A trial that waits for a node or runs on one."""
 
     group: Any = None  # its placement group
     moves = 0
@@ -20,17 +20,17 @@ class RayTrial(Trial):
 
 @dataclass(eq=False)
 class NodeState:
-    """A node as the tuner sees it."""
+    """The tuner's state of a node."""
 
     name: str
     actor: Any
-    check: Any  # the answer to its check, until it is there
+    check: Any  # the future of its check; None once it is done
     token: Path
-    news: Any = None  # the answer to the latest call for news
-    heard: float = field(default_factory=time.monotonic)
+    news: Any = None  # the future of the latest call of `news`
+    last_answer: float = field(default_factory=time.monotonic)
     refused: bool = False
     silent: bool = False
-    trials: list[RayTrial] = field(default_factory=list)  # there, or waiting for its check
+    trials: list[RayTrial] = field(default_factory=list)  # running there, or waiting for its check
 
 
 def why_lost(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Runs trials side by side until there are no more, or the user asks for an end."""
+"""Runs trials in parallel until there are no more, or the user interrupts."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """What signals ask for: the first Ctrl-C an end after the running trials, others one at once.
+    """Signals: the first Ctrl-C lets running trials end; any other signal stops them at once.
 
-    Handlers only take a note, so that no write is cut short, and none begins inside another.
+    Handlers only set flags, so that they do not interrupt a write or start one inside another.
     """
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ class Interrupts:
             on_first()
 
     @contextlib.contextmanager
-    def heard(self, on_first: Callable[[], None]) -> Iterator[None]:
-        """Hears signals; `announce` calls `on_first` after the first Ctrl-C."""
+    def handled(self, on_first: Callable[[], None]) -> Iterator[None]:
+        """Installs the signal handlers; `announce` calls `on_first` after the first Ctrl-C."""
         self._on_first = on_first
 
         def note(number: int, frame: FrameType | None) -> None:
@@ -77,7 +77,7 @@ class Interrupts:
 
 
 class Scheduler:
-    """Gives an executor trials, at most `parallel` at a time, and hands over how they end."""
+    """Gives trials to an executor, at most `parallel` at a time, and passes on their outcomes."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Scheduler:
         prepare: Callable[[Task], None] = lambda task: None,
         on_look: Callable[[Sequence[Trial]], None] = lambda running: None,
     ) -> None:
-        """Args: `prepare` is called before a task is submitted, `on_look` after each look."""
+        """Args: `prepare` is called before a task is submitted, `on_look` after each poll."""
         self._executor, self._parallel = executor, parallel
         self._interrupts, self._prepare, self._on_look = interrupts, prepare, on_look
         self._locked: dict[str, float] = {}  # task -> when its folder was first found locked
@@ -99,9 +99,9 @@ class Scheduler:
         why_stop: Callable[[Trial], str] = lambda trial: "",
         cut: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
-        """Runs what `supply` gives until it gives None and all have ended.
+        """Runs the tasks from `supply` until it returns None and all of them have ended.
 
-        No trial is left running, whatever goes wrong.
+        All trials have ended when this returns or raises.
 
         Args:
             why_stop: the reason to stop a running trial, or "".
@@ -111,7 +111,7 @@ class Scheduler:
             Interrupted: a signal came. After the first Ctrl-C, running trials end by themselves.
         """
         running: list[Trial] = []
-        again: list[tuple[float, Task]] = []  # wait for what locks their folders
+        again: list[tuple[float, Task]] = []  # tasks whose folders are locked, and when to retry
         try:
             while True:
                 for item in [item for item in again if item[0] <= time.monotonic()]:
@@ -155,7 +155,7 @@ class Scheduler:
         return self._executor.submit(task)
 
     def _waits(self, task: Task, outcome: Outcome) -> bool:
-        """Whether a trial is to be submitted again: a dying process may hold its folder's lock."""
+        """Whether to submit a trial again: a process that is ending may still hold its lock."""
         if outcome.machine_fault != machine_faults.LOCKED or self._interrupts.number is not None:
             return False
         since = self._locked.setdefault(task.name, time.monotonic())

@@ -1,4 +1,4 @@
-"""A trial as an executor has it: what it reported so far, and how it ended."""
+"""A submitted trial: its reports so far, and its outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Trial:
     task: Task
     measurements: list[Measurement] = field(default_factory=list)
     started: float | None = None  # time.monotonic(); None while it waits for a machine
-    stopping: str = ""  # why it was told to stop
+    stopping: str = ""  # why it was asked to stop
 
     @property
     def log(self) -> Path:
@@ -39,7 +39,7 @@ class Outcome:
     seconds: float
     cpu_seconds: float
     last_lines: tuple[str, ...] = ()
-    machine_fault: str = ""  # what of the machine ended it, if the trial itself is not to blame
+    machine_fault: str = ""  # the machine fault that ended it, or ""
 
 
 def outcome(
@@ -68,8 +68,8 @@ def outcome(
 
 
 def judge(code: int, has_measurement: bool, stopping: str) -> tuple[str, str]:
-    """State and reason of a trial that has ended; `stopping` says why it was told to stop."""
-    if code == 0:  # also if it was done before the signal came
+    """State and reason of a trial that has ended; `stopping` is why it was asked to stop."""
+    if code == 0:  # even if stopped: it was done before the signal came
         if has_measurement:
             return SUCCEEDED, ""
         return INFEASIBLE, "it reported no finite value of the metric"

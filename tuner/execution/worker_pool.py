@@ -1,7 +1,7 @@
 """Runs trials in shared trainer processes: `python -m trainer.batch` trains many side by side.
 
-A process takes trials as JSON lines and answers when they end. Each trial still has what a tuning
-service gives it: flags, variables, metric file, job dir, log and exit code of its own.
+A process reads trials as JSON lines and answers when they end. As in a tuning service, each trial
+has its own flags, environment variables, metric file, job dir, log and exit code.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from tuner.execution.trial import LOCK, LOG
 from tuner.execution.trial_command import Task
 
 PROGRAM = (sys.executable, "-m", "trainer.batch", "--end-with-input")
-# A process has at most as many threads; with more they would wait for its interpreter.
+# More threads in one process would wait for Python's interpreter lock.
 _MOST_CORES = 4
 _PATIENCE = 60.0  # seconds from asking a trial to end to ending its worker
 _LEAVE = 15.0  # seconds that a process may take to end when there is nothing left to do
 
 
 def processes(cores: int, trials: int) -> tuple[int, int]:
-    """How many processes keep all cores busy with so many trials at a time, and cores of each.
+    """The number of processes that use all cores for `trials` at a time, and the cores of each.
 
-    As few as possible: each imports and compiles for itself.
+    As few processes as possible: each imports and compiles separately.
     """
     count = min(-(-cores // _MOST_CORES), trials)
     return count, -(-cores // count)
 
 
 class Worker:
-    """A trainer process, and what it has answered."""
+    """A trainer process and its answers."""
 
     def __init__(self, program: Sequence[str], settings: TrialSettings, log: Path) -> None:
         """Starts it. Raises OSError, StillRunning."""
@@ -69,7 +69,7 @@ class Worker:
         self._reader.start()
 
     def send(self, order: dict[str, Any]) -> int:
-        """Hands over a trial; returns the number that its answer will have."""
+        """Sends a trial; returns the number that its answer will have."""
         self._numbers += 1
         self.trials += 1
         self._write(order | {"id": self._numbers})
@@ -87,21 +87,21 @@ class Worker:
 
     @property
     def gone(self) -> bool:
-        """Whether nothing more will be answered."""
+        """Whether the process has ended and all of its answers were read."""
         return self._process.poll() is not None and not self._reader.is_alive()
 
     def kill(self) -> None:
         process_lock.signal_group(self._process.pid, signal.SIGKILL)
 
     def dismiss(self) -> None:
-        """Tells it that no more trials will come."""
+        """Closes its input: no more trials will come."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
 
     def close(self) -> None:
-        """Waits for its end."""
-        if not self._numbers and self._process.poll() is None:  # it has nothing to lose
+        """Waits for its end; kills it if that takes too long."""
+        if not self._numbers and self._process.poll() is None:  # it has run no trials
             self.kill()
         self.dismiss()
         try:
@@ -116,7 +116,7 @@ class Worker:
         try:
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
-        except (OSError, ValueError):  # it died, which whoever waits for the answer will see
+        except (OSError, ValueError):  # it died; `gone` reports that
             return
 
     def _read(self) -> None:
@@ -131,7 +131,7 @@ class Worker:
 
 
 class StackExecutor(LocalExecutor):
-    """Runs trials in few trainer processes, each of which trains many side by side. Close it."""
+    """Runs many trials at once in each of a few trainer processes. The caller closes it."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class StackExecutor(LocalExecutor):
 
         Raises:
             OSError: it cannot be started.
-            StillRunning: one of a tuner that was killed does not end.
+            StillRunning: a process of a killed tuner does not end.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._started:
@@ -163,8 +163,8 @@ class StackExecutor(LocalExecutor):
         self._workers.append(Worker(self._program, self._settings, log))
 
     def launch(self, task: Task) -> Slot:
-        """Gives a trial to the process with the fewest. Raises OSError, StillRunning."""
-        # A process of its own that outlived an earlier tuner.
+        """Sends a trial to the process with the fewest. Raises OSError, StillRunning."""
+        # Ends a process for this trial alone that outlived an earlier tuner.
         os.close(process_lock.lock(task.job_dir / LOCK))
         with self._turn:
             for worker in [worker for worker in self._workers if worker.gone]:
@@ -179,12 +179,12 @@ class StackExecutor(LocalExecutor):
         if worker not in self._reported:
             self._reported.add(worker)
             self._say(
-                "A trainer process died. Each of its trials goes on from its checkpoint in a slower"
-                f" process of its own (log: {worker.log})."
+                "A trainer process died. Each of its trials continues from its checkpoint in a"
+                f" slower process of its own (log: {worker.log})."
             )
 
     def close(self) -> None:
-        """Lets all processes end."""
+        """Ends all processes."""
         for worker in self._workers:
             worker.dismiss()
         for worker in self._workers:
@@ -192,10 +192,10 @@ class StackExecutor(LocalExecutor):
 
 
 class Slot:
-    """A trial's place in a trainer process.
+    """A trial in a shared trainer process.
 
-    If the process dies, nobody knows which trial was to blame. So each of them goes on from its
-    checkpoint in a process of its own, where it can harm itself only.
+    If the process dies, the trial that caused it is unknown. So each trial continues from its
+    checkpoint in a process of its own, where it cannot affect others.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class Slot:
     def ended(self, *, stopping: bool) -> tuple[int, float] | None:
         if self._alone is not None:
             return self._alone.ended(stopping=stopping)
-        gone = self._worker.gone  # asked first: its last answers are in by then
+        gone = self._worker.gone  # before `answer`: then the last answers have been read
         answer = self._worker.answer(self._number)
         if answer is not None:
             return int(answer["exit_code"]), float(answer.get("cpu_seconds", 0))
@@ -241,7 +241,7 @@ class Slot:
 
 
 def end_orphans(folder: Path) -> None:
-    """Ends the trainer processes that a tuner which was killed left behind. Raises StillRunning."""
+    """Ends the trainer processes that a killed tuner left running. Raises StillRunning."""
     for path in sorted(folder.glob("worker-*.lock")):
         os.close(process_lock.lock(path))
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What it takes to run a winner again and to know that it is the same: a part of best.json."""
+"""The recipe in best.json: everything to run the winner again and to verify the result."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from trainer.contract.text import shown
 from trainer.storage.run_files import read_curve, read_json, read_settings
 from tuner.execution import trial_command
 
-OURS = ("seed", "seeds")  # flags that stand for themselves
-_THE_USERS = ("job_dir", "overwrite")  # flags that say where files go, which no recipe may
-IMPORTED = ("environment", "wrappers")  # flags that may name a module for the trainer to import
+OURS = ("seed", "seeds")  # flags with keys of their own
+_THE_USERS = ("job_dir", "overwrite")  # flags for output files, which a recipe may not set
+IMPORTED = ("environment", "wrappers")  # flags that may make the trainer import a module
 
 
 class NotARecipe(Error):
@@ -40,10 +40,10 @@ class Recipe:
     where: Mapping[str, str]  # versions and machine, in words
     score: float  # interquartile mean
     interval: tuple[float, float]
-    stacked: bool = False  # it learned beside others, whose sums are rounded otherwise than alone
+    stacked: bool = False  # it was trained with others in one process, which rounds differently
 
     def words(self, job_dir: Path) -> tuple[str, ...]:
-        """The command line; of two flags the trainer takes the last."""
+        """The command line; the trainer uses the last of repeated flags."""
         others = [f"--{name}={value}" for name, value in self.others.items()]
         fixed = {"seed": self.seed, "seeds": self.seeds}
         ours = trial_command.words([*others, *self.args], job_dir, fixed, {})
@@ -60,9 +60,9 @@ class Recipe:
 def record(
     folder: Path, seeds: tuple[int, int], args: Sequence[str], flags: Sequence[str]
 ) -> dict[str, Any]:
-    """What best.json keeps of the winner's run in a folder; each flag stands in it once.
+    """The recipe of the winner's run in a folder, as JSON; each flag is in it once.
 
-    Of a trainer that leaves neither settings nor metrics little is known, and null says so.
+    Values are null if the trainer wrote neither settings nor metrics.
     """
     found, manifest = read_settings(folder), read_json(folder / MANIFEST) or {}
     named = trainer_flags.given((*args, *flags))
@@ -83,20 +83,20 @@ def record(
 
 
 def where(found: Mapping[str, Any]) -> dict[str, str]:
-    """Versions and machine of a run as words, to compare and to tell."""
-    told = {"commit": str(found["git_commit"])} if found.get("git_commit") else {}
+    """Versions and machine of a run as text, to compare and to print."""
+    texts = {"commit": str(found["git_commit"])} if found.get("git_commit") else {}
     for part in ("versions", "machine"):
         content = found.get(part)
         if isinstance(content, dict):
-            told |= {str(name): str(value) for name, value in content.items()}
-    return told
+            texts |= {str(name): str(value) for name, value in content.items()}
+    return texts
 
 
 def read(data: bytes, name: str) -> Recipe:
     """The recipe in a best.json.
 
     Raises:
-        NotARecipe: it is none, or not whole.
+        NotARecipe: it is not a best.json, or incomplete.
     """
     try:
         found = json.loads(data)
@@ -111,10 +111,10 @@ def read(data: bytes, name: str) -> Recipe:
     except KeyError as error:
         wrong = f"lacks {error.args[0]}"
     except (TypeError, ValueError, AttributeError, OverflowError):
-        wrong = "holds something else where a run's flags, seeds or scores stand"
+        wrong = "has flags, seeds or scores of the wrong type"
     raise NotARecipe(
-        f"{shown(name)} is not a study's best.json: it {wrong}. The study's command, given again,"
-        " writes it."
+        f"{shown(name)} is not a study's best.json: it {wrong}. Run the study's command again to"
+        " write it."
     )
 
 
@@ -124,14 +124,14 @@ def _recipe(found: Mapping[str, Any]) -> Recipe:
     others, curve, score = (
         again["other_flags"], again["curve_sha256"], float(winner["interquartile_mean"])
     )  # fmt: skip
-    told = [found["args"], found["flags"]]
-    if not all(isinstance(words, list) and all(type(w) is str for w in words) for words in told):
+    given = [found["args"], found["flags"]]
+    if not all(isinstance(words, list) and all(type(w) is str for w in words) for words in given):
         raise TypeError
     numbers = [again["seed"], again["seeds"]]
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise TypeError
     fit = all(isinstance(value, str | int | float) for value in others.values())
-    _check_flags([*(f"--{name}={value}" for name, value in others.items()), *told[0], *told[1]])
+    _check_flags([*(f"--{name}={value}" for name, value in others.items()), *given[0], *given[1]])
     if not fit or not (curve is None or isinstance(curve, str)):
         raise TypeError
     if not all(map(math.isfinite, (low, high, score))):
@@ -152,7 +152,7 @@ def _recipe(found: Mapping[str, Any]) -> Recipe:
 
 
 def _check_flags(words: Sequence[str]) -> None:
-    """Raises NotARecipe for a word that is not a flag of the trainer, or that is the user's."""
+    """Raises NotARecipe for a word that is not a trainer flag, or that only the user may set."""
     for argument in trainer_flags.arguments(words):
         field = trainer_flags.find(argument.name)
         if field is None or argument.value is None:
@@ -165,7 +165,7 @@ def _check_flags(words: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a run is the one of a recipe."""
+    """Whether a run reproduces a recipe."""
 
     reproduced: bool
     lines: tuple[str, ...]
@@ -174,7 +174,7 @@ class Verdict:
 def judge(
     recipe: Recipe, curve: str | None, here: Mapping[str, str], score: float | None
 ) -> Verdict:
-    """By the curve, bit for bit; where machine or versions differ, else by the interval too.
+    """Compares the curve bit for bit; if machine or versions differ, the interval also decides.
 
     Args:
         score: the new run's interquartile mean.
@@ -184,24 +184,24 @@ def judge(
         for name in sorted(recipe.where.keys() | here.keys())
         if (was := recipe.where.get(name)) != (now := here.get(name))
     ]
-    told = [f"differs  {line}" for line in differs]
+    lines = [f"differs  {line}" for line in differs]
     if score is None:
-        return Verdict(False, (*told, "not reproduced: the run has no score"))
+        return Verdict(False, (*lines, "not reproduced: the run has no score"))
     low, high = recipe.interval
-    slack = 1e-9 * max(1.0, abs(low), abs(high))  # of sums in another order
+    slack = 1e-9 * max(1.0, abs(low), abs(high))  # for sums in another order
     inside = low - slack <= score <= high + slack
-    told.append(
+    lines.append(
         f"score    {score:.5g}; recorded {recipe.score:.5g}, and the new one lies"
         f" {'in' if inside else 'outside'} its interval [{low:.5g}, {high:.5g}]"
     )
     if recipe.curve is not None and curve == recipe.curve:
-        return Verdict(True, (*told, "reproduced: every agent scored the same to the last bit"))
+        return Verdict(True, (*lines, "reproduced: every agent scored the same to the last bit"))
     if recipe.curve is not None and not differs:
         return Verdict(
             False,
-            (*told, "not reproduced: machine and versions are the same, but the curve is another"),
+            (*lines, "not reproduced: machine and versions are the same, but the curve is another"),
         )
     why = "the study kept no curve" if recipe.curve is None else "the curve is another"
     if inside:
-        return Verdict(True, (*told, f"reproduced, in the interval: {why}, as it may be here"))
-    return Verdict(False, (*told, f"not reproduced: {why}, and the score is not in the interval"))
+        return Verdict(True, (*lines, f"reproduced, in the interval: {why}, as it may be here"))
+    return Verdict(False, (*lines, f"not reproduced: {why}, and the score is not in the interval"))

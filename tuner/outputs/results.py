@@ -20,7 +20,7 @@ BEST = "best.json"
 
 
 @dataclass(frozen=True)
-class Findings:
+class StudyResult:
     """The outcome of tune, confirm and test."""
 
     metric: str
@@ -82,34 +82,34 @@ def summary(scores: Scores) -> dict[str, Any]:
     }
 
 
-def described(findings: Findings) -> list[str]:
-    """The findings for a person."""
+def described(result: StudyResult) -> list[str]:
+    """The result for a person."""
     lines = [
-        labelled("winner", f"trial {findings.winner.number}: {shlex.join(findings.flags)}"),
-        *_scores(findings.tested["winner"], findings.goal),
+        labelled("winner", f"trial {result.winner.number}: {shlex.join(result.flags)}"),
+        *_scores(result.tested["winner"], result.goal),
     ]
-    if "defaults" in findings.tested:
+    if "defaults" in result.tested:
         lines += [
             labelled("defaults", "the trainer's own, on the same seeds"),
-            *_scores(findings.tested["defaults"], findings.goal),
+            *_scores(result.tested["defaults"], result.goal),
         ]
-    better = findings.probability_of_improvement
+    better = result.probability_of_improvement
     if better is not None:
         lines.append(labelled("better", f"than the defaults with probability {better:.2f}"))
-    gap, claimed, shown = findings.optimism_gap, findings.claimed, findings.shown
+    gap, claimed, shown = result.optimism_gap, result.claimed, result.shown
     if gap is not None and shown is not None:
         lines.append(
             labelled(
                 "optimism",
                 f"{score(gap, claimed)}: the search claimed {score(claimed, gap)} for its best"
-                f" ({findings.objective}), the test shows {score(shown, claimed)}",
+                f" ({result.objective}), the test shows {score(shown, claimed)}",
             )
         )
-    solved = findings.first_solved or "unknown"
+    solved = result.first_solved or "unknown"
     lines.append(labelled("trials", f"until one was found that is solved on fresh seeds: {solved}"))
-    cost = f"{findings.environment_steps:,} environment steps"
-    if findings.cpu_seconds:  # of trials in containers nobody knows
-        cost += f", {findings.cpu_seconds:,.0f} CPU s"
+    cost = f"{result.environment_steps:,} environment steps"
+    if result.cpu_seconds:  # of trials in containers nobody knows
+        cost += f", {result.cpu_seconds:,.0f} CPU s"
     return [*lines, labelled("cost", cost)]
 
 
@@ -132,23 +132,23 @@ def _scores(scores: Scores, goal: str) -> list[str]:
     return [labelled("", line) for line in lines]
 
 
-def best_json(findings: Findings) -> dict[str, Any]:
+def best_json(result: StudyResult) -> dict[str, Any]:
     """The winner: flags to paste, and what is known of it."""
     return {
-        "trial": findings.winner.number,
-        "parameters": dict(findings.winner.values),
-        "flags": list(findings.flags),
-        "args": list(findings.args),
-        "metric": findings.metric,
-        "objective": findings.objective,
-        "tuning": {"claimed": findings.claimed, "winner": findings.winner.value},
-        "confirm": {str(number): summary(s) for number, s in findings.confirmed.items()},
-        "test": {who: summary(scores) for who, scores in findings.tested.items()},
-        "optimism_gap": findings.optimism_gap,
-        "probability_of_improvement": findings.probability_of_improvement,
-        "trials_until_solved": findings.first_solved,
-        "seeds": dict(findings.seeds),
-        "reproduce": dict(findings.recipe),
-        "environment_steps": findings.environment_steps,
-        "cpu_seconds": round(findings.cpu_seconds, 1),
+        "trial": result.winner.number,
+        "parameters": dict(result.winner.values),
+        "flags": list(result.flags),
+        "args": list(result.args),
+        "metric": result.metric,
+        "objective": result.objective,
+        "tuning": {"claimed": result.claimed, "winner": result.winner.value},
+        "confirm": {str(number): summary(s) for number, s in result.confirmed.items()},
+        "test": {who: summary(scores) for who, scores in result.tested.items()},
+        "optimism_gap": result.optimism_gap,
+        "probability_of_improvement": result.probability_of_improvement,
+        "trials_until_solved": result.first_solved,
+        "seeds": dict(result.seeds),
+        "reproduce": dict(result.recipe),
+        "environment_steps": result.environment_steps,
+        "cpu_seconds": round(result.cpu_seconds, 1),
     }

@@ -63,9 +63,9 @@ def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
         metric=search.text("hyperparameterMetricTag", DEFAULT_METRIC, at="metric"),
         parameters=tuple(parameter for parameter in parameters if parameter),
         goal=search.word("goal", MAXIMIZE, at="goal"),
-        max_trials=search.whole("maxTrials", 1, at="max_trials"),
-        max_parallel_trials=search.whole("maxParallelTrials", 1, at="max_parallel_trials"),
-        max_failed_trials=search.whole("maxFailedTrials", 0, at="max_failed_trials"),
+        max_trials=search.integer("maxTrials", 1, at="max_trials"),
+        max_parallel_trials=search.integer("maxParallelTrials", 1, at="max_parallel_trials"),
+        max_failed_trials=search.integer("maxFailedTrials", 0, at="max_failed_trials"),
         algorithm=search.word("algorithm", at="algorithm"),
         early_stopping=MEDIAN if search.switch("enableTrialEarlyStopping") else "",
         resume=search.text("resumePreviousJobId", at="resume"),
@@ -118,7 +118,7 @@ def _job(training: Fields) -> TrialJob:
         training.refuse("scaleTier", f"{ONE_PROCESS}, and {tier} is several machines. Write BASIC.")
     for role in ("worker", "parameterServer", "evaluator"):
         given = [field for part in ROLE_FIELDS if (field := f"{role}{part}") in training]
-        if given and not (given == [f"{role}Count"] and training.whole(given[0], 1) == 0):
+        if given and not (given == [f"{role}Count"] and training.integer(given[0], 1) == 0):
             training.refuse(given[0], f"{ONE_PROCESS}. Delete {' and '.join(given)}.")
     machine = machine if tier == "CUSTOM" else tier
     gpu = tier == "BASIC_GPU"
@@ -129,8 +129,8 @@ def _job(training: Fields) -> TrialJob:
         job_dir=training.text("jobDir"),
         machine_type=MACHINES.get(machine, machine),
         accelerator=accelerator.word("type", TIER_GPU if gpu else "", at="accelerator"),
-        accelerator_count=accelerator.whole("count", int(gpu)),
-        disk_gb=disk.whole("bootDiskSizeGb", 0),
+        accelerator_count=accelerator.integer("count", int(gpu)),
+        disk_gb=disk.integer("bootDiskSizeGb", 0),
         disk_type=disk.text("bootDiskType"),
         timeout=scheduling.text("maxRunningTime", at="timeout"),
         spot=scheduling.text("strategy") == "LOW_COST",

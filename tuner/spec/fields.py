@@ -64,9 +64,9 @@ class Fields:
         word = self.text(name, default, at)
         return default if word.endswith("_UNSPECIFIED") else word
 
-    def whole(self, name: str, default: int, at: str = "") -> int:
+    def integer(self, name: str, default: int, at: str = "") -> int:
         value = self.value(name, at)
-        number = value.whole if value else None
+        number = value.integer if value else None
         return default if number is None else number
 
     def number(self, name: str, at: str = "") -> int | float | None:

@@ -75,8 +75,8 @@ def _wrong_scalar(value: Value, description: str) -> str:
         return ""
     if description == TEXT and not isinstance(value.content, list | dict):
         return f"{description}. Put it in quotes."
-    if description == WHOLE and value.whole is not None:
-        return f"{description}. Write {value.whole}."
+    if description == WHOLE and value.integer is not None:
+        return f"{description}. Write {value.integer}."
     endless = isinstance(value.content, float) and value.number is None
     return f"{'a finite number' if endless else description}."
 

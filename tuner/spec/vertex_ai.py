@@ -51,9 +51,9 @@ def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
         metric=metric.text("metricId", at="metric"),
         parameters=tuple(parameter for parameter in parameters if parameter),
         goal=metric.word("goal", MAXIMIZE, at="goal"),
-        max_trials=root.whole("maxTrialCount", 1, at="max_trials"),
-        max_parallel_trials=root.whole("parallelTrialCount", 1, at="max_parallel_trials"),
-        max_failed_trials=root.whole("maxFailedTrialCount", 0, at="max_failed_trials"),
+        max_trials=root.integer("maxTrialCount", 1, at="max_trials"),
+        max_parallel_trials=root.integer("parallelTrialCount", 1, at="max_parallel_trials"),
+        max_failed_trials=root.integer("maxFailedTrialCount", 0, at="max_failed_trials"),
         algorithm=study.word("algorithm", at="algorithm"),
         early_stopping=_early_stopping(study),
         measurement=study.word("measurementSelectionType", LAST, at="measurement"),
@@ -122,7 +122,7 @@ def _job(trial: Fields) -> TrialJob:
     disk, scheduling = pool.fields("diskSpec"), trial.fields("scheduling")
     if len(trial.items("workerPoolSpecs")) > 1:
         trial.refuse("workerPoolSpecs", f"{ONE_PROCESS}. Keep one worker pool.")
-    if pool.whole("replicaCount", 1) != 1:
+    if pool.integer("replicaCount", 1) != 1:
         pool.refuse("replicaCount", f"{ONE_PROCESS}. Write `replicaCount: 1`.")
     if "pythonPackageSpec" not in pool:
         pool.need("containerSpec")
@@ -134,8 +134,8 @@ def _job(trial: Fields) -> TrialJob:
         job_dir=trial.fields("baseOutputDirectory").text("outputUriPrefix"),
         machine_type=machine.text("machineType", at="machine_type"),
         accelerator=machine.word("acceleratorType", at="accelerator"),
-        accelerator_count=machine.whole("acceleratorCount", 0),
-        disk_gb=disk.whole("bootDiskSizeGb", 0),
+        accelerator_count=machine.integer("acceleratorCount", 0),
+        disk_gb=disk.integer("bootDiskSizeGb", 0),
         disk_type=disk.text("bootDiskType"),
         timeout=scheduling.text("timeout", at="timeout"),
         spot=scheduling.text("strategy") in ("SPOT", "LOW_COST"),

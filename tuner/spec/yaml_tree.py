@@ -52,7 +52,7 @@ class Value:
     size: int = 1
 
     @property
-    def whole(self) -> int | None:
+    def integer(self) -> int | None:
         """The whole number that this is, if it is one."""
         number = self.number
         return int(number) if number is not None and float(number).is_integer() else None

@@ -14,10 +14,10 @@ from tuner.study.study_run import StudyFailed, StudyRun
 def confirm(run: StudyRun) -> Record:
     """The trial with the highest lower bound on fresh seeds.
 
-    Each candidate trains on half of the seeds first; who has clearly lost then skips the others.
+    Each candidate trains on half of the seeds first; those that have clearly lost skip the others.
 
     Raises:
-        StudyFailed: no trial has a score, or none of the candidates succeeds.
+        StudyFailed: no trial has a score, or no candidate succeeds.
         Interrupted: the user asked for an end.
     """
     plan = run.plan

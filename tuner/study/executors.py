@@ -23,13 +23,13 @@ def executor(
     prepare: Callable[[Task], None],
     say: Callable[[str], None],
 ) -> Executor:
-    """Where the plan's trials run. Close it.
+    """The executor for the plan's trials. The caller closes it.
 
     Args:
-        prepare: to be called before a trial starts on another machine than before.
+        prepare: called before a trial moves to another machine.
 
     Raises:
-        Error: no trial could be started there.
+        Error: it could not run any trial.
         OSError: a trainer process cannot be started.
     """
     settings = TrialSettings(

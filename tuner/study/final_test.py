@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from tuner.execution.trial import LOG
 from tuner.outputs import recipe
-from tuner.outputs.results import Findings
+from tuner.outputs.results import StudyResult
 from tuner.search import selection
 from tuner.search.trial_store import Record
 from tuner.study.plan import as_flags
 from tuner.study.study_run import StudyFailed, StudyRun, steps_of
 
 
-def test(run: StudyRun, winner: Record) -> Findings:
-    """Trains both on fresh seeds; what the whole study found.
+def test(run: StudyRun, winner: Record) -> StudyResult:
+    """Trains both on fresh seeds; returns the results of the study.
 
     Raises:
-        StudyFailed: the winner does not succeed.
+        StudyFailed: the winner's run failed.
         Interrupted: the user asked for an end.
     """
     plan, agents = run.plan, run.plan.test_seeds
     seed = run.study.claim(f"testing trial {winner.number} with {agents} seeds")
-    run.display.line(
-        f"test: trial {winner.number} and the defaults, on {agents} seeds that nobody has used"
-    )
+    run.display.line(f"test: trial {winner.number} and the defaults, on {agents} unused seeds")
     folder, tuned = plan.job_dir / f"test-{seed}", plan.flags(winner.values)
     runs = {"winner": (winner.number, tuned), "defaults": (1, {})}
     tasks = [
@@ -38,7 +36,7 @@ def test(run: StudyRun, winner: Record) -> Findings:
     records, args = run.study.records, plan.spec.job.args
     values = [record.value for record in run.ranked() if record.value is not None]
     steps = sum(steps_of(each.scores, each.measurements, plan.seeds) for each in records)
-    return Findings(
+    return StudyResult(
         metric=plan.spec.metric,
         goal=plan.spec.goal,
         objective=plan.objective,

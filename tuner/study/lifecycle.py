@@ -37,30 +37,30 @@ def study(
         environ: the tuner's environment variables.
 
     Raises:
-        OSError, Error: it came to no result.
+        OSError, Error: it has no result.
     """
     with open.locked(plan.job_dir), open.remote(plan, display.line) as remote:
         try:
-            findings = _findings(plan, first, environ, display, remote)
+            result = _result(plan, first, environ, display, remote)
         except Interrupted as interrupted:
             display.line("The study was stopped; the same command continues it.")
             return 128 + interrupted.number
         finally:
             display.clear()
-        for line in results.described(findings):
+        for line in results.described(result):
             display.line(line)
-        atomic.write_json(plan.job_dir / results.BEST, results.best_json(findings))
+        atomic.write_json(plan.job_dir / results.BEST, results.best_json(result))
         display.line(f"{plan.where}/{results.BEST} has the flags to paste.")
         return 0
 
 
-def _findings(
+def _result(
     plan: Plan,
     first: Mapping[str, Value],
     environ: Mapping[str, str],
     display: Display,
     remote: RemoteStudy | None,
-) -> results.Findings:
+) -> results.StudyResult:
     def prepare(task: Task) -> None:
         if remote is not None:
             remote.prepare(task, task.job_dir / METRIC, plan.spec.metric)
@@ -74,7 +74,7 @@ def _findings(
     interrupts = Interrupts()
     with (
         contextlib.closing(executor(plan, environ, prepare, display.line)) as trials,
-        interrupts.heard(lambda: display.line(_CTRL_C)),
+        interrupts.handled(lambda: display.line(_CTRL_C)),
         open.opened(plan, first) as study,
     ):
         scheduler = Scheduler(trials, plan.parallel, interrupts, prepare, look)
@@ -83,9 +83,9 @@ def _findings(
         tensorboard.keep(plan.job_dir, plan.spec, display.line)
         for line in _announcement(run):
             display.line(line)
-        findings = stages.run(run)
-        study.keep_result("\n".join(results.described(findings)))
-        return findings
+        result = stages.run(run)
+        study.keep_result("\n".join(results.described(result)))
+        return result
 
 
 def _announcement(run: StudyRun) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _announcement(run: StudyRun) -> Iterator[str]:
         f" everything goes to {plan.where}"
     )
     if plan.bucket:
-        yield f"      The study works in {plan.job_dir}; logs of trials stay there."
+        yield f"      Local copy: {plan.job_dir}; logs of trials stay there."
     if plan.address:
         yield f"      Trials run on the Ray cluster at {plan.address}."
     if plan.image:

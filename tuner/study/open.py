@@ -53,7 +53,7 @@ def remote(plan: Plan, say: Callable[[str], None]) -> Iterator[RemoteStudy | Non
 
 @contextlib.contextmanager
 def opened(plan: Plan, first: Mapping[str, Value]) -> Iterator[Study]:
-    """The study in the plan's folder, continued or begun with a trial of the values `first`.
+    """The study in the plan's folder, continued or new; its first trial has the values `first`.
 
     Raises:
         StudyError: it cannot be read or written, at the start or later.
@@ -65,7 +65,7 @@ def opened(plan: Plan, first: Mapping[str, Value]) -> Iterator[Study]:
     with study_errors(plan.job_dir / FILE):
         known = None
         if plan.resume_from and not (plan.job_dir / FILE).exists():
-            known = learn()  # first: if it fails, no study was begun
+            known = learn()  # before the file exists: if this fails, no study was created
         yield Study(
             plan.job_dir,
             plan.spec.parameters,

@@ -17,7 +17,7 @@ from tuner.spec.study_spec import StudySpec
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done."""
+    """All settings of a study."""
 
     spec: StudySpec
     job_dir: Path
@@ -33,17 +33,17 @@ class Plan:
     test_seeds: int
     deadline: float = math.inf  # time.monotonic() after which no trial is begun
     trainer: tuple[str, ...] = TRAINER  # the command that starts a trial
-    bucket: str = ""  # gs://..., where `job_dir` is only the folder that the study works in
+    bucket: str = ""  # gs://...; then `job_dir` is the local working copy
     image: str = ""  # trials run in containers of it
     stacked: bool = False  # trials share trainer processes, on each machine
     address: str = ""  # of a Ray cluster, which runs the trials
     trial_cpus: float = 1.0  # that a trial takes there
     trial_gpus: float = 0.0
-    resume_from: str = ""  # the study whose trials are known to this one: a folder or gs://...
+    resume_from: str = ""  # an earlier study to learn from: a folder or gs://...
 
     @property
     def where(self) -> str:
-        """What the user calls the job dir."""
+        """The job dir as the user gave it."""
         return self.bucket or str(self.job_dir)
 
     @property
@@ -81,7 +81,7 @@ def as_flags(tuned: Mapping[str, str]) -> list[str]:
 
 
 def identity(plan: Plan) -> dict[str, Any]:
-    """What makes a study this one, as JSON; how long it goes on is no part of it."""
+    """The settings that identify a study, as JSON; its length is not one of them."""
     spec = plan.spec
     resumed = {"resumed": Path(plan.resume_from).name} if plan.resume_from else {}
     return {

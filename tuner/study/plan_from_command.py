@@ -1,4 +1,4 @@
-"""The plan of a study: what its file and the flags of `run` ask for together."""
+"""Makes the plan of a study from its file and the flags of `run`."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from tuner.spec.study_spec import (
 )
 from tuner.study.plan import Plan
 
-SEEDS = 5  # agents of a trial, where neither the command nor the file says
+SEEDS = 5  # agents of a trial, if neither the command nor the file sets it
 COMPILED = ("CartPole-v0", "CartPole-v1")  # environments that the trainer can compile
 
 
 def make_plan(
     spec: StudySpec, options: argparse.Namespace, trainer: Sequence[str] = TRAINER
 ) -> Plan:
-    """What the file and the command ask for together.
+    """The plan from the file and the command.
 
     Args:
         trainer: the command that starts a trial.
@@ -46,13 +46,13 @@ def make_plan(
     Raises:
         BadCommand: they cannot be carried out.
     """
-    bucket, place = "", locate(options.job_dir)
-    if isinstance(place, Address):
-        bucket, job_dir = str(place), Path("runs") / place.bucket / place.prefix
+    bucket, location = "", locate(options.job_dir)
+    if isinstance(location, Address):
+        bucket, job_dir = str(location), Path("runs") / location.bucket / location.prefix
     else:
-        job_dir = place
+        job_dir = location
     if options.image or (options.engine == RAY and not bucket):
-        job_dir = job_dir.absolute()  # a container and another machine have the same path
+        job_dir = job_dir.absolute()  # containers and other machines use the same path
     if spec.algorithm == POPULATION:
         raise BadCommand(
             f"{POPULATION} runs on AI Platform only. Delete the file's algorithm, or write another."
@@ -92,7 +92,7 @@ def make_plan(
 
 
 def spec_of(plan: Plan) -> StudySpec:
-    """The study of the file with what the command has put in place of it."""
+    """The file's study with the plan's values."""
     job = plan.spec.job
     return dataclasses.replace(
         plan.spec,
@@ -114,35 +114,37 @@ def check_engine(options: argparse.Namespace) -> None:
 
 
 def can_be_stacked(spec: StudySpec) -> bool:
-    """Whether a process that trains several trials at once gains anything."""
+    """Whether training several trials in one process is faster: the environment is compiled."""
     settings = flags.settings_of(spec.job.args)
     return settings["environment"] in COMPILED and settings["collector"] != "gymnasium"
 
 
 def with_args(spec: StudySpec, more: str) -> StudySpec:
-    """The study with more args for its trainer. Raises BadCommand for what that would refuse."""
+    """The study with more trainer args. Raises BadCommand for args that the trainer refuses."""
     try:
         args = (*spec.job.args, *shlex.split(more))
     except ValueError as error:
-        raise BadCommand(f"--trainer-args must be words of a shell, but: {error}.") from None
+        raise BadCommand(
+            f"--trainer-args cannot be split into words: {error}. Check the quotes."
+        ) from None
     longer = dataclasses.replace(spec, job=dataclasses.replace(spec.job, args=args))
-    before = {finding.message for finding in trainer_rules.check(spec)}
-    for finding in trainer_rules.check(longer):
-        if finding.message not in before:
-            raise BadCommand(f"--trainer-args: {finding.message}")
+    before = {diagnostic.message for diagnostic in trainer_rules.check(spec)}
+    for diagnostic in trainer_rules.check(longer):
+        if diagnostic.message not in before:
+            raise BadCommand(f"--trainer-args: {diagnostic.message}")
     return longer
 
 
 def defaults(spec: StudySpec) -> dict[str, Value]:
-    """The trainer's defaults as a trial, each as near as its parameter's range comes to it.
+    """The trainer's defaults as a trial, each moved to the nearest value in its parameter's range.
 
-    Words that the file does not offer are left out.
+    Words that the file does not list are left out.
     """
     settings = flags.settings_of(spec.job.args)
     found: dict[str, Value] = {}
     for parameter in spec.parameters:
         field = flags.find(parameter.name)
-        assert field is not None, "lint lets no other through"
+        assert field is not None, "lint refuses unknown names"
         wanted = settings[field.name]
         if parameter.type in (DOUBLE, INTEGER, DISCRETE):
             with contextlib.suppress(ValueError):

@@ -1,20 +1,20 @@
 """Runs a study's stages: tune, confirm, test; each on seeds of its own.
 
-What is chosen by a score looks better than it is. So the search only proposes: its best trials
-are trained again on fresh seeds, and the one that is chosen by those on others still.
+The best score of a search overestimates its trial. So the best trials are trained again on fresh
+seeds, and the one selected by those is tested on other seeds.
 """
 
 from __future__ import annotations
 
-from tuner.outputs.results import Findings
+from tuner.outputs.results import StudyResult
 from tuner.study.confirm import confirm
 from tuner.study.final_test import test
 from tuner.study.study_run import StudyFailed, StudyRun
 from tuner.study.tune import tune
 
 
-def run(study_run: StudyRun) -> Findings:
-    """Carries out all three. What was done before is not done again.
+def run(study_run: StudyRun) -> StudyResult:
+    """Runs all three stages. Finished runs are not repeated.
 
     Raises:
         StudyFailed: too many trials failed, or none has a score.

@@ -1,4 +1,4 @@
-"""What the stages of a study share: its plan, its trials so far, the means to run more."""
+"""Shared by the stages of a study: its plan, its trials so far, the means to run more."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tuner.study.plan import Plan
 
 
 class StudyFailed(Error):
-    """A study that came to no result."""
+    """A study that ended without a result."""
 
 
 @dataclass
 class StudyRun:
-    """A study as it is carried out."""
+    """A running study."""
 
     plan: Plan
     study: Study
@@ -39,7 +39,7 @@ class StudyRun:
     confirmed: dict[int, Scores] = field(default_factory=dict)  # trial -> on fresh seeds
 
     def run_all(self, tasks: Sequence[Task], agents: int) -> dict[str, Scores]:
-        """Runs tasks, finished before or not; the scores of those that succeed, by name."""
+        """Runs tasks (finished ones end at once); returns the scores of successful ones by name."""
         left, found = list(tasks), dict[str, Scores]()
 
         def supply() -> Task | None:
@@ -57,7 +57,7 @@ class StudyRun:
         return {task.name: found[task.name] for task in tasks if task.name in found}
 
     def scores(self, task: Task, outcome: Outcome) -> Scores:
-        """What a trial's agents scored."""
+        """The scores of a trial's agents."""
         spec = self.plan.spec
         final = metric_file.counted(outcome.measurements, spec.measurement, spec.goal)
         reported = None if final is None else final.value
@@ -95,5 +95,5 @@ class StudyRun:
 
 
 def steps_of(scores: Scores, reports: Sequence[Measurement], agents: int) -> int:
-    """Environment steps of all agents: as they were counted, or up to the last report."""
+    """Environment steps of all agents: as counted by the trainer, or up to the last report."""
     return sum(scores.steps) or (reports[-1].step * agents if reports else 0)

@@ -1,4 +1,4 @@
-"""The search: asks for trials, runs them, stops bad ones early, keeps how they ended."""
+"""The search: asks for trials, runs them, stops bad ones early, stores how they ended."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Search:
         )
 
     def ended(self, task: Task, outcome: Outcome) -> None:
-        """Keeps and reports how a trial ended. Raises StudyFailed."""
+        """Stores and reports how a trial ended. Raises StudyFailed."""
         self._changed = True
         if outcome.exit_code == BAD_COMMAND and not self._completed:
             raise StudyFailed(progress.refusal(task, outcome))
@@ -88,10 +88,10 @@ class Search:
         if self._study.failures >= most:
             raise StudyFailed(
                 f"{self._study.failures} of {trials} failed; maxFailedTrials allows fewer than"
-                f" {most}. Mend what their logs say; the same command continues the study."
+                f" {most}. Fix the errors in their logs; the same command continues the study."
             )
         if self._study.machine_faults_in_a_row >= most:
             raise StudyFailed(
                 f"{most} trials in a row ended because of the machine:"
-                f" {outcome.machine_fault}. Mend that; the same command runs them again."
+                f" {outcome.machine_fault}. Fix that; the same command runs them again."
             )

@@ -83,12 +83,12 @@ def test_a_bucket_that_stays_away_ends_the_study_and_the_same_command_goes_on(
 ) -> None:
     storage.add(Fault("insert", "study.journal", skip=1, status=503))
     here = machine("here")
-    impatient = "from tuner.cloud import study_sync; study_sync._LAST_WORDS = 1.0" + QUICK
+    impatient = "from tuner.cloud import study_sync; study_sync._UPLOAD_PATIENCE = 1.0" + QUICK
     ended = here.run("--max-trials", "2", script=impatient)
     assert (ended.code, ended.err) == (
         1,
-        "error: Bucket bucket cannot be reached (status 503). All is kept in"
-        f" runs/bucket/{STUDY}; the same command goes on.\n",
+        "error: Bucket bucket cannot be reached (status 503). All files are in"
+        f" runs/bucket/{STUDY}; the same command continues the study.\n",
     )
     storage.clear()
     assert here.run("--max-trials", "2").code == 0

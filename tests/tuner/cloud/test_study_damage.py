@@ -21,8 +21,8 @@ def test_a_study_that_was_taken_out_of_the_bucket_is_asked_about(
     ended = here.run("--max-trials", "1")
     assert ended.code == 1
     assert ended.err == (
-        f"error: gs://bucket/{STUDY} held study.journal, but holds it no longer. Remove"
-        f" runs/bucket/{STUDY} to begin anew.\n"
+        f"error: study.journal was deleted from gs://bucket/{STUDY}. Remove"
+        f" runs/bucket/{STUDY} to start again.\n"
     )
 
 
@@ -38,7 +38,7 @@ def test_a_damaged_file_takes_no_place_in_the_bucket(
     file.write_bytes(half if isinstance(content, str) else content)
     ended = here.run("--max-trials", "3")
     assert ended.code == 1
-    assert f"Remove runs/bucket/{STUDY} to go on from there." in ended.out + ended.err
+    assert f"Remove runs/bucket/{STUDY} to continue from the bucket." in ended.out + ended.err
     assert storage.generation(f"{STUDY}/study.journal") == before
     assert there.run("--max-trials", "3").code == 0
     assert [there.starts(number) for number in "123"] == [1, 1, 1]
@@ -66,5 +66,5 @@ def test_a_file_that_breaks_on_the_way_takes_no_place_in_the_bucket(
     (here.local / "study.journal").write_bytes(b"ruined " * 1000)
     ended = end(process)
     assert ended.code == 1
-    assert "does not continue what gs://bucket/rl/study has" in ended.out + ended.err
+    assert "does not continue the study in gs://bucket/rl/study" in ended.out + ended.err
     assert states(storage) == ["COMPLETE", "RUNNING"]

@@ -24,7 +24,7 @@ def test_the_whole_study_is_in_the_bucket_and_goes_on_from_another_machine(
     assert (ended.code, ended.err) == (0, "")
     lines = [line for line in ended.out.splitlines() if ": warning: " not in line]
     assert lines[0].endswith(f"; everything goes to gs://bucket/{STUDY}")
-    assert lines[1] == f"      The study works in runs/bucket/{STUDY}; logs of trials stay there."
+    assert lines[1] == f"      Local copy: runs/bucket/{STUDY}; logs of trials stay there."
     assert lines[-1] == f"gs://bucket/{STUDY}/best.json has the flags to paste."
     names = {name.removeprefix(f"{STUDY}/") for name in storage.objects()}
     assert {"study.journal", "study.json", "best.json", "1/manifest.json", "2/manifest.json",

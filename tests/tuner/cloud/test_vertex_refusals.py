@@ -50,7 +50,8 @@ from tuner.spec.diagnostics import InvalidSpec
         (
             "hyperparameterMetricTag: mean_score",
             "hyperparameterMetricTag: mean score",
-            "17:30: error: a name on Vertex AI must have no spaces, but this is mean score.",
+            "17:30: error: the name mean score has a space, which Vertex AI does not allow. Write"
+            " another.",
         ),
         (
             "  serviceAccount",
@@ -84,7 +85,7 @@ def test_what_has_no_equivalent_is_refused_by_name(old: str, new: str, message: 
     ["a2c", "gcr.io/p/a2c", "localhost:5000/a2c", "a b:1", "a2c:", ":1", "", "a2c@sha256:12"],
 )
 def test_an_image_must_have_a_tag(image: str) -> None:
-    with pytest.raises(BadCommand, match="the image must be a name with a tag or a digest"):
+    with pytest.raises(BadCommand, match="is not a name with a tag or a digest"):
         translated(image=image)
 
 
@@ -100,10 +101,10 @@ def test_an_image_may_lie_anywhere(image: str) -> None:
     "job_dir", ["", "runs/x", "/gcs/b/x", "gs://", "gs://bucket", "gs://bucket/", "gs://b x/y"]
 )
 def test_the_job_dir_must_be_a_folder_in_a_bucket(job_dir: str) -> None:
-    with pytest.raises(BadCommand, match="the job dir must be a folder in a bucket"):
+    with pytest.raises(BadCommand, match="is not a folder in a bucket"):
         translated(job_dir=job_dir)
 
 
 def test_a_display_name_has_its_limit() -> None:
-    with pytest.raises(BadCommand, match="at most 128 characters, but has 129"):
+    with pytest.raises(BadCommand, match="has 129 characters; at most 128"):
         translated(display_name="x" * 129)

@@ -21,8 +21,8 @@ def test_too_many_failures_end_the_study(workspace: Workspace) -> None:
     ended = workspace.run()
     assert ended.code == 1
     assert ended.err == (
-        "error: 2 of 4 trials failed; maxFailedTrials allows fewer than 2. Mend what their logs"
-        " say; the same command continues the study.\n"
+        "error: 2 of 4 trials failed; maxFailedTrials allows fewer than 2. Fix the errors in"
+        " their logs; the same command continues the study.\n"
     )
     workspace.behave({})
     assert workspace.run("--candidates", "1").code == 0
@@ -47,7 +47,7 @@ def test_a_machine_that_ends_every_trial_ends_the_study(workspace: Workspace) ->
     ended = workspace.run()
     assert ended.code == 1
     assert ended.err == (
-        "error: 2 trials in a row ended because of the machine: it was killed from outside. Mend"
+        "error: 2 trials in a row ended because of the machine: it was killed from outside. Fix"
         " that; the same command runs them again.\n"
     )
     assert not workspace.starts("3")
@@ -98,7 +98,7 @@ def test_an_error_of_lint_ends_it_before_trial_1(workspace: Workspace) -> None:
             ("--trainer-args=--gama=0.9",),
             "--trainer-args: the trainer has no flag --gama. Did you mean gamma?",
         ),
-        (("--trainer-args='",), "--trainer-args must be words of a shell, but: No closing"),
+        (("--trainer-args='",), "--trainer-args cannot be split into words: No closing"),
         (("--test-seeds", "19"), "must be a whole number, 20 or more, but is 19"),
         (("--confirm-seeds", "9"), "must be a whole number, 10 or more, but is 9"),
         (("--timeout", "soon"), "must be a time such as 90, 15m, 2h, but is soon"),

@@ -143,7 +143,7 @@ def test_a_node_that_does_not_see_the_job_dir_is_refused_by_name(
 ) -> None:
     executor = start(folder=tmp_path / "elsewhere")
     trial = executor.submit(task(tmp_path, "succeed"))
-    with pytest.raises(RayError, match=r"Node .* does not see the job dir .*elsewhere\. Give one"):
+    with pytest.raises(RayError, match=r"Node .* does not see the job dir .*elsewhere\. Give a"):
         ended(executor, trial)
 
 

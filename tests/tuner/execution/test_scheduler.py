@@ -91,7 +91,7 @@ def test_after_the_first_ctrl_c_running_trials_end(tmp_path: Path) -> None:
     made = Scheduler(Executing(tmp_path, "wait 1"), 1, interrupts)
     thread = interrupt([signal.SIGINT], tmp_path / "1" / "starts")
     left = tasks(tmp_path, 3)
-    with interrupts.heard(lambda: notes.append("heard")), pytest.raises(Interrupted) as raised:
+    with interrupts.handled(lambda: notes.append("heard")), pytest.raises(Interrupted) as raised:
         made.run(
             lambda: left.pop(0) if left else None,
             lambda task, outcome: found.update({task.name: outcome.state}),
@@ -105,7 +105,7 @@ def test_after_the_second_they_are_ended(tmp_path: Path, signals: list[int]) -> 
     interrupts, executor = Interrupts(), Executing(tmp_path, "hang")
     made = Scheduler(executor, 2, interrupts)
     thread = interrupt(signals, tmp_path / "2" / "hangs")
-    with interrupts.heard(lambda: None), pytest.raises(Interrupted) as raised:
+    with interrupts.handled(lambda: None), pytest.raises(Interrupted) as raised:
         run(made, tasks(tmp_path, 3))
     thread.join()
     assert raised.value.number == signals[0]

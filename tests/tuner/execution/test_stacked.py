@@ -97,8 +97,8 @@ def test_the_trials_of_a_worker_that_dies_go_on_each_in_a_process_of_its_own(
         assert "alone" in trial.log.read_text()
     assert ended(one.submit(task(tmp_path, 3, "succeed"))).state == SUCCEEDED, "by a new worker"
     assert told == [
-        "A trainer process died. Each of its trials goes on from its checkpoint in a slower process"
-        f" of its own (log: {tmp_path / 'worker-1.log'})."
+        "A trainer process died. Each of its trials continues from its checkpoint in a slower"
+        f" process of its own (log: {tmp_path / 'worker-1.log'})."
     ]
     one.close()
 

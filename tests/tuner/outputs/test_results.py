@@ -9,14 +9,14 @@ import pytest
 
 from trainer.contract.run_record import Scores
 from tuner.execution.trial import SUCCEEDED
-from tuner.outputs.results import Findings, best_json, described
+from tuner.outputs.results import StudyResult, best_json, described
 from tuner.search.trial_store import Record
 from tuner.spec.study_spec import IQM, MAXIMIZE, MINIMIZE, STEPS_TO_SOLVE
 
 WINNER = Scores((500.0,) * 4, (9000,) * 4, (100, 200, 400, 300), (True,) * 4, 499.0)
 DEFAULTS = Scores((500.0, 400.0, 300.0, 200.0), (9000,) * 4, (900, None, None, None),
                   (False, None, None, None), 250.0)  # fmt: skip
-FINDINGS = Findings(
+RESULT = StudyResult(
     metric="mean_score",
     goal=MAXIMIZE,
     objective=IQM,
@@ -32,7 +32,7 @@ FINDINGS = Findings(
 
 
 def test_the_end_of_a_study() -> None:
-    lines = described(FINDINGS)
+    lines = described(RESULT)
     assert lines[0] == "winner   trial 7: --gamma=0.95"
     assert lines[1] == "         500.0 [500.0, 500.0] greedy, 499.0 sampled; worst of 4 seeds 500.0"
     assert lines[2] == "         solved 100%, stayed solved 100%, median steps to solve 250"
@@ -46,7 +46,7 @@ def test_the_end_of_a_study() -> None:
     )
     assert lines[8] == ("trials   until one was found that is solved on fresh seeds: unknown")
     assert lines[9] == "cost     1,234,567 environment steps, 90 CPU s"
-    assert described(dataclasses.replace(FINDINGS, first_solved=3))[8].endswith(" fresh seeds: 3")
+    assert described(dataclasses.replace(RESULT, first_solved=3))[8].endswith(" fresh seeds: 3")
 
 
 @pytest.mark.parametrize(
@@ -56,18 +56,18 @@ def test_the_end_of_a_study() -> None:
 def test_the_gap_is_positive_where_the_search_flattered(
     goal: str, objective: str, claimed: float, gap: float
 ) -> None:
-    findings = dataclasses.replace(FINDINGS, goal=goal, objective=objective, claimed=claimed)
-    assert findings.optimism_gap == gap
+    result = dataclasses.replace(RESULT, goal=goal, objective=objective, claimed=claimed)
+    assert result.optimism_gap == gap
 
 
 def test_without_defaults_nothing_is_compared() -> None:
-    findings = dataclasses.replace(FINDINGS, tested={"winner": WINNER})
-    assert findings.probability_of_improvement is None
-    assert not any(line.startswith(("defaults", "better")) for line in described(findings))
+    result = dataclasses.replace(RESULT, tested={"winner": WINNER})
+    assert result.probability_of_improvement is None
+    assert not any(line.startswith(("defaults", "better")) for line in described(result))
 
 
 def test_the_winner_as_json() -> None:
-    found = json.loads(json.dumps(best_json(FINDINGS), allow_nan=False))
+    found = json.loads(json.dumps(best_json(RESULT), allow_nan=False))
     assert found["flags"] == ["--gamma=0.95"]
     assert found["test"]["defaults"]["share_solved"] == 0.25
     assert found["test"]["winner"]["median_steps_to_solve"] == 250
