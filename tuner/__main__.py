@@ -14,11 +14,11 @@ from tuner.commands import errors
 from tuner.execution.trial_command import TRAINER
 
 COMMANDS = {  # each is a module of tuner.commands
-    "run": "search on this machine, and find out how lucky the best trial was",
+    "run": "search on this machine, then test the best trial on fresh seeds",
     "show": "the trials and the best one's curve, in the terminal",
-    "reproduce": "run a study's winner again, and say whether it is the same",
+    "reproduce": "run a study's winner again, and compare the two",
     "report": "make one page of a run, a study or a tuning job",
-    "lint": "find what is wrong with a search space",
+    "lint": "find errors in a search space",
     "vertex": "turn a search space into a Vertex AI tuning job",
     "status": "list the trials of a tuning job, best first",
     "fetch": "download the files of the best trial",
@@ -40,20 +40,20 @@ def main(arguments: Sequence[str] | None = None, trainer: Sequence[str] = TRAINE
 
 def parser(names: Sequence[str]) -> argparse.ArgumentParser:
     """The command line, with the flags of the commands `names`: the others are not imported."""
-    whole = Parser(
+    parser = Parser(
         prog="python -m tuner",
         description="Searches for good hyperparameters of the trainer.",
         epilog="Exit codes: 0 success; 1 a file with errors, or a job or study that failed; 2 a bad"
         " command line; 130, 143 a signal.",
     )
-    commands = whole.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, help in COMMANDS.items():
         command = commands.add_parser(name, help=help)
         if name in names:
             module = importlib.import_module(f"tuner.commands.{name}")
             module.add_flags(command)
             command.set_defaults(command=module.run)
-    return whole
+    return parser
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:

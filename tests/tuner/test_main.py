@@ -1,4 +1,4 @@
-"""The tuner as a command: what it prints, and with which code it ends."""
+"""The tuner's command line: its output and exit codes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_errors_end_with_1_and_one_line_each() -> None:
     assert all(line.startswith(f"{ORIGINAL}:") for line in ended.out.splitlines())
 
 
-def test_at_least_five_warnings_stand_against_the_original_file() -> None:
+def test_the_original_file_has_at_least_five_warnings() -> None:
     assert tuner("lint", ORIGINAL).out.count(": warning: ") >= 5
 
 
@@ -65,7 +65,7 @@ def test_warnings_alone_end_with_0(tmp_path: Path) -> None:
     assert (ended.code, ended.out.count(": warning: "), ended.out.count(": error: ")) == (0, 2, 0)
 
 
-def test_several_files_are_all_judged() -> None:
+def test_several_files_are_all_checked() -> None:
     ended = tuner("lint", TEMPLATE, ORIGINAL, TEMPLATE)
     assert ended.code == 1
     assert ended.out.count("nothing to change") == 2
@@ -146,7 +146,7 @@ def test_a_vertex_file_needs_no_translation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("lint", "--help"), ("vertex", "--help")])
-def test_help_is_told_on_stdout(arguments: tuple[str, ...]) -> None:
+def test_help_is_printed_to_stdout(arguments: tuple[str, ...]) -> None:
     ended = tuner(*arguments)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("usage: python -m tuner")

@@ -16,7 +16,7 @@ INTERRUPTED = 130
 
 
 def exit_code(command: Callable[[], int]) -> int:
-    """Runs a command; prints its `Error` and returns the exit code that stands for it."""
+    """Runs a command; prints its `Error` and returns the error's exit code."""
     try:
         return command()
     except InvalidSpec as invalid:
@@ -31,7 +31,7 @@ def exit_code(command: Callable[[], int]) -> int:
 
 
 def printed(text: str) -> int:
-    """Prints what a command was asked for; the exit code says whether all of it was written."""
+    """Prints a command's output; the exit code is FAILED if it could not be written completely."""
     print(text, flush=True)
     return FAILED if streams.refused() else SUCCESS
 

@@ -1,4 +1,4 @@
-"""The command `python -m tuner lint`: what is wrong with search spaces, and how to mend it."""
+"""The command `python -m tuner lint`: finds errors in search spaces, and how to fix them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tuner.spec.diagnostics import Diagnostic, errors
 
 def add_flags(command: argparse.ArgumentParser) -> None:
     command.description = (
-        "Checks search spaces in the format of AI Platform or of Vertex AI: says what is wrong,"
+        "Checks search spaces in the format of AI Platform or of Vertex AI: prints what is wrong,"
         " where, and what to write instead."
     )
     command.add_argument("files", metavar="FILE", nargs="+", help="a yaml file")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints one line a diagnostic."""
+    """Prints one line per diagnostic."""
     diagnostics: list[Diagnostic] = []
     for file in options.files:
         found = loader.lint(read(file), file)

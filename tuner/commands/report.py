@@ -47,13 +47,13 @@ def run(options: argparse.Namespace) -> int:
     report = gather(files)
     play = playground.section(report.policy) if report.policy else None
     text = html.render(report, play)
-    place = locate(options.job_dir)
-    output = (place if isinstance(place, Path) else Path()) / NAME
+    location = locate(options.job_dir)
+    output = (location if isinstance(location, Path) else Path()) / NAME
     try:
         if options.output:
             output = Path(options.output)
             _write(output, text.encode())
-        else:  # a link there is replaced: the job dir may be a stranger's
+        else:  # replaces a link instead of following it: the job dir may be untrusted
             atomic.write_bytes(output, text.encode())
     except (OSError, ValueError) as error:
         raise BadCommand(f"{output} could not be written: {why(error)}.") from error
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _write(output: Path, page: bytes) -> None:
-    """Replaces a file in one step, behind a link too; writes into a device or a pipe."""
+    """Replaces a file atomically, also behind a link; writes to a device or a pipe directly."""
     if output.exists() and not output.is_file():
         output.write_bytes(page)
     else:

@@ -1,6 +1,6 @@
 """The command `python -m tuner reproduce`: runs a study's winner again and compares the two.
 
-The job dir, program and environment are those of the study's own trials.
+The program and environment are those of a study's trials.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """0 where the run is reproduced, 1 where not, 128 + n where signal n ended it."""
+    """0 if the run is reproduced, 1 if not, 128 + n if signal n ended it."""
     found = recipe.read(read(options.file), options.file)
     for name, value in found.modules.items():
         if getattr(options, name) != value:
@@ -57,8 +57,8 @@ def run(options: argparse.Namespace) -> int:
         raise BadCommand(f"--job-dir {options.job_dir} is not a folder. Give a new folder.")
     if (folder / "manifest.json").exists():
         raise Error(
-            f"{folder} holds a finished run, which would prove nothing. Give a new folder, or that"
-            " of a reproduction that was stopped."
+            f"{folder} has a finished run, which would not be repeated. Give a new folder, or that"
+            " of an interrupted reproduction."
         )
     print(f"reproduce: {found.seeds} agents of seed {found.seed}, in {folder}", flush=True)
     try:
@@ -76,14 +76,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
-    """How the run ended. Raises Error where it did not succeed."""
+    """Runs the winner. Raises Error if the run fails."""
     settings = TrialSettings(options.trainer, options.environ, found.metric, folder.name, math.inf)
     left = [Task("winner", 1, folder, found.words(folder))]
     ended: list[Outcome] = []
     wrong = ""
 
     def why_stop(trial: Trial) -> str:
-        """Stops a trainer of another version, which says so before it trains."""
+        """Stops a trainer of another version, which it records before training."""
         nonlocal wrong
         versions = read_settings(folder).get("versions")
         here = versions.get("trainer") if isinstance(versions, dict) else None
@@ -91,14 +91,14 @@ def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
         if not wrong and here is not None and here != there:
             wrong = (
                 f"The trainer here is version {here}, but the study had version"
-                f" {there or 'unknown'}. Install that one."
+                f" {there or 'unknown'}. Install that version."
             )
         return wrong
 
     def done(task: Task, outcome: Outcome) -> None:
         ended.append(outcome)
 
-    # In a stack if it ran in one: sums are rounded otherwise there.
+    # Stacked if the winner was: stacked training rounds sums differently.
     executor: Executor = (
         StackExecutor(settings, 1, folder) if found.stacked else ProcessExecutor(settings)
     )
@@ -113,8 +113,8 @@ def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
         raise Error(wrong)
     [outcome] = ended
     if outcome.state != SUCCEEDED:
-        said = f" It said: {outcome.last_lines[-1]}" if outcome.last_lines else ""
-        raise Error(f"The run failed with {outcome.reason} (log: {folder / LOG}).{said}")
+        message = f" Its last line: {outcome.last_lines[-1]}" if outcome.last_lines else ""
+        raise Error(f"The run failed with {outcome.reason} (log: {folder / LOG}).{message}")
     return outcome
 
 

@@ -65,7 +65,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
 
 
 class _Replaced(argparse.Action):
-    """A flag of an earlier version, which shared a study among machines by a database."""
+    """A flag of an earlier version, which shared a study between machines through a database."""
 
     def __call__(self, parser: argparse.ArgumentParser, *given: object) -> NoReturn:
         parser.error(
@@ -75,9 +75,9 @@ class _Replaced(argparse.Action):
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carries the study out; 0, or 128 + n where signal n ended it."""
+    """Runs the study; returns 0, or 128 + n if signal n ended it."""
     spec = loader.load(read(options.file), options.file)
-    gc.disable()  # what imports make stays; collecting through it is a third of their time
+    gc.disable()  # garbage collection takes a third of the time of these imports
     try:
         from tuner.outputs.live_display import Display
         from tuner.study import lifecycle, plan_from_command
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
 def _count(least: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
-            wrong = f"must be a whole number, {least} or more, but is {shown(text)}"
+            wrong = f"{shown(text)} is not a whole number of {least} or more"
             raise argparse.ArgumentTypeError(wrong)
         return int(text)
 
@@ -113,7 +113,7 @@ def _count(least: int) -> Callable[[str], int]:
 
 def _amount(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text) or float(text) == 0:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, but is {shown(text)}")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a number above 0")
     return float(text)
 
 
@@ -121,6 +121,6 @@ def _duration(text: str) -> float:
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text)
     if not found:
         raise argparse.ArgumentTypeError(
-            f"must be a time such as 90, 15m, 2h, but is {shown(text)}"
+            f"{shown(text)} is not a time. Give one such as 90, 15m or 2h"
         )
     return float(found[1]) * _UNITS[found[2]]

@@ -1,6 +1,6 @@
-"""The command `python -m tuner show`: what lies in a job dir, in the terminal.
+"""The command `python -m tuner show`: shows a job dir in the terminal.
 
-It reads files only, in whatever state they are: a study may be at work, killed or damaged.
+It only reads files, in any state: a study may be running, killed or damaged.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class NothingThere(Error):
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
-    command.description = "Shows what lies in the job dir of a study or of one run."
+    command.description = "Shows the job dir of a study or of one run."
     command.add_argument("job_dir", metavar="JOB_DIR", help="a folder")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints what lies there."""
+    """Prints the state and results of a study or run."""
     console = terminal.console()
     try:
         lines = shown(Path(options.job_dir), console)
@@ -58,14 +58,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def shown(folder: Path, console: Console) -> list[str]:
-    """The lines about a folder, as wide as the console. Raises NothingThere."""
+    """The lines about a folder, wrapped to the console's width. Raises NothingThere."""
     if (folder / STUDY).exists() or (folder / BEST).exists():
         lines = list(_study(folder, console))
     elif any((folder / name).exists() for name in _OF_A_RUN):
         lines = list(_run(folder, console))
     else:
         raise NothingThere(
-            f"{printable(str(folder))} holds neither a study nor a run. Name the job dir of one."
+            f"{printable(str(folder))} has neither a study nor a run. Give the job dir of one."
         )
     text = "\n".join(wrapped(printable(line), console.width) for line in lines)
     return text.split("\n")
@@ -74,7 +74,7 @@ def shown(folder: Path, console: Console) -> list[str]:
 def _run(folder: Path, console: Console) -> Iterator[str]:
     if (manifest := read_json(folder / MANIFEST)) is None:
         damaged = (folder / MANIFEST).exists()
-        state = f"{MANIFEST} is damaged" if damaged else "not finished; at work, or stopped"
+        state = f"{MANIFEST} is damaged" if damaged else "not finished; running or stopped"
         yield labelled("run", f"{folder}: {state}")
     else:
         yield labelled("run", f"{folder}: {manifest.get('state', 'finished')}")
@@ -94,7 +94,7 @@ def _study(folder: Path, console: Console) -> Iterator[str]:
             raise ValueError("no study")
         yield from list(_described(folder, study, best, console, at_work=bool(at_work)))
     except _DAMAGED:
-        state = "in progress" if at_work else "not at work"
+        state = "in progress" if at_work else "not running"
         yield labelled("study", f"{folder}: {state}; {STUDY} is damaged or missing")
         yield from _strays(folder, set())
 
@@ -120,7 +120,7 @@ def _described(
     yield from _strays(folder, {str(trial.number) for trial in trials})
     winner = str(trials[0].number) if trials and _value(trials[0]) is not None else ""
     if (folder / BEST).exists():
-        yield from _end(best, f"{BEST}, of an earlier end," if at_work else BEST)
+        yield from _end(best, f"{BEST}, from before the study continued," if at_work else BEST)
         winner = str((best or {}).get("trial", winner))
     else:
         yield from _fresh(folder)
@@ -129,7 +129,7 @@ def _described(
 
 
 def _value(trial: Record) -> float | None:
-    """What the study makes best; None for a trial that did not succeed."""
+    """A trial's objective; None if it did not succeed."""
     return trial.value if trial.state == SUCCEEDED else None
 
 
@@ -149,7 +149,7 @@ def _trials(
 
 
 def _problems(folder: Path, trials: Sequence[Record]) -> Iterator[str]:
-    """Logs of trials that failed, and trials that ended well whose folders are not whole."""
+    """Logs of failed trials, and damaged folders of successful ones."""
     for trial in trials:
         run_dir = folder / str(trial.number)
         if trial.state in ("FAILED", "INFEASIBLE"):
@@ -169,11 +169,11 @@ def _problems(folder: Path, trials: Sequence[Record]) -> Iterator[str]:
 def _strays(folder: Path, known: set[str]) -> Iterator[str]:
     names = [p.name for p in folder.iterdir() if p.name.isdecimal() and p.name not in known]
     for name in sorted(names, key=int):
-        yield labelled("damaged", f"{folder / name}: {STUDY} knows no such trial")
+        yield labelled("damaged", f"{folder / name}: {STUDY} has no such trial")
 
 
 def _end(best: Mapping[str, Any] | None, name: str) -> Iterator[str]:
-    """What a study that has ended found out on fresh seeds."""
+    """The results of a finished study on fresh seeds."""
     try:
         assert best is not None
         confirm, test = best.get("confirm", {}), best["test"]
@@ -190,7 +190,7 @@ def _end(best: Mapping[str, Any] | None, name: str) -> Iterator[str]:
             )
     except (*_DAMAGED, AssertionError):
         yield labelled(
-            "damaged", f"{name} is not whole; the study's command, given again, writes it"
+            "damaged", f"{name} is incomplete; run the study's command again to write it"
         )
         return
     yield from lines

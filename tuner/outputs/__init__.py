@@ -1,1 +1,1 @@
-"""What a study says and leaves: results, progress, TensorBoard. Imports search and below."""
+"""Output of a study: results, progress, TensorBoard. Imports search and below."""

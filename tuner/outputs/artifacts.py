@@ -38,7 +38,7 @@ def keep(
     """
     try:
         _keep(*target, root / FOLDER, task)
-    except Exception as error:  # disks and storages raise anything
+    except Exception as error:  # file systems and Optuna's storages raise many types
         reason = str(error).splitlines()[:1] or [""]
         warn(f"{task.name}: not all artifacts were kept: {type(error).__name__}: {reason[0]}")
 
@@ -61,8 +61,8 @@ def _keep(storage: Any, trial: FrozenTrial, folder: Path, task: Task) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name of a file: the trainer replaces its files and never writes into one."""
+    """Hard-links a file, which is safe: the trainer replaces files and never changes one."""
     try:
         os.link(source, target)
-    except OSError:  # another disk, or one without links
+    except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)

@@ -1,4 +1,4 @@
-"""What a study shows while it runs: lines that stay and, on a terminal, a table below them."""
+"""Shows a running study: permanent lines and, on a terminal, a live table below them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Display:
         self._drawn_at = -math.inf
 
     def line(self, text: str = "") -> None:
-        """Prints one or more lines that stay."""
+        """Prints one or more permanent lines."""
         terminal.fit(self._console)
         terminal.write(self._console, text)
 
@@ -35,7 +35,7 @@ class Display:
         return moves and time.monotonic() - self._drawn_at >= _EVERY
 
     def table(self, lines: Sequence[str]) -> None:
-        """Draws the table anew, if it is due."""
+        """Redraws the table, if it is due."""
         if not self.due:
             return
         terminal.fit(self._console)
@@ -54,7 +54,7 @@ class Display:
         self._drawn_at = time.monotonic()
 
     def clear(self) -> None:
-        """Takes the table away."""
+        """Removes the table."""
         if self._live is not None:
             self._live.stop()
             self._live = None

@@ -1,4 +1,4 @@
-"""What a study says while it runs: a line for each trial, and the table of the running ones."""
+"""Progress of a running study: a line for each ended trial, and a table of the running ones."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def last_words(task: Task, outcome: Outcome) -> list[str]:
 
 
 def refusal(task: Task, outcome: Outcome) -> str:
-    """The trainer's own sentence about its command."""
-    said = outcome.last_lines[-1] if outcome.last_lines else "it said nothing"
-    return f"The trainer refuses the command of {task.name}: {said} (log: {task.job_dir / LOG})"
+    """The trainer's message about its command line."""
+    message = outcome.last_lines[-1] if outcome.last_lines else "it printed no message"
+    return f"The trainer refuses the command of {task.name}: {message} (log: {task.job_dir / LOG})"
 
 
 def shown_flags(flags: Sequence[str]) -> str:
-    """Flags with numbers in short, for reading, not for pasting."""
+    """Flags with rounded numbers, for display."""
     words = []
     for flag in flags:
         name, _, value = flag.removeprefix("--").partition("=")
@@ -70,7 +70,7 @@ def table(
     max_trials: int,
     parallel: int,
 ) -> list[str]:
-    """The running trials, the best so far, and about how much time is left."""
+    """The running trials, the best so far, and the estimated time left."""
     lines = [""]
     for trial in running:
         last = trial.measurements[-1:]

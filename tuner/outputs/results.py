@@ -21,7 +21,7 @@ BEST = "best.json"
 
 @dataclass(frozen=True)
 class StudyResult:
-    """The outcome of tune, confirm and test."""
+    """The result of tune, confirm and test."""
 
     metric: str
     goal: str
@@ -36,7 +36,7 @@ class StudyResult:
     cpu_seconds: float
     confirmed: Mapping[int, Scores] = field(default_factory=dict)  # trial -> on fresh seeds
     recipe: Mapping[str, Any] = field(default_factory=dict)  # for `reproduce`
-    first_solved: int | None = None  # trial whose configuration was the first that is solved there
+    first_solved: int | None = None  # the first trial whose configuration solves the task there
 
     @property
     def shown(self) -> float | None:
@@ -45,7 +45,7 @@ class StudyResult:
 
     @property
     def optimism_gap(self) -> float | None:
-        """By how much the search flattered; negative where the test was better still."""
+        """By how much the search overestimated the winner; negative if the test score is better."""
         if self.shown is None:
             return None
         sign = -1 if objective.direction(self.objective, self.goal) == MINIMIZE else 1
@@ -53,7 +53,7 @@ class StudyResult:
 
     @property
     def probability_of_improvement(self) -> float | None:
-        """That a fresh run of the winner beats one of the defaults."""
+        """The probability that a new run of the winner beats a new run of the defaults."""
         ours, theirs = (
             objective.utilities(self.tested.get(who, Scores()), self.objective, self.goal)
             for who in ("winner", "defaults")
@@ -62,7 +62,7 @@ class StudyResult:
 
 
 def summary(scores: Scores) -> dict[str, Any]:
-    """A run's agents in a few numbers; None where they cannot be known."""
+    """Statistics of a run's agents; None for unknown ones."""
     values = scores.scores or (() if scores.reported is None else (scores.reported,))
     if not values:
         return {}
@@ -83,7 +83,7 @@ def summary(scores: Scores) -> dict[str, Any]:
 
 
 def described(result: StudyResult) -> list[str]:
-    """The result for a person."""
+    """The result as lines for the terminal."""
     lines = [
         labelled("winner", f"trial {result.winner.number}: {shlex.join(result.flags)}"),
         *_scores(result.tested["winner"], result.goal),
@@ -108,7 +108,7 @@ def described(result: StudyResult) -> list[str]:
     solved = result.first_solved or "unknown"
     lines.append(labelled("trials", f"until one was found that is solved on fresh seeds: {solved}"))
     cost = f"{result.environment_steps:,} environment steps"
-    if result.cpu_seconds:  # of trials in containers nobody knows
+    if result.cpu_seconds:  # unknown for trials in containers
         cost += f", {result.cpu_seconds:,.0f} CPU s"
     return [*lines, labelled("cost", cost)]
 
@@ -133,7 +133,7 @@ def _scores(scores: Scores, goal: str) -> list[str]:
 
 
 def best_json(result: StudyResult) -> dict[str, Any]:
-    """The winner: flags to paste, and what is known of it."""
+    """The winner's flags, scores and recipe, as JSON."""
     return {
         "trial": result.winner.number,
         "parameters": dict(result.winner.values),

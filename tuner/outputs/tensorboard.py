@@ -1,6 +1,6 @@
-"""The study as TensorBoard's HParams plugin knows one: what is searched, and the metric.
+"""Describes the study to TensorBoard's HParams plugin: the search space and the metric.
 
-Each trial's folder is a run of its own, which the trainer writes. The experiment lies in the root:
+Each trial's folder is a TensorBoard run, written by the trainer. The experiment is in the root:
 `tensorboard --logdir JOB_DIR` then shows the table and the parallel coordinates with the real
 domains of the search. The plugin's own builder imports TensorFlow, so its messages are made here.
 """
@@ -23,7 +23,7 @@ SEED = "the search has one seed, confirming and testing have others; filter by i
 
 
 def keep(folder: Path, spec: StudySpec, warn: Callable[[str], None]) -> None:
-    """Writes the experiment if it is not there; whatever goes wrong is a warning."""
+    """Writes the experiment if it is missing; errors are warnings."""
     target = folder / FILE
     try:
         if target.exists():

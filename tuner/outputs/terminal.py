@@ -1,4 +1,4 @@
-"""The terminal: text as wide as it is, broken at spaces only; a pipe gets whole lines."""
+"""Output to the terminal: lines wrapped at spaces to its width; not wrapped in a pipe."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def console(file: TextIO | None = None) -> Console:
 
 
 def _is_terminal(file: TextIO | None) -> bool:
-    """Whether it is one, whatever FORCE_COLOR says, which Jupyter sets for its commands."""
+    """Whether it is a terminal. Ignores FORCE_COLOR, which Jupyter sets for its commands."""
     try:
         return file is not None and file.isatty()
     except ValueError:  # it is closed
@@ -41,18 +41,18 @@ def _is_terminal(file: TextIO | None) -> bool:
 
 
 def fit(console: Console) -> None:
-    """Makes a console as large as its terminal is now; Rich takes 80 columns for TERM=dumb."""
+    """Resizes a console to its terminal's current size; Rich assumes 80 columns for TERM=dumb."""
     if console.is_terminal:
         console.size = shutil.get_terminal_size()
 
 
 def labelled(word: str, text: str) -> str:
-    """A line that begins with a word, under others of the same kind."""
+    """A line that begins with a label; the texts of such lines are aligned."""
     return f"{word:<{_FIRST}}{text}".rstrip()
 
 
 def write(console: Console, text: str) -> None:
-    """Prints lines, each broken at spaces where it is too long: numbers and paths stay whole."""
+    """Prints lines, wrapped at spaces only, so that numbers and paths are not split."""
     for line in text.split("\n"):
         console.print(wrapped(line, console.width), soft_wrap=True)
 
@@ -65,10 +65,10 @@ def printable(text: str) -> str:
 def table(console: Console, rows: Sequence[Sequence[str]], numbers: int = 0) -> list[str]:
     """Lines of a table without rules, the headers in its first row.
 
-    Only the last column is broken, at spaces. If there is no room for that each row is a line.
+    Only the last column is wrapped, at spaces. If the terminal is too narrow, each row is a line.
 
     Args:
-        numbers: how many of the columns are numbers, and set right.
+        numbers: how many of the columns are numbers, aligned to the right.
     """
     *widths, _ = ([len(cell) for cell in column] for column in zip(*rows, strict=True))
     words = [word for row in rows for word in row[-1].split()]

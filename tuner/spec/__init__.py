@@ -1,1 +1,1 @@
-"""A search space in either of Google's dialects, read and checked. Imports nothing above text."""
+"""Reads and checks a search space in either of Google's dialects. Imports nothing above text."""

@@ -20,9 +20,9 @@ from tuner.spec.study_spec import (
 )
 from tuner.spec.yaml_tree import Value
 
-# What a metric is called where the file does not say.
+# The service's default for the metric's name.
 DEFAULT_METRIC = "training/hptuning/metric"
-# They name a job, say where it runs or what came of it; gcloud is told that in other ways.
+# The job's name, region and results; gcloud sets these by flags or reads them only.
 NOT_THE_STUDY = {"trainingInput.region", *AI_PLATFORM} - {"trainingInput", "labels"}
 
 FIELDS_OF = {
@@ -31,8 +31,8 @@ FIELDS_OF = {
     CATEGORICAL: ("categoricalValues",),
     DISCRETE: ("discreteValues",),
 }
-# What the tiers and the service's own machine types are on Compute Engine. The others have
-# several machines, or accelerators that are gone.
+# The Compute Engine types of tiers and of the service's machine types. The other ones have several
+# machines, or accelerators that no longer exist.
 MACHINES = {
     "BASIC": "n1-standard-4",
     "BASIC_GPU": "n1-standard-8",
@@ -42,7 +42,7 @@ MACHINES = {
     "complex_model_m": "n1-highcpu-16",
     "complex_model_l": "n1-highcpu-32",
 }
-# The tier had a K80, which is gone; this is the smallest GPU that there is.
+# The tier had a K80, which no longer exists; this is the smallest GPU available.
 TIER_GPU = "NVIDIA_TESLA_T4"
 
 
@@ -50,7 +50,7 @@ ROLE_FIELDS = ("Count", "Type", "Config")
 
 
 def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
-    """The study as far as it can be read, and what keeps the service from running it."""
+    """The study as far as it can be read, and the errors that the service would report."""
     diagnostics = list(check(tree, AI_PLATFORM, "the file"))
     root = Fields(tree, tree.location, "the file", diagnostics)
     training = root.fields("trainingInput")

@@ -29,7 +29,7 @@ class Diagnostic(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        """One line, whatever characters the file and its names have."""
+        """One line; unprintable characters are escaped."""
         text = f"{self.location}: {self.severity}: {self.message}"
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 

@@ -13,11 +13,11 @@ ONE_PROCESS = "the trainer is one process"
 
 
 class Fields:
-    """A mapping of a file, forgiving: what is missing or of a wrong kind reads as a default.
+    """A mapping in a file: missing fields, and those of the wrong type, read as a default.
 
-    `schema.check` reports wrong kinds. What is wrong beyond them goes to `diagnostics`, a list that
-    all parts of a file share. `unused` tells which fields nobody looked up. A reader that is told
-    what a StudySpec calls the value, as `at`, keeps its location under that name.
+    `schema.check` reports wrong types. Other errors go to `diagnostics`, a list that all mappings
+    of a file share. `unused` returns the fields that were not read. With `at`, the name of a field
+    of StudySpec, a method also stores the value's location under that name.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Fields:
 
     @property
     def locations(self) -> Locations:
-        """Where the values stand that were read from here and from the mappings inside."""
+        """The locations of the values read from here and from nested mappings."""
         return Locations(self.home, self.found)
 
     def value(self, name: str, at: str = "") -> Value | None:
@@ -60,7 +60,7 @@ class Fields:
         return value.content if value and isinstance(value.content, str) else default
 
     def word(self, name: str, default: str = "", at: str = "") -> str:
-        """One of a few words, where `..._UNSPECIFIED` says as much as nothing does."""
+        """An enumeration value; `..._UNSPECIFIED` is the same as a missing one."""
         word = self.text(name, default, at)
         return default if word.endswith("_UNSPECIFIED") else word
 
@@ -85,7 +85,7 @@ class Fields:
         return tuple(str(item.content) for item in self.items(name, at))
 
     def numbers(self, name: str, at: str = "") -> tuple[float, ...]:
-        """All of them, or none where one is no number: each keeps its index."""
+        """All numbers of a list; empty if an item is not a number, so that indices stay right."""
         numbers = [item.number for item in self.items(name, at)]
         found = tuple(float(number) for number in numbers if number is not None)
         return found if len(found) == len(numbers) else ()
@@ -96,7 +96,7 @@ class Fields:
         return tuple((key, str(item.content)) for key, item in content.items())
 
     def fields(self, name: str) -> Fields:
-        """The mapping of that name, empty where there is none."""
+        """The mapping of that name; empty if it is missing."""
         return self._part(self.value(name), name, self.found)
 
     def each(self, name: str, called: str) -> list[Fields]:
@@ -104,7 +104,7 @@ class Fields:
         return [self._part(item, called, {}) for item in self.items(name)]
 
     def first(self, name: str, called: str) -> Fields:
-        """The first of them, empty where there is none."""
+        """The first mapping in the list of that name; empty if there is none."""
         items = self.items(name)
         return self._part(items[0] if items else None, called, self.found)
 
@@ -114,18 +114,18 @@ class Fields:
         return part
 
     def at(self, name: str) -> Location:
-        """Where a field begins."""
+        """The location of a field's key."""
         value = self.content.get(name)
         return value.key_location or value.location if value else self.home
 
     def unused(self) -> dict[str, Location]:
-        """Fields that nobody looked up, those of mappings inside included."""
+        """The fields that were not read, including those of nested mappings."""
         own = {name: self.at(name) for name in self.content if name not in self._used}
         inside = [(part.name, part.unused()) for part in self._parts]
         return own | {f"{part}.{name}": at for part, found in inside for name, at in found.items()}
 
     def refuse(self, name: str, message: str) -> None:
-        """Reports what is wrong with a field."""
+        """Adds an error about a field."""
         self.diagnostics.append(Diagnostic(ERROR, self.at(name), message))
 
     def need(self, *names: str) -> None:
@@ -136,7 +136,7 @@ class Fields:
 
 
 def with_left_out(spec: StudySpec, root: Fields, ignored: Set[str]) -> StudySpec:
-    """The study that knows which other fields of its file say something."""
+    """The study with the names and locations of the fields that it does not have."""
     left_out = {name: location for name, location in root.unused().items() if name not in ignored}
     known = Locations(spec.locations.home, {**spec.locations.of, **left_out})
     return dataclasses.replace(spec, left_out=tuple(left_out), locations=known)

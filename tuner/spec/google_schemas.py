@@ -1,4 +1,4 @@
-"""Every field of both dialects as gcloud knows them, described as `schema` checks them."""
+"""The fields of both dialects, as in gcloud, in the form that `schema` checks."""
 
 from __future__ import annotations
 

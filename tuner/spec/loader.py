@@ -12,7 +12,7 @@ _TEMPLATE = re.compile(r"[^\s,#]*?(\$\{|\$(?=\w)|\{\{|\{%)")
 
 
 def examine(data: bytes, file: str) -> tuple[StudySpec | None, list[Diagnostic]]:
-    """The study in a file's `data`, as far as it can be read, and what to change in it."""
+    """The study in a file's `data`, as far as it can be read, and all diagnostics."""
     try:
         tree = yaml_tree.read(data, file)
     except InvalidSpec as invalid:
@@ -27,7 +27,7 @@ def examine(data: bytes, file: str) -> tuple[StudySpec | None, list[Diagnostic]]
         return None, [Diagnostic(ERROR, tree.location, message)]
     spec, found = (ai_platform if ours else vertex_ai).read(tree)
     for more in (service_rules.check(spec), trainer_rules.check(spec), warnings.check(spec)):
-        # One mistake, one diagnostic: the first check that sees it speaks.
+        # One diagnostic per mistake: that of the first check that finds it.
         reported = {diagnostic.location for diagnostic in found}
         found += [diagnostic for diagnostic in more if diagnostic.location not in reported]
     lines = data.decode("utf-8-sig").split("\n")
@@ -36,7 +36,7 @@ def examine(data: bytes, file: str) -> tuple[StudySpec | None, list[Diagnostic]]
 
 
 def _with_template(diagnostic: Diagnostic, lines: list[str]) -> Diagnostic:
-    """Names the template that a wrong value is, where some tool should have filled it in."""
+    """Explains a wrong value that begins a template which some tool did not fill in."""
     _, line, column = diagnostic.location
     template = _TEMPLATE.match(lines[line - 1][column - 1 :])
     if not template or diagnostic.severity != ERROR:
@@ -51,7 +51,7 @@ def lint(data: bytes, file: str) -> list[Diagnostic]:
 
 
 def load(data: bytes, file: str) -> StudySpec:
-    """The study in a file. Raises InvalidSpec, with all diagnostics, where there are errors."""
+    """The study in a file. Raises InvalidSpec, with all diagnostics, if there are errors."""
     spec, diagnostics = examine(data, file)
     if spec is None or errors(diagnostics):
         raise InvalidSpec(diagnostics)

@@ -14,10 +14,10 @@ from tuner.spec.diagnostics import ERROR, Diagnostic
 from tuner.spec.yaml_tree import Value
 
 TEXT, WHOLE, NUMBER, SWITCH = "text", "a whole number", "a number", "true or false"
-ANY = "anything"  # what the service fills in, and what a search has no use for
+ANY = "anything"  # fields that the service fills in, or that a search does not use
 LABELS = "labels"
 
-Description = Any  # it is recursive, which types say badly
+Description = Any  # recursive, which is awkward to express as a type
 
 
 def check(value: Value, description: Description, name: str) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""Rules of the tuning services, whatever the trainer is."""
+"""Rules of the tuning services, for any trainer."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def _counts(spec: StudySpec) -> Iterator[Diagnostic]:
     for name, least in (("max_trials", 1), ("max_parallel_trials", 1), ("max_failed_trials", 0)):
         count = getattr(spec, name)
         if not least <= count <= MAX_COUNT:
-            message = f"{shown(count)} is no count of trials. Write {least} to {MAX_COUNT}."
+            message = f"{shown(count)} is not a number of trials. Write {least} to {MAX_COUNT}."
             yield _error(spec.locations[name], message)
 
 
 def _names(spec: StudySpec) -> Iterator[Diagnostic]:
     if spec.vertex and re.search(r"\s", spec.metric):
-        message = "a name on Vertex AI has no spaces. Write another, and --metric_tag in args."
+        message = "Vertex AI allows no spaces in names. Write another, and --metric_tag in args."
         yield _error(spec.locations["metric"], message)
     first: dict[str, int] = {}
     for parameter in spec.parameters:
@@ -84,13 +84,13 @@ def _bounds(parameter: Parameter) -> Iterator[Diagnostic]:
     if parameter.type == INTEGER:
         for bound, location in parameter.numbers:
             if not float(bound).is_integer():
-                message = f"{number(bound)} is not whole, as bounds of INTEGER are."
+                message = f"{number(bound)} is not a whole number, which INTEGER requires."
                 yield _error(location, f"{parameter.name}: {message}")
     low, high = parameter.low, parameter.high
     if low is not None and high is not None and low > high:
         yield _error(
             parameter.locations["low"],
-            f"{parameter.name}: minValue {number(low)} is above maxValue {number(high)}. Exchange"
+            f"{parameter.name}: minValue {number(low)} is above maxValue {number(high)}. Swap"
             " them.",
         )
 
@@ -128,5 +128,5 @@ def _scale(parameter: Parameter) -> Iterator[Diagnostic]:
             yield _error(
                 location,
                 f"{parameter.name}: {number(least)} has no logarithm, which {parameter.scale}"
-                " takes. Write the least value worth a trial, above 0, or UNIT_LINEAR_SCALE.",
+                " needs. Write the smallest useful value above 0, or UNIT_LINEAR_SCALE.",
             )

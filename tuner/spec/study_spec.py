@@ -1,4 +1,4 @@
-"""A study: what to search, how, and the job that each trial is. One for both dialects."""
+"""A study's specification for both dialects: the search space, the search, the trials' job."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LOG, REVERSE_LOG = "UNIT_LOG_SCALE", "UNIT_REVERSE_LOG_SCALE"
 GRID, RANDOM, POPULATION = "GRID_SEARCH", "RANDOM_SEARCH", "POPULATION_BASED_TRAINING"
 MAXIMIZE, MINIMIZE = "MAXIMIZE", "MINIMIZE"
 LAST, BEST = "LAST_MEASUREMENT", "BEST_MEASUREMENT"
-# What a study here makes best of the scores of a trial's agents.
+# Objectives: statistics over the scores of a trial's agents.
 IQM, MEAN, LOWER_BOUND, STEPS_TO_SOLVE = "iqm", "mean", "lower_bound", "steps_to_solve"
 OBJECTIVES = (IQM, MEAN, LOWER_BOUND, STEPS_TO_SOLVE)
-# How it trains them: several trials in a process, each in its own, or on a Ray cluster.
+# Engines: several trials in a process, each in its own, or on a Ray cluster.
 STACKED, PROCESS, RAY = ENGINES = ("stacked", "process", "ray")
 MEDIAN, DECAY_CURVE, CONVEX = "median", "decay_curve", "convex"
 
@@ -25,9 +25,9 @@ _NOWHERE = Location("", 1, 1)
 
 @dataclass(frozen=True)
 class Locations:
-    """Where in a file each field stands; what is not written stands where the whole does.
+    """The location of each field in the file; a missing field has that of its parent.
 
-    Items of a list have their own: `args.0`. Two studies that differ in locations only are equal.
+    List items have their own: `args.0`. Two studies that differ only in locations are equal.
     """
 
     home: Location = _NOWHERE
@@ -55,7 +55,7 @@ class Parameter:
 
     @property
     def numbers(self) -> list[tuple[float, Location]]:
-        """The numbers that bound it, or that it chooses from, and where they stand."""
+        """The bounds or the discrete values, with their locations."""
         bounds = [("low", self.low), ("high", self.high)]
         choices = [(f"values.{index}", value) for index, value in enumerate(self.values)]
         return [(n, self.locations[name]) for name, n in (*bounds, *choices) if n is not None]
@@ -63,7 +63,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """How the program of a trial is started, the same for every trial."""
+    """How each trial's program is started."""
 
     args: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -92,14 +92,14 @@ class StudySpec:
     goal: str = MAXIMIZE
     max_trials: int = 1
     max_parallel_trials: int = 1
-    max_failed_trials: int = 0  # 0: whoever runs the study decides
+    max_failed_trials: int = 0  # 0: the service or tuner decides
     algorithm: str = ""  # "": Bayesian optimisation
     early_stopping: str = ""  # "", median, decay_curve or convex
-    measurement: str = LAST  # which of a trial's reports counts
-    resume: str = ""  # the job whose trials to learn from
+    measurement: str = LAST  # which report is a trial's score
+    resume: str = ""  # an earlier job to learn from
     job: TrialJob = field(default_factory=TrialJob)
     kms_key: str = ""
     labels: tuple[tuple[str, str], ...] = ()
-    left_out: tuple[str, ...] = ()  # fields of the file that have no location here
+    left_out: tuple[str, ...] = ()  # fields of the file that this class does not have
     vertex: bool = field(default=False, compare=False)  # the dialect of the file
     locations: Locations = field(default_factory=Locations, compare=False, repr=False)

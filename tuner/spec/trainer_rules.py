@@ -1,4 +1,4 @@
-"""Rules of the trainer: what it would refuse in every trial, or never report."""
+"""Rules of the trainer: flags and values that it would refuse in every trial, and its metric."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _arguments(spec: StudySpec) -> Iterator[Diagnostic]:
 
 
 def _parameter(parameter: Parameter) -> Iterator[Diagnostic]:
-    """A parameter's name, its type and all its values, against what the flag takes."""
+    """Checks a parameter's name, type and values against the trainer's flag."""
     field = flags.find(parameter.name)
     if field is None:
         if parameter.name:
@@ -85,7 +85,7 @@ def _parameter(parameter: Parameter) -> Iterator[Diagnostic]:
 
 
 def _refusal(field: flags.Setting, text: str) -> str:
-    """What the trainer says of a value; nothing where it takes it."""
+    """The trainer's message about a value; "" if it accepts the value."""
     try:
         flags.read(field, text)
     except ValueError as error:

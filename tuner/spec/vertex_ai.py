@@ -39,7 +39,7 @@ NOT_THE_STUDY = VERTEX_AI.keys() - {"labels", "encryptionSpec", "studySpec", "tr
 
 
 def read(tree: Value) -> tuple[StudySpec, list[Diagnostic]]:
-    """The study as far as it can be read, and what keeps the service from running it."""
+    """The study as far as it can be read, and the errors that the service would report."""
     diagnostics = list(check(tree, VERTEX_AI, "the file"))
     root = Fields(tree, tree.location, "the file", diagnostics)
     root.need("studySpec", "trialJobSpec")

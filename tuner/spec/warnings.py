@@ -1,4 +1,4 @@
-"""Warnings: a search that runs, but finds little, costs much, or measures something else."""
+"""Warnings: searches that run, but find little, cost much, or measure the wrong thing."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tuner.spec.study_spec import (
 )
 
 TRIALS_PER_DIMENSION = 4
-WIDE = 100  # a range this wide, largest over smallest, wants a logarithmic scale
-SMALL_NETWORK = 1024  # neurons a layer; a CPU is done with these before a GPU is fed
+WIDE = 100  # a range with a larger ratio of its bounds should have a logarithmic scale
+SMALL_NETWORK = 1024  # neurons per layer; a CPU is faster than a GPU below this
 _ACCELERATED = re.compile(r"gpu|tpu|_[pv]100", re.IGNORECASE)
 
 

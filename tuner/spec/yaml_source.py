@@ -1,4 +1,4 @@
-"""The text of a YAML file, and plain sentences for what is wrong at an index of it."""
+"""The text of a YAML file, and messages about errors at an index of it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Source:
         self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
 
     def at(self, index: int) -> Location:
-        """Line and column as editors count them; PyYAML knows more characters that end lines."""
+        """Line and column as editors count them; PyYAML treats more characters as line breaks."""
         line = bisect.bisect_right(self._starts, index)
         return Location(self.file, line, index - self._starts[line - 1] + 1)
 
     def start(self, index: int, above: int = 0) -> int:
-        """Where the line begins, or one above it."""
+        """The start of the line, or of a line above it."""
         return self._starts[max(0, self.at(index).line - 1 - above)]
 
     def refuse(self, index: int, message: str) -> NoReturn:
@@ -55,7 +55,7 @@ def decode(data: bytes, file: str) -> str:
 
 
 def explain(error: yaml.MarkedYAMLError, source: Source, *marks: int) -> tuple[int, str]:
-    """Where PyYAML saw an error, and what it says, plainer where that is common."""
+    """The index and message of PyYAML's error; common ones are reworded."""
     begun, index = marks[0], marks[-1]
     if error.problem == "but found another document":
         return index, "a second document begins here. Write one per file."
@@ -76,7 +76,7 @@ def explain(error: yaml.MarkedYAMLError, source: Source, *marks: int) -> tuple[i
 
 
 def cause(source: Source, *marks: int) -> tuple[int, str] | None:
-    """What an editor does not show or a tool has left, at the marks or in two lines above them."""
+    """Finds invisible characters, templates and merge markers at the marks or two lines above."""
     end = source.text.find("\n", max(marks)) % (len(source.text) + 1)
     suspects = _SUSPECT.finditer(source.text, source.start(min(marks), above=2), end)
     for found in reversed(list(suspects)):
@@ -86,7 +86,7 @@ def cause(source: Source, *marks: int) -> tuple[int, str] | None:
 
 
 def accuse(found: str) -> str:
-    """The sentence about a conflict marker, a template or an invisible character."""
+    """The message about a conflict marker, a template or an invisible character."""
     if found[0] in "<=>":
         return f"`{found}` is left of a merge conflict. Resolve it."
     if found[0] in "${":

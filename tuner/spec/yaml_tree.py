@@ -1,8 +1,8 @@
-"""YAML as a tree in which every value knows its location.
+"""Parses YAML into a tree of values with their locations.
 
-PyYAML composes the nodes and their marks. Ours is what it lacks: numbers such as `1e-4`, as gcloud
-reads them; refusals of what a person would read otherwise (a key given twice, `010` for 8, dates);
-and a bound on what aliases grow into.
+PyYAML composes the nodes and their marks. This module adds numbers such as `1e-4`, as gcloud reads
+them; refuses what a person would misread (repeated keys, `010` for 8, dates); and limits the size
+of expanded aliases.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Y_OR_N = re.compile(r"[yYnN]\Z")
 
 
 def like_gcloud(kind: type[yaml.SafeLoader] | type[yaml.SafeDumper]) -> None:
-    """Makes a loader or dumper take for text what gcloud takes for text."""
+    """Makes a loader or dumper distinguish text from numbers and booleans as gcloud does."""
     kind.add_implicit_resolver(f"{_TAG}float", _EXPONENT, list("-+.0123456789"))
     kind.add_implicit_resolver(f"{_TAG}bool", _Y_OR_N, list("yYnN"))
 
@@ -44,7 +44,7 @@ like_gcloud(_Loader)
 
 @dataclass(frozen=True)
 class Value:
-    """A scalar, a list or a mapping. An entry of a mapping knows the location of its key too."""
+    """A scalar, a list or a mapping. An entry of a mapping also has the location of its key."""
 
     content: bool | int | float | str | list[Value] | dict[str, Value] | None
     location: Location
@@ -53,13 +53,13 @@ class Value:
 
     @property
     def integer(self) -> int | None:
-        """The whole number that this is, if it is one."""
+        """The value as an integer; None if it is not one."""
         number = self.number
         return int(number) if number is not None and float(number).is_integer() else None
 
     @property
     def number(self) -> int | float | None:
-        """The finite number that this is, in quotes or not: gcloud takes both."""
+        """The value as a finite number, or None; quoted numbers count, as in gcloud."""
         number = self.content
         if isinstance(number, str):
             number = _number_in(number)
@@ -83,7 +83,7 @@ def _number_in(text: str) -> int | float | None:
 
 
 def read(data: bytes, file: str) -> Value:
-    """The one document in `data`. Raises InvalidSpec with the location where reading ended."""
+    """The single document in `data`. Raises InvalidSpec with the location of the error."""
     source = Source(decode(data, file), file)
     try:
         loader = _Loader(source.text)
@@ -105,7 +105,7 @@ def read(data: bytes, file: str) -> Value:
 
 
 class _Reader:
-    """Makes values of nodes, and bounds what a small file may grow into."""
+    """Converts nodes to values, and limits the size of expanded aliases."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -162,12 +162,12 @@ class _Reader:
         return str(node.value)
 
     def _merge(self, node: yaml.Node) -> dict[str, Value]:
-        """What `<<: *a` or `<<: [*a, *b]` brings; of two the first wins."""
+        """The entries of `<<: *a` or `<<: [*a, *b]`; the first mapping takes precedence."""
         merged: dict[str, Value] = {}
         for each in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             source = self.value(each).content
             if not isinstance(source, dict):
-                self._refuse(node, "`<<` merges mappings, and this is none.")
+                self._refuse(node, "`<<` merges mappings, but this is not one.")
             merged = source | merged
         return merged
 
@@ -207,7 +207,7 @@ class _Reader:
         self._source.refuse(node.start_mark.index, message)
 
     def _refuse_invisible(self, node: yaml.ScalarNode) -> None:
-        """Refuses what looks like a space or like nothing; in quotes it is what the file means."""
+        """Refuses invisible characters and unusual spaces, except in quotes."""
         start, end = node.start_mark.index, node.end_mark.index
         if node.style is None and (
             found := re.compile(INVISIBLE).search(self._source.text, start, end)

@@ -1,4 +1,4 @@
-"""A bucket, and machines whose studies lie in it."""
+"""A bucket, and machines whose studies are in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files come back from a bucket verified, and nowhere but where they were asked for."""
+"""Files are downloaded and verified, and written to the requested folder only."""
 
 from __future__ import annotations
 

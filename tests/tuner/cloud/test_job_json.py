@@ -1,4 +1,4 @@
-"""A study's results in the services' shape are read by what reads theirs."""
+"""A study's results in the services' JSON format are read by the same code as theirs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the services tell of a job becomes one list, best trial first."""
+"""Jobs of both services become a list of trials, best first."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def test_the_best_is_the_lowest_where_the_job_minimises() -> None:
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", float("nan")])
-def test_a_score_that_is_no_number_is_none(value: float | str) -> None:
+def test_a_score_that_is_not_a_finite_number_is_missing(value: float | str) -> None:
     assert vertex_job(vertex_answer(vertex_trial(1, value))).trials[0].score is None
 
 
-def test_a_trial_lies_in_a_folder_of_its_number() -> None:
+def test_a_trials_folder_is_named_after_its_number() -> None:
     job = vertex_job(vertex_answer(vertex_trial(1, 20.0), vertex_trial(3, 480.5)))
     assert best_job_dir(job) == "gs://bucket/study/3"
     assert best_job_dir(ai_platform_job(AI_PLATFORM)) == "gs://bucket/cartpole_1/1"
@@ -96,7 +96,7 @@ def test_a_job_without_scores_has_no_best_trial() -> None:
         best_job_dir(vertex_job(vertex_answer(vertex_trial(1, None))))
 
 
-def test_a_job_without_a_place_has_nothing_to_fetch() -> None:
+def test_a_job_without_a_job_dir_has_nothing_to_fetch() -> None:
     answer = vertex_answer(vertex_trial(1, 1.0)) | {"trialJobSpec": {}}
     with pytest.raises(JobError, match="job dir"):
         best_job_dir(vertex_job(answer))
@@ -116,7 +116,7 @@ def test_a_job_that_has_not_begun_has_no_trials() -> None:
     assert table(vertex_job(vertex_answer())).splitlines()[1:] == ["trial  state  mean_score  step"]
 
 
-def test_vertex_must_be_told_a_region() -> None:
+def test_vertex_needs_a_region() -> None:
     with pytest.raises(JobError, match="--region"):
         jobs.describe("123", region="", project="")
 
@@ -127,7 +127,7 @@ def test_without_gcloud_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> 
         jobs.describe("cartpole_1", region="", project="")
 
 
-def test_what_gcloud_says_below_its_error_is_kept(
+def test_the_lines_below_gclouds_error_are_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its first line names the argument, and the cause stands in the next ones."""

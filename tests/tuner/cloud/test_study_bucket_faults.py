@@ -1,4 +1,4 @@
-"""A study whose bucket refuses, fails for a while, or stays away."""
+"""A study whose bucket refuses requests, fails for a while, or stays unreachable."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def test_a_bucket_that_refuses_is_one_sentence_before_trial_1(
     assert (ended.err.count("\n"), here.starts("1")) == (1, 0)
 
 
-def test_without_the_library_it_says_what_to_install(machine: Callable[[str], Machine]) -> None:
+def test_without_the_library_the_message_names_what_to_install(
+    machine: Callable[[str], Machine],
+) -> None:
     script = "import sys; sys.modules['google.cloud.storage'] = None" + QUICK
     ended = machine("here").run(script=script)
     assert (ended.code, ended.out) == (2, "")
@@ -78,7 +80,7 @@ def test_bursts_of_faults_lose_nothing(
     assert json.loads(storage.objects()[f"{STUDY}/best.json"])["test"]["winner"]["agents"] == 20
 
 
-def test_a_bucket_that_stays_away_ends_the_study_and_the_same_command_goes_on(
+def test_a_bucket_that_stays_unreachable_ends_the_study_and_the_same_command_continues_it(
     machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
     storage.add(Fault("insert", "study.journal", skip=1, status=503))

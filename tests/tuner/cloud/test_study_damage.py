@@ -1,4 +1,4 @@
-"""A study's file that is damaged, replaced or removed does no harm in the bucket."""
+"""A damaged, replaced or removed study file does not damage the study in the bucket."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_study_that_was_taken_out_of_the_bucket_is_asked_about(
 
 
 @pytest.mark.parametrize("content", [b"ruined " * 1000, b"ruined\n", b"", "half"])
-def test_a_damaged_file_takes_no_place_in_the_bucket(
+def test_a_damaged_file_is_not_uploaded(
     machine: Callable[[str], Machine], storage: FaultyStorage, content: bytes | str
 ) -> None:
     here, there = machine("here"), machine("there")
@@ -44,7 +44,7 @@ def test_a_damaged_file_takes_no_place_in_the_bucket(
     assert [there.starts(number) for number in "123"] == [1, 1, 1]
 
 
-def test_a_pipe_in_its_place_is_not_waited_for(
+def test_a_pipe_instead_of_the_file_does_not_block(
     machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
     here = machine("here")
@@ -56,7 +56,7 @@ def test_a_pipe_in_its_place_is_not_waited_for(
     assert states(storage) == ["COMPLETE"]
 
 
-def test_a_file_that_breaks_on_the_way_takes_no_place_in_the_bucket(
+def test_a_file_damaged_during_the_study_is_not_uploaded(
     machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
     here = machine("here")

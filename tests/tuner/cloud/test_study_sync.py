@@ -1,4 +1,4 @@
-"""A study in a bucket: all of it is there, goes on anywhere, and has one tuner at a time."""
+"""A study in a bucket is complete there, continues on any machine, and has one tuner at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tuner.cloud import jobs
 from tuner.cloud.study_sync import as_reports
 
 
-def test_the_whole_study_is_in_the_bucket_and_goes_on_from_another_machine(
+def test_the_study_is_in_the_bucket_and_continues_on_another_machine(
     machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
     here = machine("here")
@@ -117,7 +117,7 @@ def test_a_tuner_that_was_asleep_too_long_has_lost_the_study(
     )
 
 
-def test_a_study_goes_on_from_another_in_the_bucket(
+def test_a_study_continues_from_an_earlier_one_in_the_bucket(
     machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
     here, there = machine("here"), machine("there")
@@ -130,7 +130,7 @@ def test_a_study_goes_on_from_another_in_the_bucket(
     assert len(study_json(storage)["trainingOutput"]["trials"]) == 1
 
 
-def test_reports_are_told_again_from_the_trainers_own_record() -> None:
+def test_reports_are_rebuilt_from_the_trainers_record() -> None:
     record = (
         b'{"step": 10, "final": false, "mean_score": 1.5, "scores": [1, 2]}\n'
         b'{"step": 20, "final": false, "mean_score": null}\n'

@@ -1,4 +1,4 @@
-"""A study becomes the Vertex AI job that the mapping table says."""
+"""A study becomes a Vertex AI job as in the mapping table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.vertex_jobs import IMAGE, JOB_DIR, STUDY, translated
 from tuner.cloud.vertex_job import as_yaml
 
 
-def test_a_study_with_everything_becomes_the_whole_job() -> None:
+def test_a_study_with_every_field_becomes_a_complete_job() -> None:
     assert translated(display_name="a study") == {
         "displayName": "a study",
         "labels": {"team": "rl"},

@@ -1,4 +1,4 @@
-"""What cannot become a Vertex AI job is refused by name."""
+"""Fields without an equivalent on Vertex AI are refused by name."""
 
 from __future__ import annotations
 

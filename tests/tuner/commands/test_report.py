@@ -1,4 +1,4 @@
-"""The command `report` writes a page, or one sentence about why not."""
+"""The command `report` writes a page, or prints one error message."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_bad_command_ends_with_2(words: list[str], message: str) -> None:
     assert run(*words) == (2, f"error: {message}\n")
 
 
-def test_the_page_lies_in_the_job_dir_or_where_it_is_asked_for(job: Path, tmp_path: Path) -> None:
+def test_the_page_is_written_to_the_job_dir_or_to_output(job: Path, tmp_path: Path) -> None:
     assert run(str(job)) == (0, "")
     assert run(str(job), "--output", str(tmp_path / "p.html")) == (0, "")
     assert (tmp_path / "p.html").read_bytes() == (job / "report.html").read_bytes()

@@ -1,4 +1,4 @@
-"""`python -m tuner reproduce`: the same run is known as the same, and another is not."""
+"""`python -m tuner reproduce` recognises the same run, and a different one."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def without(*path: str) -> Callable[[dict[str, Any]], None]:
         (without("flags"), "it lacks flags."),
         (without("reproduce", "curve_sha256"), "it lacks curve_sha256."),
         (without("test", "winner", "interval"), "it lacks interval."),
-        (lambda b: b.update(flags="--gamma=1"), "it holds something else"),
-        (lambda b: b["reproduce"].update(seed="1"), "it holds something else"),
-        (lambda b: b["reproduce"].update(other_flags=[1]), "it holds something else"),
-        (lambda b: b["test"]["winner"].update(interval=[1]), "it holds something else"),
+        (lambda b: b.update(flags="--gamma=1"), "it has flags, seeds or scores"),
+        (lambda b: b["reproduce"].update(seed="1"), "it has flags, seeds or scores"),
+        (lambda b: b["reproduce"].update(other_flags=[1]), "it has flags, seeds or scores"),
+        (lambda b: b["test"]["winner"].update(interval=[1]), "it has flags, seeds or scores"),
         (lambda b: b["test"].update(winner={}), "it lacks interval."),
     ],
 )
-def test_a_file_that_is_not_whole_is_refused_in_a_sentence(
+def test_an_incomplete_file_is_refused_with_a_message(
     tmp_path: Path, change: Callable[[dict[str, Any]], None], says: str
 ) -> None:
     best = json.loads(json.dumps(BEST))
@@ -92,9 +92,9 @@ def test_the_real_trainer_reproduces_to_the_last_bit(tmp_path: Path, best: dict[
     ended = reproduce(tmp_path, best, *where)
     assert (ended.code, ended.err) == (0, ""), ended.out
     assert ended.out.endswith("reproduced: every agent scored the same to the last bit\n")
-    # A finished run in that folder would prove nothing.
+    # A finished run in that folder would not be repeated.
     ended = reproduce(tmp_path, best, *where)
-    assert ended.code == 1 and "which would prove nothing" in ended.err
+    assert ended.code == 1 and "which would not be repeated" in ended.err
 
 
 def test_a_run_that_learned_beside_others_is_reproduced_to_the_last_bit_too(tmp_path: Path) -> None:
@@ -141,11 +141,11 @@ def test_another_trainers_version_is_refused_before_it_trains(
     assert (ended.code, ended.out.count("\n")) == (1, 1)
     assert ended.err == (
         "error: The trainer here is version 0.1.0, but the study had version 0.0.9. Install that"
-        " one.\n"
+        " version.\n"
     )
 
 
-def test_a_run_that_fails_is_told_with_its_log(
+def test_a_failed_run_is_reported_with_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE", str(tmp_path / "fake.json"))
@@ -154,7 +154,7 @@ def test_a_run_that_fails_is_told_with_its_log(
     assert ended.code == 1
     assert ended.err == (
         "error: The run failed with exit code 1"
-        f" (log: {tmp_path}/again/trial.log). It said: went wrong\n"
+        f" (log: {tmp_path}/again/trial.log). Its last line: went wrong\n"
     )
 
 

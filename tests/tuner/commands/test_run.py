@@ -55,7 +55,7 @@ def test_a_study_from_search_to_test(workspace: Workspace) -> None:
     assert all(trial.state == "SUCCEEDED" and trial.step == 20 for trial in job.trials)
 
 
-def test_the_same_command_goes_on_and_repeats_nothing(workspace: Workspace) -> None:
+def test_the_same_command_continues_and_repeats_nothing(workspace: Workspace) -> None:
     workspace.run("--max-trials", "2", "--candidates", "1")
     before = workspace.json("study.json")["trainingOutput"]["trials"]
     ended = workspace.run("--max-trials", "4", "--candidates", "1")

@@ -1,4 +1,4 @@
-"""`python -m tuner run` where a trial fails, or the command, a file or the folder is not good."""
+"""`python -m tuner run` with failing trials, or an invalid command, file or folder."""
 
 from __future__ import annotations
 
@@ -99,13 +99,13 @@ def test_an_error_of_lint_ends_it_before_trial_1(workspace: Workspace) -> None:
             "--trainer-args: the trainer has no flag --gama. Did you mean gamma?",
         ),
         (("--trainer-args='",), "--trainer-args cannot be split into words: No closing"),
-        (("--test-seeds", "19"), "must be a whole number, 20 or more, but is 19"),
-        (("--confirm-seeds", "9"), "must be a whole number, 10 or more, but is 9"),
-        (("--timeout", "soon"), "must be a time such as 90, 15m, 2h, but is soon"),
+        (("--test-seeds", "19"), "19 is not a whole number of 20 or more"),
+        (("--confirm-seeds", "9"), "9 is not a whole number of 10 or more"),
+        (("--timeout", "soon"), "soon is not a time. Give one such as 90, 15m or 2h"),
         (("--job-dir", "gs://b/s"), "A gs:// address must name a bucket"),
         (("--job-dir", "gs:/bucket/s"), "A gs:// address must start with gs://"),
         (("--job-dir", "gs://bucket"), "A gs:// address must name a folder in the bucket"),
-        (("--seeds", "0"), "must be a whole number, 1 or more, but is 0"),
+        (("--seeds", "0"), "0 is not a whole number of 1 or more"),
         (("--objective", "best"), "--objective: 'best' is not one of iqm, mean, "),
     ],
 )

@@ -70,7 +70,7 @@ def test_ctrl_c_ends_after_the_running_trials(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("signals, code", [([2, 2], 130), ([15], 143)])
-def test_twice_ends_at_once_and_the_same_command_goes_on(
+def test_a_second_ctrl_c_ends_at_once_and_the_same_command_continues(
     workspace: Workspace, signals: list[int], code: int
 ) -> None:
     workspace.behave({"1": "hang"})

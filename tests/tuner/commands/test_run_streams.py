@@ -17,7 +17,7 @@ from tests.support.workspaces import Workspace
 @pytest.mark.parametrize(
     "redirection", [">&-", "2>&-", "<&- >&- 2>&-", "| true", ">/dev/full", ">/dev/full 2>&1"]
 )
-def test_a_study_goes_on_whatever_becomes_of_its_streams(
+def test_a_study_continues_with_closed_or_full_streams(
     workspace: Workspace, redirection: str
 ) -> None:
     words = ["run", "space.yaml", "--job-dir", "study", "--max-trials=1", "--candidates=1"]

@@ -1,4 +1,4 @@
-"""`python -m tuner show`: what it says of studies and runs in whatever state they are."""
+"""`python -m tuner show`: what it prints for studies and runs in any state."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def finish(study: Path) -> None:
     (study / "best.json").write_text(json.dumps(best))
 
 
-def test_a_study_is_told_best_first(study: Path) -> None:
+def test_a_study_is_shown_best_trial_first(study: Path) -> None:
     lines = on_a_pipe(study)
     assert lines[0] == (
         f"study    {study}: not finished; the same command continues it; 4 of 4 trials ended"
@@ -103,7 +103,7 @@ def test_the_end_of_a_study_is_summed_up_and_the_winner_is_drawn(study: Path) ->
     assert any(line.startswith("curve    trial 4:") for line in lines)
 
 
-def test_runs_on_fresh_seeds_are_told_before_the_end(study: Path) -> None:
+def test_runs_on_fresh_seeds_are_shown_before_the_end(study: Path) -> None:
     write_run(study / "confirm-1" / "2", [80.0], {})
     (study / "confirm-1" / "1").mkdir()
     lines = on_a_pipe(study)
@@ -111,7 +111,7 @@ def test_runs_on_fresh_seeds_are_told_before_the_end(study: Path) -> None:
     assert "confirm  confirm-1/1: not finished" in lines
 
 
-def test_folders_that_are_not_whole_are_named(study: Path) -> None:
+def test_incomplete_folders_are_named(study: Path) -> None:
     (study / "4" / "manifest.json").write_text('{"state"')
     shutil.rmtree(study / "1")
     (study / "9").mkdir()
@@ -119,12 +119,12 @@ def test_folders_that_are_not_whole_are_named(study: Path) -> None:
     text = "\n".join(on_a_pipe(study))
     assert f"damaged  trial 4: {study}/4/manifest.json is missing or damaged" in text
     assert f"damaged  trial 1: its folder {study}/1 is missing" in text
-    assert f"damaged  {study}/9: study.journal knows no such trial" in text
-    assert "damaged  best.json is not whole" in text
+    assert f"damaged  {study}/9: study.journal has no such trial" in text
+    assert "damaged  best.json is incomplete" in text
     (study / "study.journal").write_text("{")
     lines = on_a_pipe(study)
-    assert lines[0] == f"study    {study}: not at work; study.journal is damaged or missing"
-    assert f"damaged  {study}/2: study.journal knows no such trial" in lines
+    assert lines[0] == f"study    {study}: not running; study.journal is damaged or missing"
+    assert f"damaged  {study}/2: study.journal has no such trial" in lines
 
 
 def test_a_single_run(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_single_run(tmp_path: Path) -> None:
     assert lines[1] == "score    final policies: 2.00 [1.00, 3.00], 2 seeds"
     assert lines[-1].split()[:4] == ["2,000", "2.00", "1.00", "3.00"]
     (tmp_path / "a" / "manifest.json").unlink()
-    assert on_a_pipe(tmp_path / "a")[0].endswith(": not finished; at work, or stopped")
+    assert on_a_pipe(tmp_path / "a")[0].endswith(": not finished; running or stopped")
     (tmp_path / "a" / "metrics.jsonl").write_bytes(b"\xff{")
     assert f"damaged  {tmp_path}/a/metrics.jsonl holds no report" in on_a_pipe(tmp_path / "a")
 
@@ -146,7 +146,7 @@ def test_nothing_there_is_one_sentence_and_code_1(tmp_path: Path, name: str) -> 
     assert tuner("show", str(place)) == (
         1,
         "",
-        f"error: {place} holds neither a study nor a run. Name the job dir of one.\n",
+        f"error: {place} has neither a study nor a run. Give the job dir of one.\n",
     )
 
 
@@ -183,7 +183,7 @@ def test_no_number_is_broken_at_any_width(study: Path, width: int, encoding: str
     ],
     ids=str,
 )
-def test_a_real_terminal_shows_every_number_whole(
+def test_a_real_terminal_does_not_split_numbers(
     study: Path, columns: int, environment: dict[str, str]
 ) -> None:
     with Screen(columns=columns, rows=100) as screen:

@@ -99,7 +99,7 @@ def test_the_command_is_the_clouds_own_and_the_folder_has_the_same_path_inside(
     ]
 
 
-def test_for_a_bucket_it_has_the_network_and_who_the_user_is(tmp_path: Path) -> None:
+def test_for_a_bucket_it_has_the_network_and_the_users_credentials(tmp_path: Path) -> None:
     key = tmp_path / "key.json"
     key.write_text("{}")
     service = {"GOOGLE_APPLICATION_CREDENTIALS": str(key), "STORAGE_EMULATOR_HOST": "http://h"}
@@ -111,7 +111,7 @@ def test_for_a_bucket_it_has_the_network_and_who_the_user_is(tmp_path: Path) -> 
     assert f"--env=TMPDIR={tmp_path / '3'}" in command, "what cannot be handed over is kept"
 
 
-def test_the_files_own_command_takes_the_entrypoints_place(tmp_path: Path) -> None:
+def test_the_files_command_replaces_the_entrypoint(tmp_path: Path) -> None:
     containers = Containers("docker", IMAGE, ["python", "-m", "mine"])
     command = containers.command(tmp_path, ["--a=1"], {})
     assert command[-6:] == ["--entrypoint", "python", IMAGE, "-m", "mine", "--a=1"]
@@ -153,7 +153,7 @@ def test_stopping_signals_the_trainer_inside(
     assert engine.made("kill") == 0
 
 
-def test_a_container_that_hears_no_signal_is_killed(
+def test_a_container_that_ignores_signals_is_killed(
     start: Callable[..., LocalTrial], engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_lock, "GRACE", 0.2)
@@ -213,7 +213,7 @@ def tune(*flags: str) -> int:
     return main(["run", space, "--job-dir", "study", "--image", IMAGE, *flags])
 
 
-def test_a_whole_study(
+def test_a_complete_study(
     engine: Engine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -237,7 +237,7 @@ def test_a_whole_study(
         (("--job-dir", "a:b"), {}, "has a colon in its path"),
     ],
 )
-def test_what_is_missing_is_said_before_trial_1(
+def test_missing_programs_are_reported_before_trial_1(
     engine: Engine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -273,7 +273,7 @@ def test_ctrl_c_twice_ends_the_containers_too(
     assert engine.alive == []
 
 
-def test_an_engine_that_cannot_remove_a_container_is_told_of(tmp_path: Path) -> None:
+def test_an_engine_that_cannot_remove_a_container_is_reported(tmp_path: Path) -> None:
     stubborn = tmp_path / "engine"
     stubborn.write_text("#!/bin/sh\n[ $1 != rm ] || { echo no >&2; exit 1; }\n")
     stubborn.chmod(0o755)

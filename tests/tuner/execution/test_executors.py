@@ -1,4 +1,4 @@
-"""What every executor promises: processes, a stack, a Ray cluster. Trainers are stand-ins."""
+"""The contract of all executors: processes, a stack, a Ray cluster. Trainers are stand-ins."""
 
 from __future__ import annotations
 

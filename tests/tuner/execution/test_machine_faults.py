@@ -1,4 +1,4 @@
-"""What the machine ends is told from what a trial does wrong."""
+"""Machine faults are distinguished from failures of a trial."""
 
 from __future__ import annotations
 

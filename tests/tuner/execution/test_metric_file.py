@@ -1,4 +1,4 @@
-"""Metric files are read whatever state they are in."""
+"""Metric files are read in any state."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_other_tags_unknown_keys_and_numbers_do_no_harm() -> None:
      '{"global_step": "9", "mean_score": "nan"}', '{"global_step": "9", "mean_score": "-inf"}',
      '{"global_step": "-9", "mean_score": "1"}', '{"global_step": "inf", "mean_score": "1"}'],
 )  # fmt: skip
-def test_a_line_that_says_nothing_is_passed_over(last: str) -> None:
+def test_a_line_without_a_report_is_skipped(last: str) -> None:
     good = {"global_step": "5", "mean_score": "1.5"}
     assert read(metric_file(good, last), "mean_score") == [(5, 1.5)]
 
@@ -68,7 +68,9 @@ def test_a_file_cut_anywhere_gives_a_part_of_its_reports(
 
 
 @given(LIST, LIST)
-def test_reports_are_ordered_and_none_is_lost(a: list[Measurement], b: list[Measurement]) -> None:
+def test_merged_reports_are_ordered_and_complete(
+    a: list[Measurement], b: list[Measurement]
+) -> None:
     both = merged(a, b)
     steps = [step for step, _ in both]
     assert steps == sorted({step for step, _ in (*a, *b)})

@@ -100,7 +100,7 @@ def started(executor: RayExecutor, trial: Trial, times: int = 1) -> None:
     wait_until(has, 90)
 
 
-def test_the_trials_of_a_lost_node_go_on_elsewhere(
+def test_the_trials_of_a_lost_node_continue_on_another(
     start: Start, machines: Machines, tmp_path: Path, said: list[str]
 ) -> None:
     (tmp_path / "fake.json").write_text("{}")
@@ -249,7 +249,7 @@ def test_a_wrong_token_is_a_sentence(study: Study) -> None:
     assert err.splitlines()[-1].startswith("error: No Ray cluster at ") and "token" in err
 
 
-def test_without_ray_the_command_says_what_to_install(tmp_path: Path) -> None:
+def test_without_ray_the_message_names_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "ray.py").write_text("raise ImportError('no ray', name='ray')\n")
     (tmp_path / "space.yaml").write_text(TEMPLATE, encoding="utf-8")
     words = ["-m", "tuner", "run", "space.yaml", "--job-dir", "study", "--engine", "ray"]

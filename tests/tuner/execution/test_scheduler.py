@@ -1,4 +1,4 @@
-"""Trials side by side, until there are no more or somebody asks for an end."""
+"""Trials run in parallel until there are no more, or a signal interrupts them."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_after_the_first_ctrl_c_running_trials_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
-def test_after_the_second_they_are_ended(tmp_path: Path, signals: list[int]) -> None:
+def test_after_the_second_they_are_stopped(tmp_path: Path, signals: list[int]) -> None:
     interrupts, executor = Interrupts(), Executing(tmp_path, "hang")
     made = Scheduler(executor, 2, interrupts)
     thread = interrupt(signals, tmp_path / "2" / "hangs")

@@ -1,4 +1,4 @@
-"""Trials that share trainer processes, seen from the tuner; the trainer is a stand-in."""
+"""Trials in shared trainer processes; the trainer is a stand-in."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def process_of(trial: LocalTrial) -> str:
     return re.findall(r"process (\d+)", trial.log.read_text())[-1]
 
 
-def test_a_trial_ends_as_its_worker_says(several: StackExecutor, tmp_path: Path) -> None:
+def test_a_trial_has_the_exit_code_that_its_worker_reports(
+    several: StackExecutor, tmp_path: Path
+) -> None:
     good, bad = (several.submit(task(tmp_path, n, how)) for n, how in ((1, "succeed"), (2, "fail")))
     outcome = ended(good)
     assert (outcome.state, outcome.exit_code, outcome.cpu_seconds) == (SUCCEEDED, 0, 1.5)
@@ -82,7 +84,7 @@ def test_a_worker_serves_one_trial_after_the_other(several: StackExecutor, tmp_p
     assert len(seen) == 1
 
 
-def test_the_trials_of_a_worker_that_dies_go_on_each_in_a_process_of_its_own(
+def test_the_trials_of_a_dead_worker_continue_in_processes_of_their_own(
     tmp_path: Path,
 ) -> None:
     told: list[str] = []

@@ -114,7 +114,7 @@ def test_a_stopped_trial_keeps_its_reports(start: Callable[..., LocalTrial]) -> 
     assert (outcome.state, outcome.measurements) == (STOPPED, ((10, 50.0),))
 
 
-def test_a_trial_that_hears_no_signal_is_killed(
+def test_a_trial_that_ignores_signals_is_killed(
     start: Callable[..., LocalTrial], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_lock, "GRACE", 0.2)
@@ -159,6 +159,6 @@ def test_a_trial_that_ended_well_before_the_signal_has_succeeded() -> None:
     assert judge(143, True, STOPPED_EARLY) == (STOPPED, STOPPED_EARLY)
 
 
-def test_the_log_holds_what_a_trial_said(start: Callable[..., LocalTrial], tmp_path: Path) -> None:
+def test_the_log_has_a_trials_output(start: Callable[..., LocalTrial], tmp_path: Path) -> None:
     ended(start("fail"))
     assert (tmp_path / "1" / LOG).read_text() == "I am to fail\nsomething\nwent wrong\n\n\n"

@@ -1,4 +1,4 @@
-"""What optuna-dashboard serves of a study is what lies in its trials' folders."""
+"""optuna-dashboard serves the files in the trials' folders."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_dashboard_serves_each_trials_video_and_flags(study: Study, tmp_path
     assert set(second) == {"flags.txt"}
 
 
-def test_a_video_lies_on_the_disk_once(study: Study, tmp_path: Path) -> None:
+def test_a_video_is_stored_once(study: Study, tmp_path: Path) -> None:
     task = trial(study, tmp_path)
     artifacts.keep(target(study, task), tmp_path, task, refuse)
     video = task.job_dir / "recording.mp4"
@@ -125,7 +125,7 @@ def test_a_video_lies_on_the_disk_once(study: Study, tmp_path: Path) -> None:
     assert Dashboard(tmp_path).artefacts()[0]["recording.mp4"] == VIDEO
 
 
-def test_a_tuner_that_was_killed_before_it_told_of_the_end_adds_nothing_twice(
+def test_a_tuner_killed_before_it_stored_the_end_adds_nothing_twice(
     study: Study, tmp_path: Path
 ) -> None:
     task = trial(study, tmp_path)

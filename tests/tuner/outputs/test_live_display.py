@@ -1,4 +1,4 @@
-"""Lines stay; a table is there on a terminal only, and goes away."""
+"""Permanent lines, and a live table on terminals only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_elsewhere_there_are_plain_lines_only(name: str, monkeypatch: pytest.Mon
     assert stream.getvalue() == "trial 1: 500, " + "and so on, " * 20 + "\n"
 
 
-def test_on_a_terminal_a_table_stands_below_the_lines_and_moves() -> None:
+def test_on_a_terminal_a_table_stays_below_the_lines() -> None:
     with Screen(columns=30, rows=8) as screen:
         shown = Display(screen.stream)
         shown.table(["one", "two"])

@@ -1,4 +1,4 @@
-"""What a study tells while it runs."""
+"""The progress of a running study."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_last_words_of_a_run_that_failed(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", [SUCCEEDED, STOPPED])
-def test_others_have_none(state: str) -> None:
+def test_successful_runs_show_no_last_lines(state: str) -> None:
     assert progress.last_words(TASK, outcome(state, "oh")) == []
 
 
@@ -83,4 +83,4 @@ def test_a_refusal_is_the_trainers_own_sentence() -> None:
         "The trainer refuses the command of trial 7 again: not so"
         " (log: study/confirm-1/7/trial.log)"
     )
-    assert "it said nothing" in progress.refusal(TASK, outcome(FAILED))
+    assert "it printed no message" in progress.refusal(TASK, outcome(FAILED))

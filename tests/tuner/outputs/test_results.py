@@ -1,4 +1,4 @@
-"""What a study tells at its end."""
+"""The result of a study, for the terminal and as best.json."""
 
 from __future__ import annotations
 

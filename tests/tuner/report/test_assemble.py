@@ -1,4 +1,4 @@
-"""A report tells the truth about a job dir, whatever state it is in."""
+"""A report is correct for a job dir in any state."""
 
 from __future__ import annotations
 

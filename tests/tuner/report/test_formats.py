@@ -23,7 +23,7 @@ from tuner.report import formats
         ([1e99, 1.0], ["1e+99", "1"]),
     ],
 )
-def test_scores_have_the_decimals_that_tell_them_apart(
+def test_scores_have_the_decimals_that_distinguish_them(
     shown: list[float], texts: list[str]
 ) -> None:
     assert list(map(formats.scores(shown), shown)) == texts
@@ -49,7 +49,7 @@ def test_scores_that_differ_by_a_hundredth_of_their_range_look_different(
         ([], []),
     ],
 )
-def test_a_column_has_the_digits_that_tell_its_values_apart(
+def test_a_column_has_the_digits_that_distinguish_its_values(
     values: list[object], texts: list[str]
 ) -> None:
     assert formats.column(values) == texts

@@ -1,4 +1,4 @@
-"""A job dir of a stranger gives a page without anything from outside it, or one sentence."""
+"""An untrusted job dir gives a page with nothing from outside it, or one error message."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_whatever_the_files_hold_there_is_a_page(
         lambda identity: identity.update(parameters=[]),
     ],
 )
-def test_a_study_that_says_strange_things_of_itself_gives_a_page(
+def test_a_study_with_malformed_settings_gives_a_page(
     tmp_path: Path, change: Callable[[dict[str, Any]], None]
 ) -> None:
     write_study(tmp_path / "study", 4, films=0)

@@ -1,4 +1,4 @@
-"""A page contains its own parts only, whatever names and values look like."""
+"""Names and values cannot add elements or scripts to a page."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_json_in_a_script_ends_no_script(name: str, label: str) -> None:
     assert json.loads(found)[name]["data"] == [{"x": [label]}]
 
 
-def test_the_playground_has_its_place(job: Path) -> None:
+def test_the_playground_is_part_of_the_page(job: Path) -> None:
     @dataclass
     class Play:
         markup: str = "<p>here one plays</p>"

@@ -1,4 +1,4 @@
-"""The page as a reader has it: in a browser, with a keyboard alone, in light and in dark."""
+"""The page in a browser: with the keyboard only, in light and in dark mode."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def column(page: Page, index: int) -> list[str]:
     "name, size",
     [(name, WIDE) for name in Pages._fields] + [("study", PHONE), ("many", PHONE)],
 )
-def test_it_draws_everything_quietly_and_asks_nobody(
+def test_it_draws_every_figure_without_output_or_network(
     browser: Browser, pages: Pages, name: str, size: dict[str, int]
 ) -> None:
     page = look(browser, getattr(pages, name), size=size)

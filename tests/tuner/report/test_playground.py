@@ -169,7 +169,7 @@ def test_arbitrary_text_is_no_policy(text: str) -> None:
 
 
 @given(path=st.sampled_from(["environment", "snapshots", "label", "steps", "layers"]), value=JSON)
-def test_whatever_stands_in_a_field_it_is_refused_or_shown_as_text(path: str, value: Any) -> None:
+def test_any_value_of_a_field_is_refused_or_shown_as_text(path: str, value: Any) -> None:
     policy = copy.deepcopy(json.loads(POLICY))
     (policy if path in policy else policy["snapshots"][1])[path] = value
     part = section(json.dumps(policy))

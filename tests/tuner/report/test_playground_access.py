@@ -40,7 +40,7 @@ def test_nothing_sticks_out(open_page: Open, width: int) -> None:
     assert min(sizes) >= 44
 
 
-def test_who_wants_no_motion_gets_none_unasked(open_page: Open) -> None:
+def test_with_reduced_motion_nothing_moves_unasked(open_page: Open) -> None:
     page = open_page(running=True, reduced_motion="reduce")
     page.clock.run_for(2000)
     assert (state(page)["running"], state(page)["steps"]) == (False, 0)

@@ -77,7 +77,7 @@ def test_episodes_follow_each_other(open_page: Open) -> None:
     assert not page.locator(".play-verdict").is_visible()
 
 
-def test_the_page_tells_steps_return_and_odds(open_page: Open) -> None:
+def test_the_page_shows_steps_return_and_probabilities(open_page: Open) -> None:
     page = open_page()
     after = page.evaluate("playIt.step(7)")
     assert page.locator(".play-step").inner_text() == "7"
@@ -90,7 +90,7 @@ def test_the_page_tells_steps_return_and_odds(open_page: Open) -> None:
     assert widths[0] / sum(widths) == pytest.approx(after["odds"][0], abs=0.01)
 
 
-def test_a_drawn_action_is_as_likely_as_said(open_page: Open) -> None:
+def test_a_sampled_action_has_the_probability_that_is_shown(open_page: Open) -> None:
     page = open_page()
     page.get_by_role("radio", name="start, 0 steps").check()
 

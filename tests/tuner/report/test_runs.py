@@ -1,4 +1,4 @@
-"""A run is read from any content of its files."""
+"""A run is read whatever its files contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page's figures say what they are: no mean beside another quantity's interval."""
+"""The page's figures are labelled correctly: no mean with another quantity's interval."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def text(page: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
 
-def test_an_interquartile_mean_stands_beside_its_own_interval() -> None:
+def test_an_interquartile_mean_is_shown_with_its_own_interval() -> None:
     # The middle half of 100, 200, 300, 400 has the mean 250.
     page = text(render(study([trial(1, [100, 200, 300, 400], "iqm")], "iqm")))
     assert "250.0 mean_score interquartile mean of 4 search seeds 95% interval" in page
 
 
-def test_a_mean_stands_beside_the_range_of_its_agents() -> None:
+def test_a_mean_is_shown_with_the_range_of_its_agents() -> None:
     page = text(render(study([trial(1, [100, 200, 300, 500], "mean")], "mean")))
     assert "275.0 mean_score mean of 4 search seeds range of agents 100.0 to 500.0" in page
     assert "95%" not in page
@@ -90,7 +90,7 @@ def test_importances_and_shares_of_variance_need_ten_different_scores(
     assert ("Due to parameters" in page) == drawn
 
 
-def test_a_stopped_trial_keeps_its_last_report_and_its_place() -> None:
+def test_a_stopped_trial_keeps_its_last_report_and_its_rank() -> None:
     scored = trial(1, [1.0, 2.0], "iqm")
     reports = [Measurement(1000, 3.0), Measurement(5000, 7.25)]
     stopped = Trial("2", {"x": 0.5}, "STOPPED", "it was stopped", Run("2"), reports=reports)

@@ -28,7 +28,7 @@ COMPLETED = [course(10, 30, 500), course(20, 40, 0), course(60, 60)]
     "values, lost",
     [((29, 1), True), ((1, 29.9), True), ((30, 1), False), ((1, 30), False), ((99, 0), False)],
 )
-def test_the_best_value_is_held_against_the_median_of_running_averages(
+def test_the_best_value_is_compared_with_the_median_of_running_averages(
     values: tuple[float, ...], lost: bool
 ) -> None:
     assert is_below_median(course(*values), COMPLETED, MAXIMIZE) is lost

@@ -52,7 +52,7 @@ def test_optunas_own_storage_reads_it_and_adds_to_it(file: Path) -> None:
 
 @given(kept=st.integers(0), zeros=st.integers(0, 3))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_wherever_a_write_was_cut_the_study_goes_on_from_the_last_whole_line(
+def test_after_a_truncated_write_the_study_continues_from_the_last_complete_line(
     file: Path, kept: int, zeros: int
 ) -> None:
     content = file.read_bytes()
@@ -87,7 +87,7 @@ def test_wherever_a_write_was_cut_the_study_goes_on_from_the_last_whole_line(
         (b'{"op_code":"1"}\n', "a line is not an Optuna journal record"),
     ],
 )
-def test_what_is_no_journal_is_refused_and_not_touched(
+def test_a_file_that_is_not_a_journal_is_refused_and_not_changed(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     path = tmp_path / "study.journal"
@@ -111,7 +111,9 @@ def test_a_line_broken_in_the_middle_is_found(file: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_a_path_that_is_not_a_regular_file_is_refused(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
     make(tmp_path / "study.journal")
     with pytest.raises(StorageInternalError, match="it is not a regular file"):
         journal.opened(tmp_path / "study.journal")
@@ -143,7 +145,7 @@ def test_a_piece_that_another_writer_leaves_meanwhile_is_dropped(file: Path) -> 
         ),
     ],
 )
-def test_a_file_that_somebody_harms_meanwhile_is_found(
+def test_a_file_damaged_while_open_is_detected(
     file: Path, harm: Callable[[Path], object], reason: str
 ) -> None:
     storage = journal.opened(file)

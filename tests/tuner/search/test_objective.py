@@ -1,4 +1,4 @@
-"""What a study makes best, from what a trial's manifest says."""
+"""The objective of a study, computed from a trial's scores."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_utilities_are_larger_where_it_is_better() -> None:
     assert utilities(SCORES, STEPS_TO_SOLVE, MAXIMIZE) == [-100, -2000, -300, -400, -200]
 
 
-def test_the_reported_metric_stands_in_for_scores_but_not_for_steps() -> None:
+def test_the_reported_metric_replaces_scores_but_not_steps() -> None:
     assert value(Scores(reported=7.0), IQM, MAXIMIZE) == 7.0
     assert value(Scores(reported=7.0), STEPS_TO_SOLVE, MAXIMIZE) is None
     assert value(Scores(), IQM, MAXIMIZE) is None

@@ -32,7 +32,7 @@ def test_the_best_trials_that_ended_well_come_first() -> None:
     assert numbers(ranked(records, STEPS_TO_SOLVE, MAXIMIZE)) == [1, 3, 2]
 
 
-def test_at_the_ceiling_sampled_policies_decide_and_then_who_was_first() -> None:
+def test_ties_are_broken_by_sampled_policies_and_then_by_order() -> None:
     records = [trial(1, 500, sampled=490), trial(2, 500, sampled=499), trial(3, 500, sampled=490)]
     assert numbers(ranked(records, IQM, MAXIMIZE)) == [2, 1, 3]
 
@@ -52,14 +52,14 @@ def test_the_lower_bound_prefers_the_steady_one() -> None:
     assert winner is not None and winner.number == 2
 
 
-def test_who_failed_on_fresh_seeds_does_not_win() -> None:
+def test_a_trial_that_failed_on_fresh_seeds_does_not_win() -> None:
     candidates = [trial(1, 500.0), trial(2, 480.0)]
     winner = chosen(candidates, {2: WILD}, IQM, MAXIMIZE)
     assert winner is not None and winner.number == 2
     assert chosen(candidates, {}, IQM, MAXIMIZE) is None
 
 
-def test_who_has_clearly_lost_is_dropped_and_who_has_not_stays() -> None:
+def test_candidates_that_have_clearly_lost_are_dropped_and_others_stay() -> None:
     candidates = [trial(number, 500.0) for number in (1, 2, 3, 4)]
     confirmed = {1: WILD, 2: STEADY, 3: Scores((100.0, 110.0, 120.0, 479.0))}
     assert numbers(remaining(candidates, confirmed, IQM, MAXIMIZE)) == [1, 2]
@@ -73,7 +73,7 @@ AGENTS = st.lists(st.floats(0, 500), min_size=1, max_size=6)
 @given(
     st.dictionaries(st.integers(1, 6), AGENTS, max_size=5), st.sampled_from([MAXIMIZE, MINIMIZE])
 )
-def test_the_leader_stays_and_whoever_is_dropped_lies_below_it(
+def test_the_leader_stays_and_dropped_candidates_are_below_it(
     found: dict[int, list[float]], goal: str
 ) -> None:
     candidates = [trial(number, 0.0) for number in range(1, 7)]

@@ -1,4 +1,4 @@
-"""Where a parameter's values stand on the axis that is searched, and back."""
+"""The mapping between a parameter's values and the points of its search axis."""
 
 from __future__ import annotations
 
@@ -124,9 +124,7 @@ def test_a_default_survives_the_mirror() -> None:
 
 
 @given(parameters, st.data())
-def test_the_text_of_a_value_says_exactly_the_value(
-    parameter: Parameter, data: st.DataObject
-) -> None:
+def test_the_text_of_a_value_is_exact(parameter: Parameter, data: st.DataObject) -> None:
     axis = space.distribution(parameter)
     if isinstance(axis, FloatDistribution):
         point: Any = data.draw(st.floats(axis.low, axis.high))
@@ -140,7 +138,7 @@ def test_the_text_of_a_value_says_exactly_the_value(
     assert parameter.type != INTEGER or "." not in text
 
 
-def test_whole_discrete_values_have_no_point() -> None:
+def test_integral_discrete_values_have_no_decimal_point() -> None:
     parameter = Parameter("x", DISCRETE, values=(0.5, 128.0))
     assert [space.text(parameter, value) for value in parameter.values] == ["0.5", "128"]
 
@@ -183,12 +181,12 @@ def test_a_grid_has_every_point_once(parameters: list[Parameter]) -> None:
 
 
 @given(GRIDS, st.integers(0, 100))
-def test_a_grid_begins_where_it_is_told(parameters: list[Parameter], index: int) -> None:
+def test_a_grid_begins_at_the_given_point(parameters: list[Parameter], index: int) -> None:
     first = space.grid_point(parameters, index, {})
     assert space.grid_point(parameters, 0, first) == first
 
 
-def test_part_of_a_grid_is_spread_over_the_whole() -> None:
+def test_part_of_a_grid_is_spread_over_all_of_it() -> None:
     parameters = [integer(LINEAR, 0, 99)]
     values = sorted(int(space.grid_point(parameters, i, {})["x"]) for i in range(10))
     assert max(b - a for a, b in zip(values, [*values[1:], 100 + values[0]], strict=True)) <= 20

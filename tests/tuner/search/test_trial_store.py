@@ -1,4 +1,4 @@
-"""Asking Optuna, telling it, and going on where a study was left."""
+"""Asks Optuna for trials, stores how they ended, and continues a study."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_search_learns(opened: Opener) -> None:
     assert max(gammas) > 0.99
 
 
-def test_whatever_is_told_is_there_afterwards(opened: Opener) -> None:
+def test_stored_outcomes_are_read_back(opened: Opener) -> None:
     study = opened()
     scores = Scores((1.0, 2.0), (10, 10), (5, None), (True, None), 0.5, 1.5)
     for state, value in ((SUCCEEDED, 1.5), (FAILED, None), (INFEASIBLE, None), (STOPPED, 1.0)):
@@ -154,7 +154,7 @@ def test_a_grid_is_tried_point_by_point(opened: Opener) -> None:
     assert study.ask() is None
 
 
-def test_small_is_good_where_the_goal_says_so(opened: Opener) -> None:
+def test_small_is_good_if_the_goal_is_to_minimize(opened: Opener) -> None:
     assert opened(direction=MINIMIZE)._study.direction.name == "MINIMIZE"
 
 
@@ -172,7 +172,7 @@ def test_another_study_is_refused_by_what_differs(opened: Opener, tmp_path: Path
     assert len(opened(goal=MAXIMIZE, space=parameters).records) == 1
 
 
-def test_a_file_that_is_no_study_is_named(opened: Opener, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_study_is_named(opened: Opener, tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"something else" * 100)
     with pytest.raises(StudyError) as refused:
         opened()
@@ -183,7 +183,9 @@ def test_a_file_that_is_no_study_is_named(opened: Opener, tmp_path: Path) -> Non
     assert (tmp_path / FILE).read_bytes() == b"something else" * 100
 
 
-def test_anothers_study_is_refused_and_not_touched(opened: Opener, tmp_path: Path) -> None:
+def test_a_study_of_another_program_is_refused_and_not_changed(
+    opened: Opener, tmp_path: Path
+) -> None:
     for folder, name in (("a", "theirs"), ("b", NAME)):
         (tmp_path / folder).mkdir()
         theirs = JournalStorage(JournalFileBackend(str(tmp_path / folder / FILE)))

@@ -97,7 +97,7 @@ def test_the_search_knows_what_the_other_found_and_counts_its_own(run: Runs) -> 
     ]
 
 
-def test_the_same_command_goes_on_and_learns_once(run: Runs) -> None:
+def test_the_same_command_continues_and_reads_the_earlier_study_once(run: Runs) -> None:
     run("before")
     flags = ("--resume-from", "before")
     assert run("after", *flags, trials=1)[0] == 0
@@ -166,7 +166,7 @@ def test_scores_that_mean_something_else_are_refused(
     assert not Path("after", FILE).exists()
 
 
-def test_another_algorithm_may_go_on(run: Runs, before: Path) -> None:
+def test_a_study_may_continue_with_another_algorithm(run: Runs, before: Path) -> None:
     shutil.copytree(before, "before")
     space = SPACE.replace("maxTrials: 4", "maxTrials: 4\n    algorithm: RANDOM_SEARCH")
     assert run("after", "--resume-from", "before", space=space)[0] == 0
@@ -182,7 +182,7 @@ def test_a_grid_learns_nothing(run: Runs) -> None:
     assert (code, "GRID_SEARCH tries each point and cannot use" in err) == (2, True)
 
 
-def test_a_file_that_is_no_study_is_named(run: Runs) -> None:
+def test_a_file_that_is_not_a_study_is_named(run: Runs) -> None:
     Path("before").mkdir()
     Path("before", FILE).write_bytes(b"no journal " * 100)
     code, _, err = run("after", "--resume-from", "before")
@@ -191,7 +191,9 @@ def test_a_file_that_is_no_study_is_named(run: Runs) -> None:
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_what_is_no_file_is_no_study(run: Runs, make: Callable[[Path], None]) -> None:
+def test_a_path_that_is_not_a_regular_file_is_refused(
+    run: Runs, make: Callable[[Path], None]
+) -> None:
     Path("before").mkdir()
     make(Path("before", FILE))
     code, _, err = run("after", "--resume-from", "before")

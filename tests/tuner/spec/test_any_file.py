@@ -1,4 +1,4 @@
-"""Properties of the loader: it reads any file or refuses it with diagnostics that stand in it."""
+"""Properties of the loader: it reads any file, or refuses it with locations in that file."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(["trainingInput", "studySpec", "trialJobSpec"]), TREES))
-def test_any_tree_of_known_names_is_judged(tree: object) -> None:
+def test_any_tree_of_known_names_is_diagnosed_or_accepted(tree: object) -> None:
     assert_diagnostics_stand_in(yaml.safe_dump(tree).encode())
 
 
@@ -87,7 +87,7 @@ def test_any_tree_of_known_names_is_judged(tree: object) -> None:
         {name: shaped(VERTEX_AI[name]) for name in ("studySpec", "trialJobSpec")}
     )
 )
-def test_any_values_of_nearly_the_right_shape_are_judged(tree: object) -> None:
+def test_values_of_nearly_the_right_shape_are_diagnosed_or_accepted(tree: object) -> None:
     assert_diagnostics_stand_in(yaml.safe_dump(tree).encode())
 
 
@@ -126,7 +126,7 @@ FRAGMENTS = [
         max_size=4,
     ),
 )
-def test_any_damage_to_a_good_file_is_judged(
+def test_any_damage_to_a_valid_file_is_diagnosed_or_accepted(
     text: str, damages: list[tuple[int, int, str]]
 ) -> None:
     for start, length, put in damages:

@@ -1,4 +1,4 @@
-"""Our description of both dialects is gcloud's own. Skipped where there is no gcloud."""
+"""Our description of both dialects agrees with gcloud's. Skipped if gcloud is not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The diagnostics of a whole file: which are given, in which order, and how they read."""
+"""The diagnostics of a file: which are given, their order and their format."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from tuner.spec.loader import lint
 
 
 @pytest.mark.parametrize("good", [GOOD, GOOD_VERTEX], ids=["ai_platform", "vertex_ai"])
-def test_a_good_file_has_no_findings(good: str) -> None:
+def test_a_valid_file_has_no_diagnostics(good: str) -> None:
     assert lint(good.encode(), "f.yaml") == []
 
 
-def test_a_missing_part_is_told_once() -> None:
+def test_a_missing_part_is_reported_once() -> None:
     (diagnostic,) = lint(b"trainingInput: {args: [--seeds=5], hyperparameters: {}}", "f.yaml")
     assert diagnostic.message == "hyperparameters has no params. Add it."
 
 
-def test_one_slip_is_one_finding() -> None:
-    """A minValue of 0 is refused by the scale, by the flag, and by good sense."""
+def test_one_mistake_gives_one_diagnostic() -> None:
+    """A minValue of 0 breaks rules of the scale and of the flag, and deserves a warning."""
     rate = "{parameterName: learning_rate, type: DOUBLE, minValue: >>0, maxValue: 0.1,"
     new = f"    params:\n    - {rate} scaleType: UNIT_LOG_SCALE}}\n"
     assert "UNIT_LOG_SCALE" in only_diagnostic(GOOD, "    params:\n", new).message
 
 
-def test_a_finding_reads_as_editors_like_it() -> None:
+def test_a_diagnostic_has_the_format_that_editors_parse() -> None:
     text, _ = changed(GOOD, "maxTrials: 20", "maxTrials: >>many")
     assert str(lint(text.encode(), "dir/f.yaml")[0]) == (
         "dir/f.yaml:10:16: error: maxTrials: many is not a whole number."
     )
 
 
-def test_findings_come_in_the_order_of_the_file() -> None:
+def test_diagnostics_have_the_order_of_the_file() -> None:
     diagnostics = lint(ORIGINAL.read_bytes(), "original.yaml")
     assert diagnostics == sorted(diagnostics, key=lambda diagnostic: diagnostic.location)
 

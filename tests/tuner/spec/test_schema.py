@@ -1,4 +1,4 @@
-"""Errors in the form of a field: an unknown name, a value of another kind, or none."""
+"""Errors in the form of a field: an unknown name, a value of the wrong type, or no value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that the tuning services would find, whatever the trainer is."""
+"""Search spaces that the tuning services would refuse, for any trainer."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ ERRORS = {
     "min must not be above max": (
         "minValue: 0.9\n",
         "minValue: >>0.9999\n",
-        "gamma: minValue 0.9999 is above maxValue 0.999. Exchange them.",
+        "gamma: minValue 0.9999 is above maxValue 0.999. Swap them.",
     ),
     "the bounds of INTEGER must be whole": (
         "minValue: 8",
         "minValue: >>8.5",
-        "hidden_neurons: 8.5 is not whole, as bounds of INTEGER are.",
+        "hidden_neurons: 8.5 is not a whole number, which INTEGER requires.",
     ),
     "there is no logarithm of zero": (
         "minValue: 0.9\n      maxValue: 0.999\n      scaleType: UNIT_REVERSE_LOG_SCALE",
         "minValue: >>0.0\n      maxValue: 0.999\n      scaleType: UNIT_LOG_SCALE",
-        "gamma: 0 has no logarithm, which UNIT_LOG_SCALE takes. Write the least value worth a"
-        " trial, above 0, or UNIT_LINEAR_SCALE.",
+        "gamma: 0 has no logarithm, which UNIT_LOG_SCALE needs. Write the smallest useful"
+        " value above 0, or UNIT_LINEAR_SCALE.",
     ),
     "words have no scale": (
         "categoricalValues: [linear, none]",
@@ -64,7 +64,7 @@ ERRORS = {
     "there is at least one trial": (
         "maxParallelTrials: 5",
         "maxParallelTrials: >>0",
-        "0 is no count of trials. Write 1 to 2147483647.",
+        "0 is not a number of trials. Write 1 to 2147483647.",
     ),
     "a time has its unit": (
         "scaleTier: CUSTOM",

@@ -115,7 +115,7 @@ def loaded(text: str) -> StudySpec:
 
 
 @pytest.mark.parametrize("text", [AI_PLATFORM, VERTEX_AI], ids=["ai_platform", "vertex_ai"])
-def test_every_field_finds_its_place(text: str) -> None:
+def test_every_field_is_read(text: str) -> None:
     assert loaded(text) == STUDY
 
 
@@ -164,7 +164,7 @@ def test_what_is_not_written_is_what_the_service_takes_for_granted() -> None:
     )
 
 
-def test_an_unspecified_word_says_as_much_as_none() -> None:
+def test_an_unspecified_word_is_the_same_as_a_missing_one() -> None:
     words = "goal: GOAL_TYPE_UNSPECIFIED\n    algorithm: ALGORITHM_UNSPECIFIED\n    params"
     assert loaded(MINIMAL.replace("params", words)) == loaded(MINIMAL)
 
@@ -188,7 +188,7 @@ def test_the_gpu_tier_has_a_gpu() -> None:
     assert (job.accelerator, job.accelerator_count) == ("NVIDIA_TESLA_T4", 1)
 
 
-def test_fields_that_have_no_place_are_told_by_name() -> None:
+def test_fields_without_an_equivalent_are_named() -> None:
     text = MINIMAL.replace(
         "trainingInput:",
         "jobId: j\ntrainingInput:\n  region: r\n  packageUris: [x]\n  scheduling: {priority: 1}",
@@ -210,7 +210,7 @@ def test_a_file_must_be_of_one_dialect(text: str) -> None:
     assert str(diagnostics[0]).startswith("f.yaml:1:1: error: the file has ")
 
 
-def test_a_file_with_errors_is_not_loaded_and_all_are_told() -> None:
+def test_a_file_with_errors_is_not_loaded_and_all_errors_are_reported() -> None:
     with pytest.raises(InvalidSpec) as invalid:
         loaded(MINIMAL.replace("0.99}", "2.5}").replace("mean_score", "score"))
     assert [f.location.line for f in invalid.value.diagnostics if f.severity == "error"] == [3, 4]

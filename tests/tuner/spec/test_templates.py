@@ -1,4 +1,4 @@
-"""The search spaces that we hand out are good ones, and inside what the trainer takes."""
+"""The templates have no errors or warnings, and only values that the trainer accepts."""
 
 from __future__ import annotations
 

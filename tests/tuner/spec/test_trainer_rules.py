@@ -1,4 +1,4 @@
-"""Errors that the trainer would find in every trial, or that its reports would show."""
+"""Search spaces that the trainer would refuse in every trial, or whose metric it never reports."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ VERTEX_ERRORS = {
     "a name without spaces": (
         "  - metricId: mean_score",
         "  - metricId: >>mean score",
-        "a name on Vertex AI has no spaces. Write another, and --metric_tag in args.",
+        "Vertex AI allows no spaces in names. Write another, and --metric_tag in args.",
     ),
     "one stopping rule": (
         "  measurementSelectionType",

@@ -130,13 +130,13 @@ def test_a_merge_gives_way_to_what_is_written() -> None:
         ("a: !!int b\n", "1:4 b is not read as a number, true or false."),
         ("a: !!set {b, c}\n", "1:4 the tag tag:yaml.org,2002:set has no meaning here."),
         ("[a]: 1\n", "1:1 a name must be text"),
-        ("a: {<<: 3}\n", "1:9 `<<` merges mappings, and this is none."),
+        ("a: {<<: 3}\n", "1:9 `<<` merges mappings, but this is not one."),
         ("[" * 1000, "1:1001 values are nested too deeply."),
         ("- " * 1000, "1:"),
         ("a: " + "9" * 5000, "1:4 a number has more than 1000 digits."),
     ],
 )
-def test_what_cannot_be_read_is_refused_at_its_place(text: str, message: str) -> None:
+def test_unreadable_yaml_is_refused_with_its_location(text: str, message: str) -> None:
     assert refusal(text).startswith(message)
 
 
@@ -169,7 +169,7 @@ def test_what_is_quoted_or_a_comment_may_have_any_character() -> None:
     assert loaded("a: 'x\u00a0{{ y }}'  # \u200b\t<<<<<<< {% z %}") == {"a": "x\u00a0{{ y }}"}
 
 
-def test_a_byte_that_is_not_utf_8_is_refused_at_its_place() -> None:
+def test_a_byte_that_is_not_utf_8_is_refused_with_its_location() -> None:
     expected = "2:5 the byte 0xFF is not UTF-8. Save the file as UTF-8."
     assert refusal("é: 1\nä: ".encode() + b"x\xff") == expected
 

@@ -54,7 +54,7 @@ def start(folder: Path, *flags: str, **environment: str) -> subprocess.Popen[str
         ("ray", "study/confirm-*/*/hyperparameters.json"),
     ],
 )
-def test_what_was_running_is_run_again_and_goes_on(
+def test_interrupted_trials_are_run_again_from_their_checkpoints(
     tmp_path: Path, machines: Machines, engine: str, moment: str
 ) -> None:
     flags, environment = ["--engine", engine], dict[str, str]()
