@@ -56,7 +56,7 @@ def test_a_missing_job_is_reported_in_one_line(
     service.failures = [404]
     assert main(["status", "cartpole_1"]) == 1
     message = capsys.readouterr().err
-    assert message.startswith("error: gcloud could not describe job cartpole_1. It said: ")
+    assert message.startswith("error: gcloud could not describe job cartpole_1. Its message: ")
 
 
 def test_a_job_without_trials_is_reported_in_one_line(

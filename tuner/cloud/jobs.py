@@ -73,7 +73,7 @@ def describe(job: str, *, region: str, project: str) -> TuningJob:
     except FileNotFoundError as error:
         raise JobError("gcloud is not installed. Install it to ask for a job.") from error
     if done.returncode:
-        raise JobError(f"gcloud could not describe job {job}. It said: {_reason(done.stderr)}")
+        raise JobError(f"gcloud could not describe job {job}. Its message: {_reason(done.stderr)}")
     try:
         answer = json.loads(done.stdout)
         return vertex_job(answer) if vertex else ai_platform_job(answer)

@@ -34,9 +34,13 @@ class RemoteStudy:
     """A study's folder with a copy in a bucket. The caller holds the folder's lock."""
 
     def __init__(
-        self, remote: RemoteFolder, local: Path, files: tuple[str, ...], say: Callable[[str], None]
+        self,
+        remote: RemoteFolder,
+        local: Path,
+        files: tuple[str, ...],
+        notify: Callable[[str], None],
     ) -> None:
-        self._remote, self._local, self._files, self._say = remote, local, files, say
+        self._remote, self._local, self._files, self._notify = remote, local, files, notify
         self._lease = lease.Lease(
             remote, OWNER, who="tuner", folder=local, patience=lease.HEARTBEAT
         )
@@ -69,7 +73,7 @@ class RemoteStudy:
                 self._end()
             except Error as error:
                 if error is not ended:
-                    self._say(f"{error} All files are in {self._local}.")
+                    self._notify(f"{error} All files are in {self._local}.")
             raise
         try:
             self._end()
@@ -79,7 +83,7 @@ class RemoteStudy:
     def check(self) -> None:
         """Prints the thread's messages. Raises Error if the thread failed."""
         while self._notes:
-            self._say(self._notes.pop(0))
+            self._notify(self._notes.pop(0))
         if self._fatal is not None:
             raise self._fatal
 

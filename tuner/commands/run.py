@@ -22,33 +22,34 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 def add_flags(command: argparse.ArgumentParser) -> None:
     command.description = (
         "Runs a study here: searches, trains the best trials again on fresh seeds, and tests the"
-        " winner on others still. The same command continues a study."
+        " winner on other seeds. The same command continues a study."
     )
     add = command.add_argument
     add("file", metavar="FILE", help="a yaml file, in the format of AI Platform or of Vertex AI")
     add("--job-dir", required=True, metavar="DIR",
         help="a folder, or gs://BUCKET/PATH; each trial gets a folder in it")  # fmt: skip
-    add("--max-trials", type=_count(1), metavar="N", help="default: as the file says")
+    add("--max-trials", type=_count(1), metavar="N", help="default: as in the file")
     add("--timeout", type=_duration, default=math.inf, metavar="TIME",
-        help="begin no trial of the search after so long: 90, 15m, 2h")  # fmt: skip
+        help="start no trial of the search after this time: 90, 15m, 2h")  # fmt: skip
     add("--trainer-args", default="", metavar="WORDS", help="more args, after those of the file")
     add("--parallel", type=_count(1), metavar="N",
-        help="trials at a time; default: as the file says, of processes one a core")  # fmt: skip
+        help="trials at a time; default: as in the file, but with --engine process at most one"
+        " per core")  # fmt: skip
     add("--engine", choices=ENGINES,
-        help="train trials together in few processes, each in its own, or on the machines of a Ray"
-        " cluster; default: stacked if the environment can be compiled")  # fmt: skip
+        help="train many trials in each of a few processes, each trial in its own process, or on a"
+        " Ray cluster; default: stacked if the environment can be compiled")  # fmt: skip
     add("--address", default="", metavar="WHERE",
-        help="with --engine ray: auto, the cluster that this machine belongs to (default), or"
+        help="with --engine ray: auto, the cluster of this machine (default), or"
         " ray://HOST:10001")  # fmt: skip
     add("--trial-cpus", type=_amount, metavar="N",
-        help="with --engine ray: CPUs that a trial takes (default: 1)")  # fmt: skip
+        help="with --engine ray: CPUs per trial (default: 1)")  # fmt: skip
     add("--trial-gpus", type=_amount, metavar="N",
-        help="with --engine ray: GPUs that a trial takes (default: 0)")  # fmt: skip
+        help="with --engine ray: GPUs per trial (default: 0)")  # fmt: skip
     add("--seeds", type=_count(1), metavar="N",
-        help="agents of each trial; default: as the file's args say, else 5")  # fmt: skip
+        help="agents of each trial; default: as in the file's args, else 5")  # fmt: skip
     add("--objective", choices=OBJECTIVES, default=OBJECTIVES[0],
-        help="what is made best of a trial's agents: interquartile mean (default), mean, lower"
-        " bound of the interval, or steps to solve")  # fmt: skip
+        help="statistic over a trial's agents to optimize: interquartile mean (default), mean,"
+        " lower bound of the interval, or steps to solve")  # fmt: skip
     add("--candidates", type=_count(1), default=5, metavar="N",
         help="trials that are trained again on fresh seeds (default: 5)")  # fmt: skip
     add("--confirm-seeds", type=_count(LEAST_CONFIRM_SEEDS), default=LEAST_CONFIRM_SEEDS,
@@ -58,10 +59,10 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     for flag in ("--storage", "--study-name", "--heartbeat"):
         add(flag, action=_Replaced, nargs="?", help=argparse.SUPPRESS)
     add("--image", default="", metavar="IMAGE",
-        help="run trials in containers of it, by CONTAINER_ENGINE or docker")  # fmt: skip
+        help="run trials in containers of this image, with CONTAINER_ENGINE or docker")  # fmt: skip
     add("--resume-from", default="", metavar="DIR",
-        help="a study whose trials the search knows of; default: the resumePreviousJobId of the"
-        " file, beside the job dir")  # fmt: skip
+        help="an earlier study to learn from; default: the file's resumePreviousJobId, beside the"
+        " job dir")  # fmt: skip
 
 
 class _Replaced(argparse.Action):

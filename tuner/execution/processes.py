@@ -1,4 +1,4 @@
-"""Runs each trial in a process of its own, in a container if the settings say so."""
+"""Runs each trial in a process of its own, in a container if one is configured."""
 
 from __future__ import annotations
 

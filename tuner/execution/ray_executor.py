@@ -45,7 +45,7 @@ class RayExecutor:
         *,
         gpus: float = 0.0,
         prepare: Callable[[Task], None] = lambda task: None,
-        say: Callable[[str], None] = lambda line: None,
+        notify: Callable[[str], None] = lambda line: None,
     ) -> None:
         """Connects to the cluster.
 
@@ -59,7 +59,7 @@ class RayExecutor:
         """
         self._ray = ray_cluster.connect(address)
         self._settings, self._folder, self._gpus = settings, folder, gpus
-        self._prepare, self._say = prepare, say
+        self._prepare, self._notify = prepare, notify
         self._nodes: dict[str, NodeState] = {}
         self._waiting: list[RayTrial] = []
         self._spare: list[tuple[float, Any]] = []  # groups of trials that have just ended
@@ -228,7 +228,7 @@ class RayExecutor:
         waits = node.news is not None and time.monotonic() - node.last_answer > _SILENCE
         if waits and not node.silent:
             node.silent = True
-            self._say(f"Node {node.name} has not answered for {_SILENCE:.0f} s.")
+            self._notify(f"Node {node.name} has not answered for {_SILENCE:.0f} s.")
 
     def _is_ready(self, answer: Any) -> bool:
         return bool(self._ray.wait([answer], timeout=0)[0])
@@ -256,7 +256,7 @@ class RayExecutor:
 
     def _refuse(self, node: NodeState, sentence: str) -> None:
         """Excludes a node; trials that wait for it go to other nodes."""
-        self._say(f"{sentence} It gets no trials.")
+        self._notify(f"{sentence} It gets no trials.")
         self._refusals.append(sentence)
         node.refused = True
         for trial in [trial for trial in node.trials if trial.started is None]:
@@ -312,7 +312,7 @@ class RayExecutor:
                 reports = tuple(trial.measurements)
                 self._end(trial, Outcome(FAILED, fault, -9, reports, 0, 0, (), fault))
         goes_on = f"; {', '.join(moved)} {'go' if len(moved) > 1 else 'goes'} on elsewhere"
-        self._say(f"Node {node.name} {why_lost(error)}{goes_on if moved else ''}.")
+        self._notify(f"Node {node.name} {why_lost(error)}{goes_on if moved else ''}.")
 
     def _end(self, trial: RayTrial, ended: Outcome, *, hold: bool = False) -> None:
         if hold:
@@ -339,7 +339,7 @@ class RayExecutor:
         if not self._reported_waiting and time.monotonic() - self._idle_since > _WAIT:
             self._reported_waiting = True
             gpus = f" and {self._gpus:g} GPUs" if self._gpus else ""
-            self._say(f"Waiting for a node with {self._settings.cpus:g} CPUs{gpus} free.")
+            self._notify(f"Waiting for a node with {self._settings.cpus:g} CPUs{gpus} free.")
 
 
 def _visible_devices() -> str:

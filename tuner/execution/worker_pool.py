@@ -139,11 +139,11 @@ class StackExecutor(LocalExecutor):
         most: int,
         folder: Path,
         program: Sequence[str] = PROGRAM,
-        say: Callable[[str], None] = lambda line: None,
+        notify: Callable[[str], None] = lambda line: None,
     ) -> None:
         """Args: `most`: processes; `folder`: for their logs and locks."""
         super().__init__(settings)
-        self._most, self._folder, self._program, self._say = most, folder, program, say
+        self._most, self._folder, self._program, self._notify = most, folder, program, notify
         self._workers, self._reported = list[Worker](), set[Worker]()
         self._started = 0
         self._turn = threading.Lock()  # on a Ray node, threads submit
@@ -178,7 +178,7 @@ class StackExecutor(LocalExecutor):
     def _on_death(self, worker: Worker) -> None:
         if worker not in self._reported:
             self._reported.add(worker)
-            self._say(
+            self._notify(
                 "A trainer process died. Each of its trials continues from its checkpoint in a"
                 f" slower process of its own (log: {worker.log})."
             )

@@ -1,7 +1,7 @@
 """A trial's video and command as artifacts of Optuna, for optuna-dashboard.
 
 `optuna-dashboard JOB_DIR/study.journal --artifact-dir JOB_DIR/artifacts` shows them. An artifact is
-a file in that folder, and an attribute of its trial that says what the file is. Optuna's own
+a file in that folder, and an attribute of its trial that describes the file. Optuna's own
 `upload_artifact` writes the same, but copies each file, and imports the clients of several clouds.
 """
 

@@ -1,4 +1,4 @@
-"""Makes a Report of what was read in a job dir: a run, a service's trials, or a study."""
+"""Makes a Report of the files of a job dir: a run, a service's trials, or a study."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _of_record(record: Record, run: Run, aim: str, goal: str) -> Trial:
 
 
 def _of_folders(found: Mapping[str, Run], aim: str, goal: str = MAXIMIZE) -> list[Trial]:
-    """Trials that only their folders know of. Flags that differ between them were searched."""
+    """Trials read from their folders alone. Flags that differ between them were searched."""
     given = [_given(run) for run in found.values() if run.settings]
     names = dict.fromkeys(name for flags in given for name in flags)
     searched = [name for name in names if len({str(flags.get(name)) for flags in given}) > 1]

@@ -29,7 +29,7 @@ class Item(NamedTuple):
 
 
 def command(report: Report) -> str:
-    """The command that makes the headline's score again; empty if it is not known."""
+    """The command that reproduces the headline's score; empty if it is unknown."""
     if report.winner is None:
         return ""
     run = _scored_run(report)
@@ -47,7 +47,7 @@ def command(report: Report) -> str:
 
 
 def checklist(report: Report) -> list[Item]:
-    """What it takes to get the same figures, and whether it is known."""
+    """The conditions for reproducing the score, and whether each is known."""
     run = _scored_run(report)
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     found = [
@@ -72,7 +72,7 @@ def checklist(report: Report) -> list[Item]:
 
 
 def _scored_run(report: Report) -> Run:
-    """The run that the headline's score is of."""
+    """The run with the headline's score."""
     if report.best and "winner" in report.tested:
         return report.tested["winner"][0]
     winner = report.winner or next(iter(report.trials), None)

@@ -69,13 +69,13 @@ def chart(report: Report) -> Chart | None:
         "yaxis": {"autorange": "reversed", "automargin": True, "showgrid": False},
         **_optimism(report, rows),
     }
-    said = (f"{name} {e.value:.4g} ({e.low:.4g} to {e.high:.4g})" for name, _, e in rows)
-    label = f"Scores of each stage: {'; '.join(said)}."
+    texts = (f"{name} {e.value:.4g} ({e.low:.4g} to {e.high:.4g})" for name, _, e in rows)
+    label = f"Scores of each stage: {'; '.join(texts)}."
     return compact([trace], layout, label, 110 + 46 * len(rows))
 
 
 def _optimism(report: Report, rows: list[Stage]) -> dict[str, Any]:
-    """A bracket from the score that the search claimed to the score of the test."""
+    """A bracket between the score of the search and that of the test."""
     tuning, gap = report.best.get("tuning"), number(report.best.get("optimism_gap"))
     claimed = number(tuning.get("claimed")) if isinstance(tuning, dict) else None
     tested = [(y, row.estimate.value) for y, row in enumerate(rows) if row.kind == "test"]

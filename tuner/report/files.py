@@ -23,7 +23,7 @@ class Files(Protocol):
     names: frozenset[str]  # of files, and of folders directly inside, which end in a slash
 
     def read(self, name: str, limit: int = files.SMALL) -> bytes | None:
-        """The content; None where there is no such file, or one that cannot be read."""
+        """The content; None if the file does not exist or cannot be read."""
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]: ...
 
@@ -32,7 +32,7 @@ class Folder:
     """A folder on this machine. Links that lead out of it are not followed."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError where it cannot be read."""
+        """Raises OSError if it cannot be read."""
         self.where, self._path = str(path), path
         with os.scandir(path) as inside:
             found = {f"{entry.name}/" for entry in inside if entry.is_dir()}
@@ -83,8 +83,8 @@ class Bucket:
 
 def open_files(where: str) -> Files:
     """Raises BadAddress, and what Folder and Bucket raise."""
-    place = locate(where)
-    return Bucket(place) if isinstance(place, Address) else Folder(place)
+    location = locate(where)
+    return Bucket(location) if isinstance(location, Address) else Folder(location)
 
 
 if TYPE_CHECKING:

@@ -114,7 +114,7 @@ def _with_large_parts(files: Files, report: Report) -> Report:
 
 
 def _videos(files: Files, report: Report) -> dict[str, tuple[Trial, bytes]]:
-    """Of the best, the median and the worst trial that has one."""
+    """The videos of the best, the median and the worst trial with one."""
     filmed = [t for t in report.scored if path(t.run.folder, RECORDING) in files.names]
     winner = report.winner
     best = [winner] if winner in filmed else filmed[:1]

@@ -85,7 +85,7 @@ def _shown(report: Report) -> list[float]:
 
 
 def as_json(drawn: Mapping[str, Chart]) -> Markup:
-    """JSON for a script element: nothing in it ends the element or begins another."""
+    """JSON for a script element, escaped so that it cannot end the element or begin another."""
     content = {name: dataclasses.asdict(chart) for name, chart in drawn.items()}
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
@@ -105,7 +105,7 @@ def _videos(report: Report) -> list[dict[str, Any]]:
 
 
 def _breakable(name: str) -> Markup:
-    """A name that may be broken after each underscore."""
+    """A name with a line break opportunity after each underscore."""
     return Markup("_<wbr>").join(name.split("_"))
 
 
@@ -114,5 +114,5 @@ def _file(name: str) -> str:
 
 
 def _raw(name: str) -> Markup:
-    """One of our own assets, which does not end the element that it stands in."""
+    """One of our own assets. None of them contains the end tag of its element."""
     return Markup(_file(name))

@@ -14,7 +14,7 @@ from tuner.spec.study_spec import CATEGORICAL, DISCRETE, Parameter
 
 @dataclass(frozen=True)
 class KeptStudy:
-    """A study as its file keeps it."""
+    """A study as stored in its file."""
 
     identity: Mapping[str, Any]
     space: Mapping[str, Parameter]
@@ -24,7 +24,7 @@ class KeptStudy:
 
 
 def read(content: bytes) -> KeptStudy | None:
-    """The study in the bytes of its file; None if they cannot be read as one."""
+    """Reads a study from its file's content; None if it is damaged."""
     import optuna
     from optuna.trial import TrialState
 

@@ -24,7 +24,7 @@ from tuner.report.model import Report, Trial
 from tuner.search.objective import direction
 from tuner.spec.study_spec import CATEGORICAL, LOG, MINIMIZE, Parameter
 
-LEAST_SCORES = 10  # different ones; what fewer say of parameters is mostly chance
+LEAST_SCORES = 10  # different ones; with fewer, importances are mostly chance
 LINES = 120  # trials in parallel coordinates
 _MOST_TICKS = 4
 
@@ -32,7 +32,7 @@ _SCALE = [[0.0, "var(--scale-low)"], [1.0, "var(--scale-high)"]]
 
 
 def figures(report: Report) -> dict[str, Chart]:
-    """Those that the trials are enough for."""
+    """The figures that there are enough trials for."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     names = [n for n in report.space if len({t.parameters.get(n) for t in report.scored}) > 1]
     trials = [t for t in report.scored if all(name in t.parameters for name in names)]
@@ -113,8 +113,10 @@ def _importances(study: optuna.Study) -> Chart:
         "bargap": 0.45,
         "margin": {"l": 48, "r": 16, "t": 4, "b": 4},
     }
-    said = ", ".join(f"{name} {share:.0%}" for share, name in shares)
-    return compact([bars], layout, f"Importance of each parameter: {said}.", 20 + 36 * len(shares))
+    listed = ", ".join(f"{name} {share:.0%}" for share, name in shares)
+    return compact(
+        [bars], layout, f"Importance of each parameter: {listed}.", 20 + 36 * len(shares)
+    )
 
 
 def _parallel(study: optuna.Study, report: Report) -> Chart:

@@ -1,4 +1,4 @@
-"""Reads a run's files, whatever state they are in."""
+"""Reads a run's files, in any state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tuner.spec.study_spec import IQM, LOWER_BOUND, MINIMIZE
 
 SMALL = (MANIFEST, SETTINGS)  # files that are read of every run
 SIGNS = (MANIFEST, SETTINGS, METRICS, CHECKPOINT, LOG)  # any of them makes a folder a run's
-WITH_INTERVAL = (IQM, LOWER_BOUND)  # objectives that the interval is of
+WITH_INTERVAL = (IQM, LOWER_BOUND)  # objectives whose interval is computed
 
 
 def path(folder: str, name: str) -> str:
@@ -82,7 +82,7 @@ def estimate(scores: Scores, aim: str, goal: str) -> Estimate | None:
 
 
 def json_object(content: bytes) -> dict[str, Any]:
-    """The JSON object in these bytes, or an empty one; numbers that nothing can show are None."""
+    """The JSON object in these bytes, or an empty one; numbers that cannot be shown become None."""
     try:
         found = json.loads(
             content,
@@ -96,6 +96,6 @@ def json_object(content: bytes) -> dict[str, Any]:
 
 
 def clean(scores: Scores) -> Scores:
-    """The same, without what cannot be a score."""
+    """The same scores, without invalid ones."""
     found = objective.as_json(scores) | {"sampled_mean_score": scores.sampled_mean}
     return run_record.scores({"scores": found}, {}, number(scores.reported))

@@ -21,7 +21,7 @@ _MEASURES = {
 
 
 class Headline(NamedTuple):
-    """What a reader sees first."""
+    """The headline of the page."""
 
     title: str
     lede: str
@@ -70,7 +70,7 @@ def headline(report: Report) -> Headline:
 
 
 def measure(report: Report) -> str:
-    """The statistic over agents that the objective is."""
+    """The name of the objective's statistic over agents."""
     return _MEASURES.get(report.objective, "mean")
 
 
@@ -115,7 +115,7 @@ def budget(report: Report) -> list[tuple[str, int]]:
 
 
 def busy(spans: Sequence[tuple[datetime, datetime]]) -> timedelta:
-    """How long at least one of these lasted."""
+    """The total time during which at least one of the spans lasted."""
     total, last = timedelta(), None
     for start, end in sorted(spans):
         start = max(start, last or start)
@@ -125,15 +125,15 @@ def busy(spans: Sequence[tuple[datetime, datetime]]) -> timedelta:
 
 
 def _times(report: Report) -> list[Fact]:
-    """Trials run in parallel, so that their times do not add up to that of the search."""
+    """The time of the search, which is not the sum of its trials' times: they run in parallel."""
     each = [trial.seconds for trial in report.trials if trial.seconds]
     if not each:
         return []
     if report.kind == RUN:
         return [Fact("Time", duration(each[0]), "from start to end")]
     spans = [(t.started, t.ended) for t in report.trials if t.started and t.ended]
-    whole = busy(spans).total_seconds()
-    found = [Fact("Search time", duration(whole), "with trials in parallel")] if whole else []
+    total = busy(spans).total_seconds()
+    found = [Fact("Search time", duration(total), "with trials in parallel")] if total else []
     return [*found, Fact("Trial time", duration(statistics.median(each)), "median")]
 
 

@@ -21,7 +21,7 @@ def executor(
     plan: Plan,
     environ: Mapping[str, str],
     prepare: Callable[[Task], None],
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Executor:
     """The executor for the plan's trials. The caller closes it.
 
@@ -42,11 +42,11 @@ def executor(
     )
     end_orphans(plan.job_dir)
     if plan.engine == RAY:
-        return _on_ray(plan, settings, prepare, say)
+        return _on_ray(plan, settings, prepare, notify)
     if plan.stacked:
         count, cores = processes(os.cpu_count() or 1, plan.parallel)
         program = (*PROGRAM, f"--cores={cores}")
-        stack = StackExecutor(settings, count, plan.job_dir, program, say)
+        stack = StackExecutor(settings, count, plan.job_dir, program, notify)
         stack.start()
         return stack
     return ProcessExecutor(settings)
@@ -56,7 +56,7 @@ def _on_ray(
     plan: Plan,
     settings: TrialSettings,
     prepare: Callable[[Task], None],
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Executor:
     """Trials on a Ray cluster. Raises RayError."""
     from tuner.execution.ray_executor import RayExecutor  # slow to import
@@ -74,7 +74,7 @@ def _on_ray(
         versions=provenance.versions(),
     )
     return RayExecutor(
-        plan.address, node, plan.job_dir, gpus=plan.trial_gpus, prepare=prepare, say=say
+        plan.address, node, plan.job_dir, gpus=plan.trial_gpus, prepare=prepare, notify=notify
     )
 
 

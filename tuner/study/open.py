@@ -36,7 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def remote(plan: Plan, say: Callable[[str], None]) -> Iterator[RemoteStudy | None]:
+def remote(plan: Plan, notify: Callable[[str], None]) -> Iterator[RemoteStudy | None]:
     """The study's copy in a bucket, claimed and kept up to date; None if it has no bucket.
 
     Raises:
@@ -46,7 +46,7 @@ def remote(plan: Plan, say: Callable[[str], None]) -> Iterator[RemoteStudy | Non
         yield None
         return
     with contextlib.closing(RemoteFolder(parse(plan.bucket), reading=60.0, below=False)) as folder:
-        study = RemoteStudy(folder, plan.job_dir, (FILE, job_json.STUDY, results.BEST), say)
+        study = RemoteStudy(folder, plan.job_dir, (FILE, job_json.STUDY, results.BEST), notify)
         with study.kept():
             yield study
 

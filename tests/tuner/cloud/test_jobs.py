@@ -144,5 +144,6 @@ Failed to find attribute [project]. The attribute can be set in the following wa
     with pytest.raises(JobError) as error:
         describe("123456", region="us-central1", project="")
     assert str(error.value) == (
-        "gcloud could not describe job 123456. It said: " + said.partition("ERROR: ")[2].rstrip()
+        "gcloud could not describe job 123456. Its message: "
+        + said.partition("ERROR: ")[2].rstrip()
     )

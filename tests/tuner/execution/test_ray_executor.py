@@ -67,7 +67,7 @@ def start(machines: Machines, tmp_path: Path, said: list[str]) -> Iterator[Start
 
     def start(**changes: object) -> RayExecutor:
         changed = dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
-        made.append(RayExecutor(machines.address, changed, tmp_path, say=said.append))
+        made.append(RayExecutor(machines.address, changed, tmp_path, notify=said.append))
         return made[-1]
 
     yield start
