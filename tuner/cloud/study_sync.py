@@ -53,7 +53,7 @@ class RemoteStudy:
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Claims the study, downloads its files, and uploads whatever changes from then on.
+        """Claims the study, downloads its files, and uploads changes from then on.
 
         Raises:
             Error: another tuner has it, or the bucket refuses or does not answer.

@@ -104,7 +104,9 @@ def _run(found: Recipe, folder: Path, options: argparse.Namespace) -> Outcome:
     )
     interrupts = Interrupts()
     with (
-        interrupts.handled(lambda: print("Ctrl-C: the run ends first. Again: at once.")),
+        interrupts.handled(
+            lambda: print("Ctrl-C: the run ends first. Press again to stop at once.")
+        ),
         contextlib.closing(executor),
     ):
         scheduler = Scheduler(executor, 1, interrupts)

@@ -78,7 +78,7 @@ class Node:
         for package in sorted(theirs.keys() | ours.keys()):
             if theirs.get(package) != ours.get(package):
                 return (
-                    f"has {package} {ours.get(package, 'not installed')}, the tuner has"
+                    f"has {package} {ours.get(package, 'not installed')}, but the tuner has"
                     f" {theirs.get(package, 'not installed')}. Install the same version there"
                 )
         try:

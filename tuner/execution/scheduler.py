@@ -30,7 +30,7 @@ class Executor(Protocol):
         """Asks a trial to end with a checkpoint; `poll` returns it once it has."""
 
     def close(self) -> None:
-        """Ends whatever serves the trials; they have all ended before."""
+        """Ends shared processes and connections; all trials have ended before."""
 
 
 class Interrupted(Exception):

@@ -1,4 +1,4 @@
-"""One trial as a tuning service starts it: its command line and its environment."""
+"""The command line and environment of a trial, as a tuning service would set them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SERVICES = ("CLOUD_ML_", "AIP_", "TF_CONFIG", "CLUSTER_SPEC")
 class Task:
     """One run of the trainer."""
 
-    name: str  # as the user reads it: trial 3
+    name: str  # for display: trial 3
     trial: int  # from 1
     job_dir: Path
     words: tuple[str, ...]  # the command line, without the program
     may_stop_early: bool = False
-    variables: Mapping[str, str] = field(default_factory=dict)  # of its environment, besides
+    variables: Mapping[str, str] = field(default_factory=dict)  # more environment variables
 
 
 def words(
@@ -30,7 +30,7 @@ def words(
     fixed: Mapping[str, object],
     tuned: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """The study's `args` first, tuned flags last: of two, the trainer takes the last."""
+    """The study's `args` first, tuned flags last: the trainer uses the last of repeated flags."""
     ours = [f"--{name}={value}" for name, value in fixed.items()]
     theirs = [f"--{name}={text}" for name, text in tuned.items()]
     return (*args, *ours, "--job-dir", str(job_dir), *theirs)
@@ -39,7 +39,7 @@ def words(
 def environment(
     base: Mapping[str, str], *, trial: int, metric_file: Path, metric: str, job: str
 ) -> dict[str, str]:
-    """`base` without what a service may have put there, and with what one puts there."""
+    """`base` without a tuning service's variables, plus those of this trial."""
     config = {
         "cluster": {},
         "task": {"type": "master", "index": 0, "trial": str(trial)},
@@ -56,5 +56,5 @@ def environment(
 
 
 def outside_services(base: Mapping[str, str]) -> dict[str, str]:
-    """`base` without what a service may have put there."""
+    """`base` without a tuning service's variables."""
     return {name: value for name, value in base.items() if not name.startswith(_SERVICES)}

@@ -191,17 +191,19 @@ def judge(
     slack = 1e-9 * max(1.0, abs(low), abs(high))  # for sums in another order
     inside = low - slack <= score <= high + slack
     lines.append(
-        f"score    {score:.5g}; recorded {recipe.score:.5g}, and the new one lies"
-        f" {'in' if inside else 'outside'} its interval [{low:.5g}, {high:.5g}]"
+        f"score    {score:.5g}; recorded {recipe.score:.5g}, the new score is"
+        f" {'inside' if inside else 'outside'} its interval [{low:.5g}, {high:.5g}]"
     )
     if recipe.curve is not None and curve == recipe.curve:
         return Verdict(True, (*lines, "reproduced: every agent scored the same to the last bit"))
     if recipe.curve is not None and not differs:
         return Verdict(
             False,
-            (*lines, "not reproduced: machine and versions are the same, but the curve is another"),
+            (*lines, "not reproduced: machine and versions are the same, but the curve differs"),
         )
-    why = "the study kept no curve" if recipe.curve is None else "the curve is another"
+    why = "the study kept no curve" if recipe.curve is None else "the curve differs"
     if inside:
-        return Verdict(True, (*lines, f"reproduced, in the interval: {why}, as it may be here"))
+        return Verdict(
+            True, (*lines, f"reproduced, within the interval: {why}, which is allowed here")
+        )
     return Verdict(False, (*lines, f"not reproduced: {why}, and the score is not in the interval"))

@@ -58,7 +58,7 @@ def write(console: Console, text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Text on one line, whatever characters a file has."""
+    """Text on one line, with unprintable characters escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

@@ -28,7 +28,7 @@ class Record:
     values: Mapping[str, Value]
     state: str
     reason: str = ""
-    value: float | None = None  # the objective, as it is shown
+    value: float | None = None  # the objective, as displayed
     scores: Scores = field(default_factory=Scores)
     measurements: Sequence[Measurement] = ()
     seconds: float = 0.0

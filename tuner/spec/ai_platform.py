@@ -111,9 +111,11 @@ def _job(training: Fields) -> TrialJob:
     if tier == "CUSTOM" and "masterType" not in training:
         training.refuse("scaleTier", "CUSTOM has no masterType. Add one: n1-standard-4.")
     if tier != "CUSTOM" and "masterType" in training:
-        training.refuse("masterType", f"{tier} has a machine of its own. Write scaleTier: CUSTOM.")
+        training.refuse("masterType", f"{tier} sets the machine itself. Write scaleTier: CUSTOM.")
     if "args" in training and {"containerArgs", "containerCommand"} & master.content.keys():
-        training.refuse("args", "args stand beside containerArgs or containerCommand. Keep one.")
+        training.refuse(
+            "args", "args cannot be combined with containerArgs or containerCommand. Keep one."
+        )
     if tier in ("STANDARD_1", "PREMIUM_1"):
         training.refuse("scaleTier", f"{ONE_PROCESS}, and {tier} is several machines. Write BASIC.")
     for role in ("worker", "parameterServer", "evaluator"):

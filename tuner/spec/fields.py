@@ -100,7 +100,7 @@ class Fields:
         return self._part(self.value(name), name, self.found)
 
     def each(self, name: str, called: str) -> list[Fields]:
-        """The mappings in the list of that name; each has locations of its own."""
+        """The mappings in the list of that name, each with its own locations."""
         return [self._part(item, called, {}) for item in self.items(name)]
 
     def first(self, name: str, called: str) -> Fields:

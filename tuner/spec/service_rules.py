@@ -43,7 +43,7 @@ def check(spec: StudySpec) -> Iterator[Diagnostic]:
             )
     job = spec.job
     if bool(job.accelerator) != (job.accelerator_count > 0):
-        wrong = "an accelerator has a type or a count, but not both. Write both, or none."
+        wrong = "an accelerator needs both a type and a count. Write both, or neither."
         yield _error(job.locations["accelerator"], wrong)
     if job.timeout and not _DURATION.fullmatch(job.timeout):
         yield _error(

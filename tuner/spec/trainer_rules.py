@@ -76,7 +76,7 @@ def _parameter(parameter: Parameter) -> Iterator[Diagnostic]:
     elif field.type == "int" and parameter.type == DOUBLE:
         yield _error(
             parameter.locations["type"],
-            f"{field.name} takes whole numbers, but DOUBLE gives others. Write INTEGER.",
+            f"{field.name} takes whole numbers, but DOUBLE gives fractions. Write INTEGER.",
         )
     else:
         for value, location in parameter.numbers:

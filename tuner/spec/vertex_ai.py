@@ -96,7 +96,7 @@ def _parameter(fields: Fields) -> Parameter | None:
         )
         return None
     if "conditionalParameterSpecs" in fields:
-        wrong = "conditional parameters cannot be searched. Write them side by side."
+        wrong = "conditional parameters cannot be searched. Write them as separate parameters."
         fields.refuse("conditionalParameterSpecs", wrong)
     kind, spec = TYPES[specs[0]], fields.fields(specs[0])
     fields.found["type"] = fields.at(specs[0])

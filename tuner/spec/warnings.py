@@ -68,7 +68,7 @@ def _trials(spec: StudySpec) -> Iterator[Diagnostic]:
         yield _warning(
             spec.locations["max_trials"],
             f"{several(trials, 'trial')} find little among {several(dimensions, 'parameter')}."
-            f" Write {wanted} or more, four a parameter, or tune fewer.",
+            f" Write {wanted} or more, four per parameter, or tune fewer.",
         )
 
 
@@ -79,7 +79,7 @@ def _measuring(spec: StudySpec, fixed: Mapping[str, Any]) -> Iterator[Diagnostic
     if spec.measurement == BEST:
         yield _warning(
             spec.locations["measurement"],
-            "the best report is a lucky one; the last is the score of the policy that is saved."
+            "the best report is a lucky one; the last is the score of the saved policy."
             " Write LAST_MEASUREMENT.",
         )
     if fixed["seeds"] < 2:
@@ -113,7 +113,7 @@ def _unused(tuned: Mapping[str, Parameter], fixed: Mapping[str, Any]) -> Iterato
         if algorithms and all(name in UNUSED.get(algorithm, ()) for algorithm in algorithms):
             yield _warning(
                 parameter.locations["name"],
-                f"{' and '.join(sorted(algorithms))} has no use for {name}, so tuning it wastes"
+                f"{' and '.join(sorted(algorithms))} does not use {name}, so tuning it wastes"
                 " trials. Delete the parameter.",
             )
 
@@ -128,7 +128,7 @@ def _scale(name: str, parameter: Parameter) -> Iterator[Diagnostic]:
         more = " and a minValue above 0" if low <= 0 else ""
         yield _warning(
             location,
-            f"a learning rate acts by its factor, and a linear scale hardly tries small ones. Write"
+            f"learning rates differ by factors, and a linear scale hardly tries small ones. Write"
             f" UNIT_LOG_SCALE{more}.",
         )
     elif 0 < WIDE * low <= high:
@@ -144,6 +144,6 @@ def _gamma(parameter: Parameter) -> Iterator[Diagnostic]:
         if value == 1:
             yield _warning(
                 location,
-                "at gamma 1 the far future counts in full, and values have no bound. Write 0.999"
+                "with gamma 1 the returns are not discounted, and values have no bound. Write 0.999"
                 " or less, with UNIT_REVERSE_LOG_SCALE.",
             )

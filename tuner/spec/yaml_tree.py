@@ -18,7 +18,7 @@ from trainer.contract.text import shown
 from tuner.spec.diagnostics import Location
 from tuner.spec.yaml_source import INVISIBLE, Source, accuse, cause, decode, explain
 
-MAX_VALUES = 50_000  # with every alias written out
+MAX_VALUES = 50_000  # with all aliases expanded
 
 _TAG = "tag:yaml.org,2002:"
 _BASE_8_OR_60 = re.compile(r"[-+]?0[0-9_]+\Z|.*:")
@@ -93,7 +93,7 @@ def read(data: bytes, file: str) -> Value:
         return _Reader(source).value(node)
     except yaml.reader.ReaderError as error:
         character = ord(source.text[error.position])
-        wrong = f"the character U+{character:04X} must not stand in YAML. Delete it."
+        wrong = f"the character U+{character:04X} is not allowed in YAML. Delete it."
         source.refuse(error.position, wrong)
     except yaml.MarkedYAMLError as error:
         marks = [mark.index for mark in (error.context_mark, error.problem_mark) if mark]
@@ -109,17 +109,19 @@ class _Reader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._read: dict[yaml.Node, Value] = {}  # an alias is the node that it stands for
+        self._read: dict[yaml.Node, Value] = {}  # an alias is the same node as its anchor
         self._open: set[yaml.Node] = set()
 
     def value(self, node: yaml.Node) -> Value:
         if node not in self._read:
             if node in self._open:
-                self._refuse(node, "an alias of this value stands inside it.")
+                self._refuse(node, "this value contains an alias of itself.")
             self._open.add(node)
             value = self._read[node] = self._new(node)
             if value.size > MAX_VALUES:
-                self._refuse(node, f"there are more than {MAX_VALUES} values, aliases written out.")
+                self._refuse(
+                    node, f"there are more than {MAX_VALUES} values, with aliases expanded."
+                )
         return self._read[node]
 
     def _new(self, node: yaml.Node) -> Value:

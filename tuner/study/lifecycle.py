@@ -21,7 +21,7 @@ from tuner.study.executors import executor
 from tuner.study.plan import Plan
 from tuner.study.study_run import StudyRun
 
-_CTRL_C = "Ctrl-C: no new trials; the running ones end first. Again: at once."
+_CTRL_C = "Ctrl-C: no new trials; the running ones end first. Press again to stop at once."
 
 
 def study(

@@ -63,7 +63,7 @@ def test_ctrl_c_ends_after_the_running_trials(workspace: Workspace) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
-    assert "Ctrl-C: no new trials; the running ones end first. Again: at once." in out
+    assert "Ctrl-C: no new trials; the running ones end first. Press again to stop at once." in out
     assert "trial 1: 89.5" in out
     assert out.endswith("The study was stopped; the same command continues it.\n")
     assert workspace.starts("2") == []

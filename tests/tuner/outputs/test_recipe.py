@@ -47,7 +47,7 @@ def test_here_another_curve_is_another_run_though_its_score_is_near() -> None:
     verdict = judge(RECIPE, "abd", HERE, 90.0)
     assert not verdict.reproduced
     assert verdict.lines[-1] == (
-        "not reproduced: machine and versions are the same, but the curve is another"
+        "not reproduced: machine and versions are the same, but the curve differs"
     )
 
 

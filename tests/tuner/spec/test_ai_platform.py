@@ -30,12 +30,12 @@ ERRORS = {
     "a machine needs CUSTOM": (
         "  scaleTier: CUSTOM\n  masterType",
         "  scaleTier: BASIC\n  >>masterType",
-        "BASIC has a machine of its own. Write scaleTier: CUSTOM.",
+        "BASIC sets the machine itself. Write scaleTier: CUSTOM.",
     ),
     "arguments stand in one location": (
         "  args:",
         "  masterConfig: {containerArgs: [--seeds=5]}\n  >>args:",
-        "args stand beside containerArgs or containerCommand. Keep one.",
+        "args cannot be combined with containerArgs or containerCommand. Keep one.",
     ),
     "workers": (
         "  args:",

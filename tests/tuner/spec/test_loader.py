@@ -44,9 +44,9 @@ def test_the_original_trainers_file_has_all_that_is_known_against_it() -> None:
         "3 warning 1000 neurons a layer leave an accelerator idle",
         "6 error the trainer reports mean_score",
         "8 warning all 30 trials run in parallel",
-        "14 warning at gamma 1 the far future counts in full",
+        "14 warning with gamma 1 the returns are not discounted",
         "18 error learning_rate=0.0 is out of range. Write a number > 0.",
-        "20 warning a learning rate acts by its factor",
+        "20 warning learning rates differ by factors",
         "25 warning hidden_neurons: on a linear scale nine of ten values are above 100. Write"
         " UNIT_LOG_SCALE.",
     ]

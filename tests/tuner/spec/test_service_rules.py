@@ -74,7 +74,7 @@ ERRORS = {
     "an accelerator has a type and a count": (
         "scaleTier: CUSTOM",
         "scaleTier: CUSTOM\n  masterConfig: {acceleratorConfig: {type: >>TPU_V2}}",
-        "an accelerator has a type or a count, but not both. Write both, or none.",
+        "an accelerator needs both a type and a count. Write both, or neither.",
     ),
 }
 

@@ -31,7 +31,7 @@ ERRORS = {
     "whole numbers are no doubles": (
         "type: INTEGER",
         "type: >>DOUBLE",
-        "hidden_neurons takes whole numbers, but DOUBLE gives others. Write INTEGER.",
+        "hidden_neurons takes whole numbers, but DOUBLE gives fractions. Write INTEGER.",
     ),
     "whole numbers have no halves": (
         "[64, 128, 256]",

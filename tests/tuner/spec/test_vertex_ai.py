@@ -42,7 +42,7 @@ VERTEX_ERRORS = {
     "no conditions": (
         "    scaleType",
         "    >>conditionalParameterSpecs: []\n    scaleType",
-        "conditional parameters cannot be searched. Write them side by side.",
+        "conditional parameters cannot be searched. Write them as separate parameters.",
     ),
     "one metric": (
         "  metrics:\n",

@@ -12,14 +12,14 @@ WARNINGS = {
         "    - parameterName: batch_size\n",
         "    - {parameterName: learning_rate, type: DOUBLE, minValue: 0.001, maxValue: 0.01,\n"
         "       scaleType: >>UNIT_LINEAR_SCALE}\n    - parameterName: batch_size\n",
-        "a learning rate acts by its factor, and a linear scale hardly tries small ones. Write"
+        "learning rates differ by factors, and a linear scale hardly tries small ones. Write"
         " UNIT_LOG_SCALE.",
     ),
     "a learning rate without a scale": (
         "    - parameterName: batch_size\n",
         "    - >>{parameterName: learning-rate, type: DOUBLE, minValue: 0.001, maxValue: 0.01}\n"
         "    - parameterName: batch_size\n",
-        "a learning rate acts by its factor, and a linear scale hardly tries small ones. Write"
+        "learning rates differ by factors, and a linear scale hardly tries small ones. Write"
         " UNIT_LOG_SCALE.",
     ),
     "a wide range on a linear scale": (
@@ -30,8 +30,8 @@ WARNINGS = {
     "gamma up to 1": (
         "maxValue: 0.999",
         "maxValue: >>1.0",
-        "at gamma 1 the far future counts in full, and values have no bound. Write 0.999 or less,"
-        " with UNIT_REVERSE_LOG_SCALE.",
+        "with gamma 1 the returns are not discounted, and values have no bound. Write 0.999 or"
+        " less, with UNIT_REVERSE_LOG_SCALE.",
     ),
     "all trials in parallel": (
         "maxParallelTrials: 5",
@@ -41,7 +41,7 @@ WARNINGS = {
     "too few trials": (
         "maxTrials: 20",
         "maxTrials: >>15",
-        "15 trials find little among 4 parameters. Write 16 or more, four a parameter, or tune"
+        "15 trials find little among 4 parameters. Write 16 or more, four per parameter, or tune"
         " fewer.",
     ),
     "no count of trials": (
@@ -74,7 +74,7 @@ WARNINGS = {
         "      discreteValues: [64, 128, 256]",
         "    - {parameterName: algorithm, type: CATEGORICAL, categoricalValues: [pg]}\n"
         "    - {parameterName: >>critic_weight, type: DOUBLE, minValue: 0.5, maxValue: 2}",
-        "pg has no use for critic_weight, so tuning it wastes trials. Delete the parameter.",
+        "pg does not use critic_weight, so tuning it wastes trials. Delete the parameter.",
     ),
     "a parameter that PG does not use, by the arguments": (
         "--algorithm=a2c\n  - --seeds=5\n  hyperparameters:\n    goal: MAXIMIZE\n"
@@ -83,7 +83,7 @@ WARNINGS = {
         "--algorithm=pg\n  - --seeds=5\n  hyperparameters:\n    goal: MAXIMIZE\n"
         "    hyperparameterMetricTag: mean_score\n    maxTrials: 20\n    maxParallelTrials: 5\n"
         f"    params:\n{GAMMA}    - parameterName: >>batch_size",
-        "pg has no use for batch_size, so tuning it wastes trials. Delete the parameter.",
+        "pg does not use batch_size, so tuning it wastes trials. Delete the parameter.",
     ),
     "one agent per trial": (
         "  - --algorithm=a2c\n  - --seeds=5\n",

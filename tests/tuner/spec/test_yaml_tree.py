@@ -119,10 +119,10 @@ def test_a_merge_gives_way_to_what_is_written() -> None:
         ("a: [1, 2\n", "2:1 not YAML: expected ',' or ']'"),
         ("a: b: c\n", "1:5 no colon may stand here. Put the value in quotes"),
         ("a: 'x\n", "2:1 not YAML: found unexpected end of stream"),
-        ("a: \x07\n", "1:4 the character U+0007 must not stand in YAML."),
+        ("a: \x07\n", "1:4 the character U+0007 is not allowed in YAML."),
         ('a: "\\UFFFFFFFF"\n', "1:7 not YAML: no such character."),
         ("a: *b\n", "1:4 not YAML: found undefined alias 'b'."),
-        ("a: &a [*a]\n", "1:4 an alias of this value stands inside it."),
+        ("a: &a [*a]\n", "1:4 this value contains an alias of itself."),
         ("a: 010\n", "1:4 010 is a number to base 8 in YAML."),
         ("a: 1:30\n", "1:4 1:30 is a number to base 60 in YAML."),
         ("a: 2026-01-31\n", "1:4 2026-01-31 is not read as text here. Put it in quotes."),
@@ -189,5 +189,5 @@ def test_aliases_of_aliases_do_not_blow_up() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 20)]
     assert refusal("\n".join(lines)) == (
-        "5:5 there are more than 50000 values, aliases written out."
+        "5:5 there are more than 50000 values, with aliases expanded."
     )
