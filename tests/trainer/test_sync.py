@@ -200,7 +200,7 @@ def test_what_cannot_be_uploaded_in_time_is_named(
     service.add(Fault(kind="insert", name=MODEL, status=503))
     assert sync.main([str(kept), WHERE, "--deadline", "1.5"]) == 1
     stderr = capsys.readouterr().err
-    assert f"{MODEL}, {MANIFEST} could not be uploaded within 1.5 s" in stderr
+    assert f"{MODEL}, {MANIFEST} could not be uploaded to {WHERE} within 1.5 s" in stderr
     assert MANIFEST not in objects_in(service)
     service.clear()
     service.delete(f"{PREFIX}/{OWNER}")  # or we wait for ourselves, for this process lives on

@@ -49,7 +49,7 @@ def test_a_manifest_that_leaves_its_folder_is_refused(
     digest = hashlib.sha256(b"secret").hexdigest()
     files = [{"name": name, "size": 6, "sha256": digest}]
     (kept / MANIFEST).write_text(json.dumps({"files": files}))
-    assert "inside the job dir only" in refused(str(kept), WHERE, capsys=capsys)
+    assert "outside the job dir" in refused(str(kept), WHERE, capsys=capsys)
 
 
 @given(CONTENT)

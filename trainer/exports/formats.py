@@ -76,10 +76,10 @@ def write_policy(
     chosen: Sequence[str],
     folder: Path,
 ) -> list[str]:
-    """Writes a run's policy from the bytes of its files; the names of what was written.
+    """Writes a run's policy from the bytes of its files; returns the names of the files.
 
     Raises:
-        ExportError: `model` is no policy of the trainer's, or see `write`.
+        ExportError: `model` is not a policy of the trainer, or see `write`.
         OSError: a file cannot be written.
     """
     from trainer.outputs.models import read_keras_model

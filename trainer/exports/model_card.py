@@ -31,7 +31,7 @@ action = act(observation)"""),
 
 
 class ModelCard(NamedTuple):
-    """What is known of a policy besides its numbers."""
+    """The facts about a policy, apart from its weights."""
 
     environment: str
     algorithm: str
@@ -41,11 +41,11 @@ class ModelCard(NamedTuple):
     seed: int  # of the run
     agent: int | None  # which agent of the run it is
     steps: int | None  # environment steps that it was trained for
-    mean_score: float | None  # the run's final scores; None where its record has none
+    mean_score: float | None  # the run's final scores; None if unknown
     interquartile_mean: float | None
-    interval: Sequence[float]  # of the interquartile mean, 95%; empty where there is none
+    interval: Sequence[float]  # of the interquartile mean, 95%; empty if unknown
     interval_over: str  # agents or episodes
-    episodes: int  # behind the final score of each agent
+    episodes: int  # for the final score of each agent
     command: str
     version: str
 
@@ -72,7 +72,7 @@ class ModelCard(NamedTuple):
 def card_of(network: PolicyNetwork, settings: bytes | None, manifest: bytes | None) -> ModelCard:
     """The card of a run's saved policy, from the bytes of its `hyperparameters.json` and manifest.
 
-    What the files do not say, or say in another form, is left out.
+    Facts that the files lack, or hold in another form, are left out.
     """
     known, ended = (json_object(content) or {} for content in (settings, manifest))
     chosen, scores = mapping(known.get("settings")), mapping(ended.get("scores"))

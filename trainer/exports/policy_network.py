@@ -1,4 +1,4 @@
-"""A trained policy as plain arrays: what every export is written from."""
+"""A trained policy as plain arrays, from which every export is written."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PolicyNetwork(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        """How many numbers the policy has."""
+        """How many weights the policy has."""
         return sum(x.kernel.size + x.bias.size for x in self.all_layers)
 
     def logits(self, observations: NDArray[Any]) -> NDArray[np.float32]:
@@ -91,7 +91,7 @@ def from_json(network: Mapping[str, Any], shape: tuple[int, ...]) -> PolicyNetwo
 
 
 def from_keras(model: Any) -> PolicyNetwork:
-    """The actor of a run's `model.keras`. Raises ValueError where the model is another one."""
+    """The actor of a run's `model.keras`. Raises ValueError for any other model."""
     actor = [layer for layer in model.layers if layer.name.startswith("actor_")]
     convolutions, layers = [], []
     for layer in actor:
@@ -133,7 +133,7 @@ def numbers(values: NDArray[np.float32]) -> Any:
     """Nested lists of floats with the fewest digits that restore the bits.
 
     Raises:
-        ValueError: JSON has no number for one of them.
+        ValueError: one of them is not finite.
     """
     if not np.isfinite(values).all():
         raise ValueError("it has weights that are not finite")

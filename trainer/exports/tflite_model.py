@@ -1,4 +1,4 @@
-"""A policy for LiteRT (TensorFlow Lite), by TensorFlow's own converter."""
+"""A policy for LiteRT (TensorFlow Lite), made by TensorFlow's converter."""
 
 from __future__ import annotations
 

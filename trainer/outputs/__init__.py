@@ -1,1 +1,1 @@
-"""What a run leaves: metrics, models, video, policy. Imports agents, environments and below."""
+"""Writes a run's files: metrics, models, video, policy. Imports agents, environments and below."""

@@ -17,7 +17,7 @@ class TensorBoardReporter:
     """Appends to the event file.
 
     It is the only file that grows in place, because TensorBoard follows it by its inode. Every
-    record carries a checksum, so a reader never takes half a record for a whole one.
+    record carries a checksum, so a reader never accepts half a record.
     """
 
     def __init__(self, job_dir: JobDir, hyperparameters: Mapping[str, Any]) -> None:

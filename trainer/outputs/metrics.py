@@ -1,4 +1,4 @@
-"""Metrics of a run: what a report is, which reporters take it, and `metrics.jsonl`."""
+"""Metrics of a run: reports, reporters, and `metrics.jsonl`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Report(NamedTuple):
     time: float  # seconds since the epoch
 
     def is_valid(self) -> bool:
-        """Whether the fields have their types and ranges: a file may hold anything."""
+        """Whether the fields, read from a file, have valid types and ranges."""
         if not isinstance(self.metrics, dict) or type(self.step) is not int:
             return False
         numbers = [self.time, self.metrics.get("mean_score", 0)]
@@ -38,7 +38,7 @@ class Report(NamedTuple):
 
 
 class MetricReporter(Protocol):
-    """Takes the metrics of one step after another; steps only rise."""
+    """Receives the metrics of one step after another, in increasing order."""
 
     def report(self, step: int, metrics: Mapping[str, Any], *, final: bool = False) -> None: ...
 
@@ -51,7 +51,7 @@ class MetricReporter(Protocol):
 class JsonLinesReporter:
     """Writes a line of `metrics.jsonl` for each report.
 
-    The file is replaced each time, so that no reader finds half a line.
+    The file is replaced each time, so that a reader never sees half a line.
     """
 
     def __init__(self, job_dir: JobDir) -> None:
@@ -66,7 +66,7 @@ class JsonLinesReporter:
         self._job_dir.write_text(METRICS, "".join(self._lines))
 
     def close(self) -> None:
-        """Nothing is open between reports."""
+        """Does nothing: no file is open between reports."""
 
 
 class Reporters:

@@ -53,10 +53,10 @@ def keras_model(agents: Agents, agent: int, *, pixels: bool = False) -> keras.Mo
 
 
 def read_keras_model(content: bytes) -> keras.Model:
-    """The model in the bytes of `model.keras`, without code of its own.
+    """Loads the bytes of `model.keras`, without running code in it.
 
     Raises:
-        ValueError: it is damaged, or no Keras model.
+        ValueError: it is damaged, or not a Keras model.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, MODEL)

@@ -1,4 +1,4 @@
-"""`policy.json`: a policy at the start, half way and at the end of training, as plain numbers.
+"""`policy.json`: a policy at the start, in the middle and at the end of training, as plain numbers.
 
 A policy is a stack of dense layers with tanh between them; the last gives the actions' logits.
 """

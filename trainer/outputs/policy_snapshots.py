@@ -1,4 +1,4 @@
-"""A few earlier policies of each agent, out of those that were evaluated.
+"""Keeps a few earlier policies of each agent, of those that were evaluated.
 
 Which agent is saved is known only at the end, so snapshots of all agents are kept, in bounded
 memory: of every evaluation at first, then of every second, of every fourth, as they grow in number.
@@ -15,33 +15,33 @@ from numpy.typing import NDArray
 from trainer.agents.networks import Architecture
 from trainer.storage.checkpoint import Arrays, field
 
-KEPT = 6  # snapshots of an agent, at most; a checkpoint holds all of them
+KEPT = 6  # at most, for each agent; a checkpoint holds all of them
 
 
 class Snapshot(NamedTuple):
-    """A policy at some point of its training."""
+    """A policy at one point of its training."""
 
     label: str
     steps: int
-    score: float | None  # in validation; None without one
+    score: float | None  # in validation; None before the first
     layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]]  # kernels and biases
 
 
 class PolicySnapshots:
-    """The policies of untrained agents, and some of those that they become.
+    """The policies of untrained agents, and some of their later ones.
 
-    An agent fills slots as long as it trains. All agents in training are at the same evaluation,
-    so what is kept of an agent does not depend on the agents beside it.
+    All agents in training are at the same evaluation, so the snapshots of an agent do not depend
+    on the other agents.
     """
 
     def __init__(self, architecture: Architecture, weights: NDArray[np.float32]) -> None:
-        """`weights` `[P, size]` are those before training.
+        """`weights` `[P, size]` are the initial ones.
 
-        No snapshots are kept of networks with convolutions, which are large.
+        Networks with convolutions are large, so none of their snapshots are kept.
         """
         actor = sum((i + 1) * o for i, o in architecture.layers["actor"])
         self.architecture = architecture
-        self.size = 0 if architecture.convolutions else actor  # an agent's row begins with it
+        self.size = 0 if architecture.convolutions else actor  # the first numbers of an agent's row
         self._start = weights[:, : self.size].copy()
         agents = len(weights)
         self._weights: NDArray[Any] = np.zeros(
@@ -62,7 +62,7 @@ class PolicySnapshots:
         interval = 1
         while evaluations // interval > KEPT:
             interval *= 2
-        if evaluations == interval // 2 * (KEPT + 1):  # one too many: every other goes
+        if evaluations == interval // 2 * (KEPT + 1):  # one too many: every other one is dropped
             for array in (self._weights, self._steps, self._scores):
                 array[: KEPT // 2, agents] = array[1::2, agents]
                 array[KEPT // 2 :, agents] = 0
@@ -80,10 +80,10 @@ class PolicySnapshots:
     def of(
         self, agent: int, steps: int, score: float | None, weights: NDArray[np.float32]
     ) -> list[Snapshot]:
-        """An agent's policy at the start, about half way and at the end; none with convolutions.
+        """An agent's policy at the start, near the middle and at the end; empty with convolutions.
 
         `steps`, `score` and `weights` `[P, size]` are those at the end. The middle is the snapshot
-        nearest to half of the steps, the earlier of two; it is left out where there is none.
+        nearest to half of the steps, the earlier of two; it is left out if none was kept.
         """
         if not self.size:
             return []
@@ -104,12 +104,12 @@ class PolicySnapshots:
         return found
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """Everything that training has added, by name."""
+        """The snapshots since the start of training, by name."""
         arrays = {"weights": self._weights, "steps": self._steps, "scores": self._scores}
         return {name: array.copy() for name, array in arrays.items()}
 
     def restore(self, arrays: Arrays) -> None:
-        """Restores a `snapshot`. Raises CheckpointError unless it is one of such agents."""
+        """Restores a `snapshot`. Raises CheckpointError if its arrays do not fit."""
         agents = len(self._start)
         steps = field(arrays, "steps", np.int64, (None, agents))
         slots = len(steps)

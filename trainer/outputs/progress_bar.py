@@ -22,7 +22,7 @@ class ConsoleReporter:
 
     def __init__(self, total_steps: int) -> None:
         self._total, self._score = total_steps, "-"
-        self._before = 0  # steps of an earlier process
+        self._before = 0  # steps that an earlier process took
         self._started = self._printed = time.monotonic()
         self._bar: Any = None
         if sys.stdout.isatty():

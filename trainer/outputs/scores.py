@@ -13,8 +13,8 @@ from trainer.contract.statistics import interquartile_mean, interval
 def summary(greedy: NDArray[np.float64], sampled: NDArray[np.float64]) -> dict[str, Any]:
     """The scores of a run from the returns of its final policies, `[P, episodes]` each.
 
-    With several agents the spread and the interval are over agents, for that is how runs differ.
-    A single agent can only tell how its episodes differ, and `interval_over` says so.
+    With several agents the spread and the interval are over agents. With a single agent they are
+    over its episodes. `interval_over` says which.
     """
     agents = greedy.mean(axis=1)
     over = agents if len(agents) > 1 else greedy[0]

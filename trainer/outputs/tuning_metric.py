@@ -1,4 +1,4 @@
-"""The metric that a tuning service waits for, written by cloudml-hypertune."""
+"""Reports the tuning metric to a tuning service, by cloudml-hypertune."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainer.storage import atomic
 
 log = logging.getLogger("trainer")
 
-MAX_REPORTS = 50  # services have failed jobs that sent too many
+MAX_REPORTS = 50  # services fail jobs that send too many
 
 
 class HypertuneReporter:
@@ -39,11 +39,11 @@ class HypertuneReporter:
 
         Args:
             metric_file: where a tuning service reads the metric; None where none waits for it, and
-                the file of the library's default is written.
+                the library's default file is written.
             restarted: whether an earlier process of this run wrote what the file holds of `trial`.
 
         Raises:
-            OSError: a tuning service waits for the metric, and its file cannot be written.
+            OSError: a tuning service expects the metric, and its file cannot be written.
         """
         self._tag = tag
         self._every = math.ceil(expected_reports / (MAX_REPORTS - 1))
@@ -54,7 +54,7 @@ class HypertuneReporter:
         self._required = metric_file is not None
         with self._warned_of_errors():
             self._hypertune = _hypertune(metric_file, trial)
-            if restarted:  # the library would start with an empty file
+            if restarted:  # the library would empty the file
                 lines = _earlier_lines(self._hypertune)
                 self._hypertune.metrics_queue.extend(lines)
                 self._sent = {str(line.get("global_step")) for line in lines if tag in line}
@@ -74,20 +74,20 @@ class HypertuneReporter:
             self._count(report.step, report.metrics.get("mean_score", math.nan), report.final)
 
     def close(self) -> None:
-        """Nothing is open between reports."""
+        """Does nothing: no file is open between reports."""
 
     def _count(self, step: int, value: float, final: bool) -> tuple[int, bool]:
         """The step under which a report is sent, and whether it is sent."""
         self._seen += 1
         due = math.isfinite(value) and (final or self._seen % self._every == 0)
         if due:
-            step = max(step, self._last_step + 1)  # services want steps to rise strictly
+            step = max(step, self._last_step + 1)  # services need strictly increasing steps
             self._last_step = step
         return step, due
 
     @contextlib.contextmanager
     def _warned_of_errors(self) -> Iterator[None]:
-        """In a tuning trial an error ends the run; elsewhere it is a warning, given once."""
+        """In a tuning trial an error ends the run; elsewhere it is logged once as a warning."""
         try:
             yield
         except OSError as error:
@@ -130,7 +130,7 @@ def _hypertune(metric_file: str | None, trial: str | None) -> Any:
 
 
 def _earlier_lines(hypertune: Any) -> list[dict[str, Any]]:
-    """What the file holds of this trial; truncated lines are ignored."""
+    """This trial's lines in the file; truncated lines are ignored."""
     found = []
     for text in Path(hypertune.metric_path).read_text("utf-8", errors="replace").splitlines():
         try:

@@ -22,8 +22,8 @@ from trainer.storage.job_dir import JobDir
 
 log = logging.getLogger("trainer")
 
-FRAMES_PER_SECOND = 30  # twice as many take twice as long and show no more
-# Flat colours compress well at any preset, and the fastest takes half the time.
+FRAMES_PER_SECOND = 30  # more take longer to encode and show no more
+# Flat colours compress well with any preset; the fastest takes half the time.
 _FAST = ("-preset", "ultrafast", "-threads", "1")
 _RED_GREEN_BLUE = (b"\xff\0\0", b"\0\xff\0", b"\0\0\xff")
 Policy = Callable[[np.ndarray[Any, Any]], int]  # one encoded observation to an action, from 0
@@ -39,7 +39,7 @@ def record_episodes(
     seeds: Sequence[int],
     frames_per_second: int = FRAMES_PER_SECOND,
 ) -> list[float]:
-    """Plays a whole episode for each seed into one mp4, at the environment's own pace.
+    """Plays one episode for each seed and records them in one mp4, in real time.
 
     Returns their undiscounted returns. Renderer and encoder may raise any exception.
 
@@ -58,7 +58,7 @@ def record_episodes(
 def save_recording(
     job_dir: JobDir, environment: Environment, policy: Policy, *, seed: int
 ) -> str | None:
-    """Records an episode into the job dir. Returns what goes wrong: no video must cost a run."""
+    """Records an episode into the job dir. Returns the error, if any: it must not end the run."""
     without_a_screen()
     try:
         job_dir.write(
@@ -71,7 +71,7 @@ def save_recording(
 
 
 def try_one_frame(environment: Environment) -> None:
-    """Renders and encodes one frame. Raises whatever renderer or encoder raise."""
+    """Renders and encodes one frame. Renderer and encoder may raise any exception."""
     with (
         _drawing,
         tempfile.TemporaryDirectory() as folder,

@@ -1,1 +1,1 @@
-"""What belongs to the whole process: console, signals, environment variables. Imports nothing."""
+"""The process: console, signals and environment variables. Imports nothing."""

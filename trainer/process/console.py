@@ -1,4 +1,4 @@
-"""The console: log lines, and none of TensorFlow's start-up noise."""
+"""The console: log lines, without TensorFlow's start-up messages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from trainer.contract.text import wrapped
 
 log = logging.getLogger("trainer")
 
-COMMAND = "command"  # of a record: a line to paste, which is never broken
+COMMAND = "command"  # attribute of a record: a line to paste, never wrapped
 
 
 def log_to_console(news_to: TextIO | None = None) -> None:
-    """Sends news to stdout, warnings and errors to stderr: cloud logs file stderr as errors."""
+    """Sends warnings and errors to stderr, the rest to stdout: cloud logs file stderr as errors."""
     streams.protect()
     news = _Console(news_to or sys.stdout)
     news.addFilter(lambda record: record.levelno < logging.WARNING)
@@ -35,7 +35,7 @@ def log_to_console(news_to: TextIO | None = None) -> None:
 
 
 class _Console(logging.StreamHandler[TextIO]):
-    """Writes lines; on a terminal broken at spaces only, and above a progress bar."""
+    """Writes lines; on a terminal it wraps them at spaces, and writes above a progress bar."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -66,7 +66,7 @@ class _Labelled(logging.Formatter):
 
 
 def python_command() -> str:
-    """What to type in this directory for the Python that runs this, quoted for a shell."""
+    """The command for the running Python in this directory, quoted for a shell."""
     on_path = shutil.which("python")
     # Not samefile: a virtual environment's Python is a link to the one it was made from.
     same = on_path is not None and os.path.abspath(on_path) == os.path.abspath(sys.executable)
@@ -96,7 +96,7 @@ def quiet_standard_error() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _our_log_on(stream: TextIO) -> Iterator[None]:
-    """Sends our own warnings to `stream`, whatever becomes of stderr meanwhile."""
+    """Sends our own warnings to `stream` while stderr is redirected."""
     ours = [
         (handler, handler.stream)
         for handler in log.handlers

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first ends a run in order, the second at once."""
+"""SIGTERM and SIGINT: the first ends a run with a checkpoint, the second at once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _raised = False  # whether Stopped was raised for it
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Postpones Stopped to the end of the block, which must not be left half done.
+    """Postpones Stopped to the end of the block.
 
     Stopped is raised in the main thread only; in other threads this does nothing.
     """
@@ -58,7 +58,7 @@ def held() -> Iterator[None]:
 def handled() -> Iterator[None]:
     """Raises Stopped in the main thread on the first signal; ends the process on the second.
 
-    The process also ends `GRACE` seconds after the first. A thread sees to that, because the main
+    The process also ends `GRACE` seconds after the first. A thread does that, because the main
     thread may be inside a compiled program, where Python handles no signals.
     """
     global _first, _raised
@@ -108,7 +108,7 @@ def interruptible() -> Iterator[None]:
 def _on_signal(number: int, frame: FrameType | None) -> None:
     global _first
     if _first is not None:
-        os._exit(128 + _first)  # like the thread, which may be late
+        os._exit(128 + _first)  # as the thread would, which may be late
     _first = number
     _raise_if_due()
 

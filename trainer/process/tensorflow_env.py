@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 SMALL = 512  # neurons
-# Above level 2, XLA compiles half as long again, and the programs are no faster.
+# Above level 2, XLA compiles 1.5 times as long, and the programs are no faster.
 _ALWAYS = {"--xla_backend_optimization_level": "2"}
 # A call of a small program costs more on two cores than on one, and is hardly faster.
 _ONE_CORE_A_CALL = {
@@ -19,7 +19,7 @@ _ONE_CORE_A_CALL = {
 
 
 def prepare() -> None:
-    """Settings for small programs. What the user has set stays, except for Keras' backend."""
+    """Settings for small programs. The user's own settings are kept, except for Keras' backend."""
     os.environ["KERAS_BACKEND"] = "tensorflow"  # the models are made from TensorFlow's variables
     # One thread: for matrices of a policy's size, OpenBLAS' threads cost more than they gain.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -27,7 +27,7 @@ def prepare() -> None:
 
 
 def prefer_one_core(neurons: int = 0) -> None:
-    """For programs with few neurons. Those that see images are larger than their neurons tell.
+    """For programs with few neurons, unless they see images, which makes them large.
 
     On two cores a small program takes as long as on one, or longer. A large one gains 10 to 20%.
 

@@ -1,4 +1,4 @@
-"""Reads where a job dir is: a local folder, or `gs://bucket/prefix`."""
+"""Parses the location of a job dir: a local folder, or `gs://bucket/prefix`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from trainer.contract.errors import BadCommand
 
 LONGEST_NAME = 1024  # bytes of an object's name
-_ROOM = 100  # of these bytes, for what a run adds to its prefix
+_ROOM = 100  # of these bytes, reserved for the paths of a run's files
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # of one letter it is a drive
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # one letter alone is a drive
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 
@@ -37,7 +37,7 @@ class Address:
 
 
 def locate(text: str) -> Address | Path:
-    """The place of a job dir. Raises BadAddress."""
+    """The location of a job dir. Raises BadAddress."""
     return parse(text) if _SCHEME.match(text) else Path(text).expanduser()
 
 

@@ -13,16 +13,16 @@ from typing import Any
 
 
 def write(target: Path, save: Callable[[Path], Any]) -> None:
-    """`save` fills a file or folder under a temporary name, which then becomes `target`.
+    """Has `save` fill a file or folder under a temporary name, then renames it to `target`.
 
-    The temporary name ends as the target's does, and lies beside it. A link at `target` is
+    The temporary name is in the same folder and has the same ending. A link at `target` is
     replaced, not followed.
     """
     temporary, old = (target.with_name(f".{uuid.uuid4().hex}-{target.name}") for _ in range(2))
     try:
         with errors_naming(target):
             save(temporary)
-            if temporary.is_dir() and target.is_dir():  # a folder cannot be replaced, only moved
+            if temporary.is_dir() and target.is_dir():  # a rename cannot replace a folder
                 target.rename(old)
             temporary.replace(target)
     except BaseException:
@@ -36,7 +36,7 @@ def write(target: Path, save: Callable[[Path], Any]) -> None:
 
 @contextlib.contextmanager
 def errors_naming(path: Path) -> Iterator[None]:
-    """Makes an OSError name this file. By default a full disk names none, or a temporary one."""
+    """Makes an OSError name this file. On a full disk it would name none, or a temporary one."""
     try:
         yield
     except OSError as error:
@@ -53,7 +53,7 @@ def write_json(target: Path, content: Mapping[str, Any]) -> None:
 
 
 def remove_leftovers(target: Path) -> None:
-    """Removes what a process that was killed in `write` has left."""
+    """Removes temporary files of a process that was killed in `write`."""
     name = re.compile(rf"\.[0-9a-f]{{8,32}}-{re.escape(target.name)}")
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for path in target.parent.iterdir():
@@ -71,5 +71,5 @@ def remove(path: Path) -> None:
 
 
 def whole_lines(content: bytes) -> bytes:
-    """The lines of a file that is being appended to, without a last one that is not complete."""
+    """The complete lines of a file that is being appended to."""
     return content[: content.rfind(b"\n") + 1]

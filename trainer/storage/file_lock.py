@@ -17,7 +17,7 @@ class Taken(Error):
 
 
 def try_lock(descriptor: int, *, shared: bool = False) -> bool:
-    """Locks an open file or folder; False where another process has it locked.
+    """Locks an open file or folder; returns False if another process has locked it.
 
     Raises:
         OSError: its file system has no locks.
@@ -27,7 +27,7 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
         import fcntl
     except ImportError:
         raise NoFileLocks(
-            "This platform has no file locks, so a folder cannot be kept from a second process."
+            "This platform has no file locks, so two processes could write to one folder."
             " Use Linux, macOS or the container image."
         ) from None
     try:
@@ -40,7 +40,7 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
 def lock_folder(folder: Path) -> int | None:
     """Locks a folder until this process ends, or the descriptor is closed.
 
-    Returns None where its file system has no locks, as some network file systems.
+    Returns None if its file system has no locks; some network file systems have none.
 
     Raises:
         Taken: another process has locked it.
@@ -60,7 +60,7 @@ def lock_folder(folder: Path) -> int | None:
 
 
 def is_locked(file: Path) -> bool:
-    """Whether another process has it locked; False where that cannot be found out."""
+    """Whether another process has it locked; False if that is unknown."""
     try:
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:

@@ -29,20 +29,20 @@ def read(
         if inside is not None and not path.resolve().is_relative_to(inside.resolve()):
             raise OSError(errno.ELOOP, f"it is a link to a place outside {inside}", str(path))
         facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):  # to open a device can do things already
+        if not stat.S_ISREG(facts.st_mode):  # even opening a device may have effects
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         if facts.st_size > limit:
             raise too_large
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except ValueError as error:  # no file can have this name
         raise OSError(errno.EINVAL, str(error), str(path)) from error
-    except RuntimeError as error:  # a circle of links
+    except RuntimeError as error:  # a cycle of links
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
     with open(descriptor, "rb") as file:
         start = file.read(len(begins))
         if start != begins:
             raise OSError(errno.EINVAL, "it holds something else", str(path))
         content = start + file.read(limit + 1 - len(start))
-    if len(content) > limit:  # it has grown, or tells no size
+    if len(content) > limit:  # it has grown, or its size was unknown
         raise too_large
     return content

@@ -1,4 +1,4 @@
-"""A folder in Google Cloud Storage: objects are read whole, and replaced only by their owner.
+"""A folder in Google Cloud Storage: objects are replaced only by their owner.
 
 More than 250 lines, since every request of a folder needs the same record of what it last saw.
 """
@@ -19,8 +19,8 @@ from trainer.contract.errors import BadCommand, Error
 from trainer.storage.address import Address
 
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes of an answer
-READING = 20.0  # seconds that a listing or a download is tried for
-DOWNLOADS = 3  # times that a download may come down damaged
+READING = 20.0  # seconds to keep trying a listing or a download
+DOWNLOADS = 3  # attempts, because a download may arrive damaged
 RESUMABLE = 8 * 2**20  # bytes above which the client uploads in pieces
 
 _RIGHT = re.compile(r"storage\.\w+\.\w+")
@@ -31,15 +31,15 @@ class StorageError(Error):
 
 
 class Unreachable(StorageError):
-    """The service did not answer, or answered with a fault of its own; it may work later."""
+    """The service did not answer, or failed; it may work later."""
 
 
 class Refused(StorageError):
-    """The service refused; asking again does not help."""
+    """The service refused; trying again does not help."""
 
 
 class Conflict(StorageError):
-    """Somebody else wrote, or deleted, the object meanwhile."""
+    """Another process has written or deleted the object."""
 
 
 class NoClient(BadCommand):
@@ -53,25 +53,25 @@ class NoClient(BadCommand):
 
 
 class Sum(NamedTuple):
-    """Size and checksum of a content."""
+    """Size and checksum of an object's content."""
 
     size: int
     crc32c: str  # as the service writes it: base64
 
 
 class Stored(NamedTuple):
-    """An object as it lies in the bucket."""
+    """An object in the bucket."""
 
     generation: int
     sum: Sum
 
 
 class RemoteFolder:
-    """Objects under one address; none is replaced or deleted unless it is the one last seen.
+    """Objects under one address; only the versions last seen are replaced or deleted.
 
-    A request whose answer was lost may have been carried out: what it wrote or deleted is known as
-    ours. Needs the rights to create, get, list and delete objects, and none on the bucket. May be
-    used from several threads.
+    A request whose answer was lost may have been carried out, so its effects count as ours. Needs
+    the rights to create, get, list and delete objects, and none on the bucket. May be used from
+    several threads.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class RemoteFolder:
     ) -> None:
         """
         Args:
-            reading: seconds that a listing, a download or a deletion is tried for.
+            reading: seconds to keep trying a listing, a download or a deletion.
             below: whether `list` goes into the folders inside this one.
         """
         self.address = address
         self.objects: dict[str, Stored] = {}  # by path under the address, as last seen
-        # What an unanswered request has written; None stands for a deletion.
+        # What unanswered requests may have written; None is a deletion.
         self._unanswered: dict[str, set[Sum | None]] = {}
         self._client = client
         self._reading, self._below = reading, below
@@ -121,7 +121,7 @@ class RemoteFolder:
         return content
 
     def read_latest(self, path: str) -> bytes | None:
-        """The content of an object as it is now, seen or not; None where there is none."""
+        """The current content of an object, seen before or not; None if it does not exist."""
         return self._download(path, None)
 
     def _download(self, path: str, seen: Stored | None) -> bytes | None:
@@ -142,13 +142,13 @@ class RemoteFolder:
     def write(
         self, path: str, content: BinaryIO, size: int, *, patience: float | None = None
     ) -> None:
-        """Writes the first `size` bytes of a file as an object, if nobody else has meanwhile.
+        """Writes the first `size` bytes of a file as an object, unless another process has.
 
         Args:
             patience: seconds that it is tried for; by default once, and a large file for a minute.
 
         Raises:
-            Conflict: somebody has.
+            Conflict: another process has written it.
         """
         sum_, seen = Sum(size, checksum(content, size)), self.objects.get(path)
         ours = self._unanswered.setdefault(path, set())
@@ -198,7 +198,7 @@ class RemoteFolder:
         """Deletes an object, if it is the one last seen, or one that we wrote.
 
         Raises:
-            Conflict: somebody else has replaced it.
+            Conflict: another process has replaced it.
         """
         ours = self._unanswered.setdefault(path, set())
         ours.add(None)
@@ -225,10 +225,10 @@ class RemoteFolder:
         ours.clear()
 
     def check_rights(self) -> None:
-        """Reads and deletes an object that does not exist, so that a missing right shows at once.
+        """Reads and deletes an object that does not exist, to find missing rights at once.
 
-        The right to create objects is not tried: it would leave an object behind where the right
-        to delete is missing.
+        The right to create objects is not tested: without the right to delete, that would leave
+        an object behind.
         """
         blob = self._blob(f"rights-{uuid.uuid4().hex}")
         for verb, request in (("get", blob.download_as_bytes), ("delete", blob.delete)):
@@ -256,7 +256,7 @@ class RemoteFolder:
                 from google.cloud import storage
             except ImportError as error:
                 raise NoClient() from error
-            # Else the client asks for the bucket itself, for traces, which takes a right more.
+            # Otherwise the client reads the bucket's data for traces, which needs one more right.
             os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
             # Objects belong to a bucket, not to a project, and credentials may have none.
             self._client = storage.Client(project=None)
@@ -343,7 +343,7 @@ def _damaged() -> type[Exception]:
 
 
 def _gist(error: BaseException) -> str:
-    """The first line of an error of the client; of a retry that gave up, of its cause."""
+    """The first line of a client's error, or of the cause if a retry gave up."""
     cause = getattr(error, "cause", None) or error
     if (status := getattr(getattr(cause, "response", None), "status_code", None)) is not None:
         return f"status {status}"

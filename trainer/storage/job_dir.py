@@ -1,4 +1,4 @@
-"""A run's folder: each artefact appears whole or not at all."""
+"""A run's folder; every artefact is written atomically."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class JobDir:
     """A folder that one run writes to."""
 
     def __init__(self, path: str | Path, places: Mapping[str, str] | None = None) -> None:
-        """Makes the folder. Raises OSError where it cannot be made or written to.
+        """Makes the folder. Raises OSError if it cannot be made or written to.
 
         Args:
             places: paths in the folder, of those artefacts that do not lie under their own name.
@@ -37,11 +37,11 @@ class JobDir:
             pass
 
     def at(self, name: str) -> Path:
-        """Where an artefact lies."""
+        """The path of an artefact."""
         return self.path / self.places.get(name, name)
 
     def write(self, name: str, save: Callable[[Path], Any]) -> Path:
-        """`save` fills a file or folder under a temporary name; then it gets its own."""
+        """Has `save` fill a file or folder under a temporary name, then renames it."""
         target = self.at(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(target, save)
@@ -54,7 +54,7 @@ class JobDir:
         return self.write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def clear(self, keep: Sequence[str] = ()) -> None:
-        """Removes what a run leaves, also one that was killed, and no other files."""
+        """Removes the files of a run, and temporary ones, but no others."""
         for name in POSSIBLE_ARTEFACTS:
             if name not in keep:
                 atomic.remove(self.at(name))
@@ -83,7 +83,7 @@ class JobDir:
 
 
 def read_artefacts(where: str, *names: str) -> list[bytes | None]:
-    """Artefacts of the run in a folder or a bucket; None for those that are missing or no files.
+    """Artefacts of the run in a folder or a bucket; None for those that are missing or not files.
 
     Raises:
         BadAddress: `where` is neither.

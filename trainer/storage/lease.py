@@ -1,4 +1,4 @@
-"""One process at a time on a folder in a bucket: an object that only its owner keeps rewriting."""
+"""Keeps a folder in a bucket to one process: its owner keeps rewriting one object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainer.storage.gcs import Conflict, RemoteFolder, StorageError
 
 OWNER = "owner.json"
 HEARTBEAT = 5.0  # seconds between two renewals
-DEAD_AFTER = 2.5 * HEARTBEAT  # seconds without a renewal after which an owner is taken for dead
+DEAD_AFTER = 2.5 * HEARTBEAT  # seconds without a renewal after which an owner counts as dead
 
 _DAMAGED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
@@ -24,8 +24,8 @@ _DAMAGED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 class Lease:
     """A process' claim to a folder in a bucket.
 
-    Whether an owner is alive shows in the object's generation, which every renewal moves: no clock
-    is asked but our own monotonic one.
+    An owner is alive if the object's generation changes: every renewal changes it. Only our own
+    monotonic clock is used.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Lease:
         """Claims the folder, also from a dead owner; `remote` must have been listed.
 
         Raises:
-            Taken: its owner is alive, or somebody else was quicker.
+            Taken: its owner is alive, or another process claimed it first.
             StorageError: see RemoteFolder.
         """
         wait = DEAD_AFTER if dead_after is None else dead_after
@@ -75,23 +75,23 @@ class Lease:
         self._renew(self._patience and 10 * self._patience)
 
     def renew(self) -> None:
-        """A sign of life, where the last is old enough.
+        """Renews the claim, if the last renewal is old enough.
 
         Raises:
-            Taken: somebody took this process for dead, and has taken over.
+            Taken: another process has claimed the folder, as if this one were dead.
             StorageError: see RemoteFolder.
         """
         if time.monotonic() - self._renewed >= HEARTBEAT:
             self._renew(self._patience)
 
     def release(self) -> None:
-        """Gives the folder back; where that fails, the next process waits for a while."""
+        """Releases the folder. If that fails, the next process has to wait for a while."""
         if self._held:
             with contextlib.suppress(StorageError):
                 self._remote.delete(self._name)
 
     def _renew(self, patience: float | None) -> None:
-        self._held = True  # also where no answer comes
+        self._held = True  # even if no answer comes
         self._renewals += 1
         content = json.dumps({**self._record, "beat": self._renewals}, indent=2).encode()
         try:
@@ -107,7 +107,7 @@ class Lease:
             owner = json.loads(self._remote.read(self._name))
             if owner.get("run") == self._record["run"]:  # the answer to our first claim was lost
                 return True
-            if self._folder and owner.get("folder") == self._folder:  # whose lock is ours now
+            if self._folder and owner.get("folder") == self._folder:  # whose file lock we hold
                 return True
             process = {name: owner[name] for name in ("host", "system", "pid", "born")}
             alive = _process(int(owner["pid"]))
@@ -126,7 +126,7 @@ class Lease:
 
 
 def _process(pid: int) -> dict[str, Any]:
-    """What tells a process from all others: on Linux its system, number and time of birth."""
+    """What identifies a process: on Linux its system, number and start time."""
     system = born = None
     with contextlib.suppress(OSError, IndexError):
         system = f"{_boot()} {os.readlink('/proc/self/ns/pid')}"
@@ -136,7 +136,7 @@ def _process(pid: int) -> dict[str, Any]:
 
 
 def _identity(folder: Path) -> dict[str, Any] | None:
-    """What tells a folder from those of other machines, and of other containers of this one."""
+    """What identifies a folder among all machines, and all containers of this one."""
     try:
         boot, facts = _boot(), folder.stat()
     except OSError:

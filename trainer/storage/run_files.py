@@ -12,17 +12,17 @@ from trainer.storage import files
 
 
 def read_json(file: Path) -> dict[str, Any] | None:
-    """The JSON object in a file; None where it holds none."""
+    """The JSON object in a file; None if it holds none."""
     return json_object(_content(file))
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """A run's `hyperparameters.json`; empty where there is none."""
+    """A run's `hyperparameters.json`; empty if it is missing or damaged."""
     return read_json(folder / SETTINGS) or {}
 
 
 def read_scores(folder: Path, reported: float | None = None) -> Scores:
-    """The scores of a finished run; only `reported` where it has none."""
+    """The scores of a finished run; only `reported` if it has none."""
     manifest = read_json(folder / MANIFEST) or {}
     return run_record.scores(manifest, read_settings(folder), reported)
 

@@ -14,7 +14,7 @@ from trainer.rollouts.simulation import CartPoleState, Simulation, Tape
 
 
 class Schedule(NamedTuple):
-    """Which agents learn, up to how many steps, and in rollouts of what length."""
+    """Which agents learn, up to how many steps, and the length of their rollouts."""
 
     training: tf.Tensor  # [P] bool
     until: tf.Tensor  # [P] int64, the agent's steps at which it waits for the others
@@ -53,7 +53,7 @@ class Program(NamedTuple):
     simulation: Simulation
 
     def rounds(self, settings: Settings, start: Rounds, tape: Tape, schedule: Schedule) -> Rounds:
-        """Whole rounds until every agent has its steps, or the tape's numbers are used up."""
+        """Rounds until every agent has its steps, or the tape's numbers are used up."""
         room = tape.acting.shape[1]
 
         def active(now: Rounds) -> tf.Tensor:

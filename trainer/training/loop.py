@@ -1,8 +1,8 @@
 """The training loop of one run: learn, evaluate, stop.
 
 The loop is a generator: it yields the step that the run needs next, and is sent the step's result.
-`drive` carries out the steps of one run. `trainer.batch` carries out the steps of many runs at
-once. So the order of the steps stands here only, whether a run trains alone or among others.
+`drive` carries out the steps of one run, `trainer.batch` those of many runs at once. The order of
+the steps is the same for both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Step(Enum):
-    """What a run needs before it can go on; behind it, what the run is sent as the result."""
+    """What a run needs before it can continue; the value describes the result to send."""
 
     LEARN = "None: the agents have learned some rounds, at most until the next evaluation"
     VALIDATE = "[P] mean validation returns of the policies that changed; NaN for the others"
@@ -44,7 +44,7 @@ def training_loop(
             on_round()
         if progress.training.any():  # unless the last agents have diverged
             scores = yield Step.VALIDATE
-            with signals.held():  # a checkpoint holds all of an evaluation, or nothing of it
+            with signals.held():  # a checkpoint must not hold part of an evaluation
                 on_evaluation(progress.record(scores))
     if progress.to_score.any():
         progress.settle((yield Step.VALIDATE))
@@ -58,7 +58,7 @@ def drive(steps: Steps, execute: Callable[[Step], Any]) -> None:
 
 
 def next_step(steps: Steps, result: Any = None) -> Step | None:
-    """Goes on with the result of the last step until the next one is needed; None at the end."""
+    """Sends the result of the last step; returns the next step, or None at the end."""
     try:
         return steps.send(result)
     except StopIteration:

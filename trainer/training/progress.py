@@ -29,7 +29,7 @@ class Evaluation(NamedTuple):
     """Scores of all agents, taken when each agent still in training has reached `steps`."""
 
     steps: int
-    scores: NDArray[np.float64]  # [P] mean validation return of each agent's policy as it stands
+    scores: NDArray[np.float64]  # [P] mean validation return of each agent's current policy
     training: NDArray[np.bool_]  # [P] whether the agent was still learning
     losses: Mapping[str, float]  # means over the agents still learning, at their last update
 
@@ -42,7 +42,7 @@ _BY_AGENT = (
 
 
 class Progress:
-    """How far each agent has come. Agents wait for one another at evaluations only.
+    """How far each agent has come. Agents wait for one another only at evaluations.
 
     An agent counts its own steps and stops by its own score, so what it learns does not depend on
     which other agents train beside it.
@@ -81,7 +81,7 @@ class Progress:
         overflowed = self.training & ~learned.finite
         self.diverged |= overflowed
         self.training &= ~overflowed
-        self.scores[overflowed] = np.nan  # the weights it fell back to were never scored
+        self.scores[overflowed] = np.nan  # the restored weights were never scored
 
     def record(self, scores: NDArray[np.float64]) -> Evaluation:
         """Records validation scores `[P]` of the agents `to_score`; decides which agents go on."""
@@ -108,7 +108,7 @@ class Progress:
         self.scores = np.where(self.to_score, scores, self.scores)
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """The whole state, by name."""
+        """The full state, by name."""
         return {
             **{name: getattr(self, name).copy() for name in _BY_AGENT},
             "losses": np.array(list(self.losses.values())),
@@ -120,7 +120,7 @@ class Progress:
         }
 
     def restore(self, arrays: Arrays) -> None:
-        """Restores a `snapshot`. Raises CheckpointError unless it is one of as many agents."""
+        """Restores a `snapshot`. Raises CheckpointError if its arrays do not fit."""
         for name in _BY_AGENT:
             now = getattr(self, name)
             setattr(self, name, field(arrays, name, now.dtype, now.shape).copy())
@@ -146,7 +146,7 @@ class Progress:
         return score if np.isfinite(score) else None
 
     def summary(self) -> dict[str, Any]:
-        """What the manifest says of the agents' training."""
+        """The entries of the manifest about the agents' training."""
         solved = list(zip(self.solved_at.tolist(), self.stayed_solved.tolist(), strict=True))
         return {
             "steps": self.steps.tolist(),
