@@ -82,7 +82,7 @@ def test_a_file_for_vertex_is_printed() -> None:
     assert job["trialJobSpec"]["baseOutputDirectory"] == {"outputUriPrefix": "gs://bucket/job"}
 
 
-def test_what_is_printed_for_vertex_is_good_to_lint(tmp_path: Path) -> None:
+def test_the_output_for_vertex_passes_lint(tmp_path: Path) -> None:
     file = tmp_path / "vertex.yaml"
     assert tuner("vertex", TEMPLATE, *FOR_VERTEX, "--output", str(file)) == (0, "", "")
     assert tuner("lint", str(file)) == (0, f"{file}: nothing to change\n", "")

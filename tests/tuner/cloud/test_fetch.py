@@ -80,7 +80,7 @@ def test_a_file_that_is_not_as_listed_is_refused_and_leaves_nothing(
 ) -> None:
     put_trial(storage, "study/1", 20.0, model=b"m")
     storage.put("study/1/model", b"another")
-    with pytest.raises(FetchError, match="study/1/model is missing, or not as"):
+    with pytest.raises(FetchError, match="study/1/model is missing or differs from"):
         fetch.fetch("gs://bucket/study/1", tmp_path / "best")
     assert list(tmp_path.iterdir()) == []
 
@@ -94,7 +94,7 @@ def test_a_folder_that_is_there_is_left_alone(storage: FaultyStorage, tmp_path: 
 
 
 @pytest.mark.parametrize("status, word", [(403, "storage.objects.list"), (404, "does not exist")])
-def test_what_the_service_refuses_is_one_sentence(
+def test_a_refusal_of_the_service_is_one_sentence(
     storage: FaultyStorage, status: int, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     storage.add(Fault(kind="list", status=status))

@@ -130,7 +130,7 @@ def test_without_gcloud_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_lines_below_gclouds_error_are_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its first line names the argument, and the cause stands in the next ones."""
+    """Its first line names the argument; the next ones name the cause."""
     said = """WARNING: an update is there
 ERROR: (gcloud.ai.hp-tuning-jobs.describe) Error parsing [hptuning_job].
 The [hptuning_job] resource is not properly specified.

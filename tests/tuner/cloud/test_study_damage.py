@@ -12,7 +12,7 @@ from tests.support.storage_server import FaultyStorage
 from tests.support.waiting import wait_until
 
 
-def test_a_study_that_was_taken_out_of_the_bucket_is_asked_about(
+def test_a_study_that_was_deleted_from_the_bucket_is_reported(
     machine: Callable[[str], Machine], storage: FaultyStorage
 ) -> None:
     here = machine("here")

@@ -132,12 +132,12 @@ def test_the_gpu_tier_becomes_a_machine_with_a_gpu() -> None:
 
 
 @pytest.mark.parametrize("text", [STUDY, STUDY.replace("3600s,", "3600s, strategy: ON_DEMAND,")])
-def test_spot_machines_are_asked_for_by_the_option(text: str) -> None:
+def test_spot_machines_are_requested_by_the_option(text: str) -> None:
     assert translated(text, spot=True)["trialJobSpec"]["scheduling"]["strategy"] == "SPOT"
     assert "strategy" not in translated(text)["trialJobSpec"]["scheduling"]
 
 
-def test_spot_machines_are_asked_for_by_the_file() -> None:
+def test_spot_machines_are_requested_by_the_file() -> None:
     text = STUDY.replace("3600s,", "3600s, strategy: LOW_COST,")
     assert translated(text)["trialJobSpec"]["scheduling"]["strategy"] == "SPOT"
 

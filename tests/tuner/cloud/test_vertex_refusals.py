@@ -70,7 +70,7 @@ from tuner.spec.diagnostics import InvalidSpec
         ),
     ],
 )
-def test_what_has_no_equivalent_is_refused_by_name(old: str, new: str, message: str) -> None:
+def test_fields_without_an_equivalent_are_refused_by_name(old: str, new: str, message: str) -> None:
     text = STUDY.replace(
         "--algorithm=a2c", "--metric_tag=mean score" if "mean s" in new else "--seeds=2"
     )

@@ -91,7 +91,7 @@ SPEC = st.builds(
 
 @settings(deadline=None)
 @given(SPEC)
-def test_what_is_written_for_vertex_reads_as_the_same_study(spec: StudySpec) -> None:
+def test_the_job_for_vertex_reads_as_the_same_study(spec: StudySpec) -> None:
     text = as_yaml(hp_tuning_job(spec, image=IMAGE, job_dir=JOB_DIR))
     again, diagnostics = vertex_ai.read(read(text.encode(), "f.yaml"))
     assert diagnostics == []

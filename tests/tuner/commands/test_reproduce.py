@@ -97,7 +97,7 @@ def test_the_real_trainer_reproduces_to_the_last_bit(tmp_path: Path, best: dict[
     assert ended.code == 1 and "which would not be repeated" in ended.err
 
 
-def test_a_run_that_learned_beside_others_is_reproduced_to_the_last_bit_too(tmp_path: Path) -> None:
+def test_a_stacked_run_is_also_reproduced_to_the_last_bit(tmp_path: Path) -> None:
     """As it learned then, in a stack; the others need not be there."""
     flags = ["--learning_rate=0.01"]
     runs = {"winner": [*TINY_RUN, *flags], "other": [*TINY_RUN, "--seeds=3", "--batch_size=32"]}

@@ -29,7 +29,9 @@ def test_too_many_failures_end_the_study(workspace: Workspace) -> None:
     assert [len(workspace.starts(str(n))) for n in (1, 2, 3, 4)] == [1, 1, 1, 1]
 
 
-def test_what_the_machine_ended_is_run_again_by_the_same_command(workspace: Workspace) -> None:
+def test_trials_ended_by_machine_faults_are_run_again_by_the_same_command(
+    workspace: Workspace,
+) -> None:
     workspace.behave({"1": "die", "2": "fail", "3": "die"})
     ended = workspace.run("--max-trials", "3", "--seeds", "2")
     assert (ended.code, "2 of" in ended.err) == (1, False), "one failed by its own fault"

@@ -14,7 +14,7 @@ from tuner.cloud import jobs
 
 
 def alive(process: int) -> bool:
-    """Whether it runs; in some containers nobody takes away what has ended."""
+    """Whether it runs; a container without an init process keeps zombies."""
     try:
         os.kill(process, 0)
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -24,7 +24,7 @@ def alive(process: int) -> bool:
         return True
 
 
-def test_what_an_interrupted_trial_has_cost_is_counted(workspace: Workspace) -> None:
+def test_the_cost_of_interrupted_trials_is_counted(workspace: Workspace) -> None:
     workspace.behave({"1": "work and hang"})
     process = workspace.start("--max-trials", "1", "--candidates", "1")
     workspace.wait_for(lambda: (workspace.study / "1" / "hangs").exists())

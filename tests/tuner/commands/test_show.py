@@ -217,7 +217,7 @@ JSON = st.recursive(
     st.sampled_from(["best.json", "study.journal", "1/manifest.json", "1/metrics.jsonl"]),
     st.sampled_from(["", "test", "scores", "trainingOutput", "trials", "confirm", "reproduce"]),
 )
-def test_whatever_a_file_holds_there_is_no_traceback(
+def test_any_file_contents_give_no_traceback(
     tmp_path_factory: pytest.TempPathFactory, found: Any, name: str, key: str
 ) -> None:
     folder = tmp_path_factory.mktemp("any") / "study"

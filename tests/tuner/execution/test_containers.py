@@ -70,7 +70,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 @pytest.fixture
 def start(tmp_path: Path, engine: Engine) -> Callable[..., LocalTrial]:
-    """Starts trial 1, whose trainer does as it is told."""
+    """Starts trial 1 with a stand-in for the trainer."""
 
     def start(how: str, **more: float) -> LocalTrial:
         engine.behave({"all": how})
@@ -165,7 +165,7 @@ def test_a_container_that_ignores_signals_is_killed(
     assert engine.alive == []
 
 
-def test_a_trial_has_so_much_time(start: Callable[..., LocalTrial], engine: Engine) -> None:
+def test_a_trial_has_a_time_limit(start: Callable[..., LocalTrial], engine: Engine) -> None:
     outcome = ended(start("hang", time_limit=0.5))
     assert (outcome.state, outcome.reason) == (FAILED, "it ran for more than 0.5 s")
     assert engine.alive == []

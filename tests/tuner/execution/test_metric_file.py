@@ -26,7 +26,7 @@ def course(*values: float) -> list[Measurement]:
     return [Measurement(10 * (i + 1), value) for i, value in enumerate(values)]
 
 
-def test_what_hypertune_writes_is_read() -> None:
+def test_reports_written_by_hypertune_are_read() -> None:
     line = {
         "checkpoint_path": "", "mean_score": "200.0", "global_step": "200",
         "timestamp": 1571969522.1, "trial": "35",
@@ -34,7 +34,7 @@ def test_what_hypertune_writes_is_read() -> None:
     assert read(metric_file(line), "mean_score") == [(200, 200.0)]
 
 
-def test_other_tags_unknown_keys_and_numbers_do_no_harm() -> None:
+def test_other_tags_keys_and_invalid_numbers_are_ignored() -> None:
     data = metric_file(
         {"global_step": "1", "loss": "3"},
         {"global_step": 2, "mean_score": 7, "key_1": "x", "value_1": [1]},

@@ -67,7 +67,7 @@ def tasks(folder: Path, count: int) -> list[Task]:
 
 
 @pytest.mark.parametrize("parallel", [1, 2, 3])
-def test_so_many_trials_run_side_by_side(tmp_path: Path, parallel: int) -> None:
+def test_parallel_sets_how_many_trials_run_at_a_time(tmp_path: Path, parallel: int) -> None:
     executor = Executing(tmp_path, "wait 0.3")
     made = Scheduler(executor, parallel, Interrupts())
     assert run(made, tasks(tmp_path, 4)) == {f"trial {n}": SUCCEEDED for n in range(1, 5)}

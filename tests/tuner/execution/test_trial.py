@@ -34,7 +34,7 @@ FAKE = SUPPORT / "fake_trainer.py"
 
 @pytest.fixture
 def start(tmp_path: Path) -> Callable[..., LocalTrial]:
-    """Starts trial `number`, which behaves as `how` says."""
+    """Starts trial `number` with the behaviour `how`."""
 
     def start(how: str, number: int = 1, time_limit: float = 60.0) -> LocalTrial:
         book = tmp_path / "fake.json"
@@ -125,7 +125,7 @@ def test_a_trial_that_ignores_signals_is_killed(
     assert (outcome.state, outcome.exit_code) == (STOPPED, -signal.SIGKILL)
 
 
-def test_a_trial_has_so_much_time(start: Callable[..., LocalTrial]) -> None:
+def test_a_trial_has_a_time_limit(start: Callable[..., LocalTrial]) -> None:
     outcome = ended(start("hang", time_limit=0.3))
     assert (outcome.state, outcome.reason) == (FAILED, "it ran for more than 0.3 s")
 
@@ -137,7 +137,7 @@ def test_a_process_that_was_left_behind_is_ended_first(start: Callable[..., Loca
     assert ended(left).exit_code == -signal.SIGTERM
 
 
-def test_a_stranger_in_the_folder_is_named_and_left_alone(
+def test_an_unknown_process_is_named_and_left_running(
     start: Callable[..., LocalTrial], tmp_path: Path
 ) -> None:
     (tmp_path / "1").mkdir()

@@ -79,7 +79,7 @@ class Dashboard:
         return content, dict(told[1])
 
     def study(self) -> tuple[int, Any]:
-        """The study's number, and all that the dashboard's own API says of it."""
+        """The study's ID, and the response of the dashboard's API about it."""
         study_id = json.loads(self.get("/api/studies")[0])["study_summaries"][0]["study_id"]
         return study_id, json.loads(self.get(f"/api/studies/{study_id}")[0])
 
@@ -152,7 +152,7 @@ def test_without_links_files_are_copied(
     assert Dashboard(tmp_path).artefacts()[0]["recording.mp4"] == VIDEO
 
 
-def test_whatever_goes_wrong_is_one_line(study: Study, tmp_path: Path) -> None:
+def test_any_error_is_one_line(study: Study, tmp_path: Path) -> None:
     (tmp_path / artifacts.FOLDER).write_text("a file, not a folder")
     warnings: list[str] = []
     task = trial(study, tmp_path)

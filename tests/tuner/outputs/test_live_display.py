@@ -22,7 +22,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "FORCE_COLOR", "TTY_COMPATIBLE"])  # as Jupyter does
-def test_elsewhere_there_are_plain_lines_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_there_are_plain_lines_only(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if name:
         monkeypatch.setenv(name, "1")
     stream = io.StringIO()

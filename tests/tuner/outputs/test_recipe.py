@@ -52,7 +52,7 @@ def test_here_another_curve_is_another_run_though_its_score_is_near() -> None:
 
 
 @pytest.mark.parametrize("score, reproduced", [(80.0, True), (95.1, False), (None, False)])
-def test_elsewhere_the_interval_decides(score: float | None, reproduced: bool) -> None:
+def test_on_another_machine_the_interval_decides(score: float | None, reproduced: bool) -> None:
     assert judge(RECIPE, "abd", {"trainer": "0.1.0"}, score).reproduced == reproduced
     without = dataclasses.replace(RECIPE, curve=None)
     assert judge(without, "abd", HERE, score).reproduced == reproduced

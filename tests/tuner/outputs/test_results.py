@@ -53,7 +53,7 @@ def test_the_end_of_a_study() -> None:
     "goal, objective, claimed, gap",
     [(MAXIMIZE, IQM, 510, 10), (MINIMIZE, IQM, 490, 10), (MAXIMIZE, STEPS_TO_SOLVE, 200, 50)],
 )
-def test_the_gap_is_positive_where_the_search_flattered(
+def test_the_gap_is_positive_if_the_search_overestimated(
     goal: str, objective: str, claimed: float, gap: float
 ) -> None:
     result = dataclasses.replace(RESULT, goal=goal, objective=objective, claimed=claimed)

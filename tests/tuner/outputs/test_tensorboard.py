@@ -117,7 +117,7 @@ def test_every_trial_is_listed_with_its_values_and_its_score(study: Path) -> Non
     assert [group.name for group in groups] == ["2", "confirm-1/2", "test-2/winner", "1"]
 
 
-def test_it_is_written_once_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_the_file_is_written_once_and_no_other_file_remains(tmp_path: Path) -> None:
     tensorboard.keep(tmp_path, SPEC, refuse)
     before = (tmp_path / tensorboard.FILE).read_bytes()
     tensorboard.keep(tmp_path, SPEC, refuse)
@@ -125,7 +125,7 @@ def test_it_is_written_once_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [tensorboard.FILE]
 
 
-def test_what_goes_wrong_is_a_warning(tmp_path: Path) -> None:
+def test_errors_are_warnings(tmp_path: Path) -> None:
     told: list[str] = []
     tensorboard.keep(tmp_path / "missing", SPEC, told.append)
     assert told == [

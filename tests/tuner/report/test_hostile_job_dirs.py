@@ -126,7 +126,7 @@ SETTINGS = fields("settings", "sources", "versions", "git_commit") | fields(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(best=BEST, settings=SETTINGS, journal=st.booleans())
-def test_whatever_the_files_hold_there_is_a_page(
+def test_any_file_contents_give_a_page(
     small_study: Path, best: dict[str, Any], settings: dict[str, Any], journal: bool
 ) -> None:
     (small_study / "best.json").write_text(json.dumps(best))

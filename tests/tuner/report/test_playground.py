@@ -94,7 +94,7 @@ def test_every_rule_is_of_this_part_only(policy: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("word", ["http", "@import", "url(", "fetch(", "import(", "Socket", "src="])
-def test_nothing_is_asked_of_a_network(policy: dict[str, Any], word: str) -> None:
+def test_the_section_makes_no_network_requests(policy: dict[str, Any], word: str) -> None:
     assert word not in "".join(part_of(policy))
 
 
@@ -108,7 +108,7 @@ def test_a_label_is_text(policy: dict[str, Any], label: str) -> None:
 
 
 def changed(change: str) -> Any:
-    """The policy with one thing wrong, said as a Python statement."""
+    """The policy with one error, made by a Python statement."""
     policy = json.loads(POLICY)
     exec(change, {"p": policy, "s": policy["snapshots"], "l": policy["snapshots"][0]["layers"]})
     return policy

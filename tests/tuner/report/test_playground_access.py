@@ -31,7 +31,7 @@ def test_axe_finds_nothing(open_page: Open, scheme: str, width: int) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 390, 1000])
-def test_nothing_sticks_out(open_page: Open, width: int) -> None:
+def test_nothing_overflows_the_page(open_page: Open, width: int) -> None:
     page = open_page(viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     sizes = page.eval_on_selector_all(
@@ -49,8 +49,8 @@ def test_with_reduced_motion_nothing_moves_unasked(open_page: Open) -> None:
     assert state(page)["steps"] > 40
 
 
-def test_what_is_read_out_is_little(open_page: Open) -> None:
-    """Some ten episodes fall, and one is told of; the next after the visitor did something."""
+def test_few_episodes_are_announced(open_page: Open) -> None:
+    """Of about ten episodes one is announced; the next one after the visitor does something."""
     page = open_page(running=True)
     page.get_by_role("radio", name="start, 0 steps").check()
     page.get_by_role("radio", name="sampled").check()

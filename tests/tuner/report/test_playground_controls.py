@@ -19,7 +19,7 @@ def focused(page: Page) -> str:
     ).strip()
 
 
-def test_either_side_of_the_picture_pushes_under_a_finger(open_page: Open) -> None:
+def test_touching_either_side_of_the_picture_pushes_the_cart(open_page: Open) -> None:
     page = open_page(running=True, has_touch=True)
     box = page.locator("canvas").bounding_box()
     for share, direction in ((0.1, -1), (0.9, 1)):
@@ -87,7 +87,7 @@ def test_the_keyboard_alone_suffices(open_page: Open) -> None:
     assert state(page)["greedy"] is False
 
 
-def test_what_has_the_focus_can_be_seen(open_page: Open) -> None:
+def test_the_focused_element_is_visible(open_page: Open) -> None:
     page = open_page(running=True)
     for _ in range(7):
         page.keyboard.press("Tab")

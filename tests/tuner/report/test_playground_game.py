@@ -30,7 +30,7 @@ def test_the_policy_at_the_start_falls(open_page: Open) -> None:
 
 
 @pytest.mark.parametrize("rate", [24, 60, 144])
-def test_the_pace_is_gymnasiums_whatever_the_displays(open_page: Open, rate: int) -> None:
+def test_the_pace_is_gymnasiums_at_any_refresh_rate(open_page: Open, rate: int) -> None:
     script = f"""window.requestAnimationFrame = draw =>
         setTimeout(() => draw(performance.now()), 1000 / {rate})"""
     page = open_page(running=True, script=script)
@@ -95,7 +95,7 @@ def test_a_sampled_action_has_the_probability_that_is_shown(open_page: Open) -> 
     page.get_by_role("radio", name="start, 0 steps").check()
 
     def share_of_right() -> float:
-        """Of first actions, told by where the cart goes."""
+        """The frequency of first actions to the right, from the cart's velocity."""
         return float(
             page.evaluate(
                 """state => [...Array(400)].filter(() => {

@@ -25,7 +25,7 @@ NAMED = st.dictionaries(
     ),
     st.binary(max_size=40) | JSON.map(lambda found: json.dumps({"settings": found}).encode()),
 )  # fmt: skip
-def test_whatever_a_folder_holds_it_is_a_run(manifest: bytes, settings: bytes) -> None:
+def test_any_folder_contents_are_read_as_a_run(manifest: bytes, settings: bytes) -> None:
     found = runs.read_run("1", {"1/manifest.json": manifest, "1/hyperparameters.json": settings})
     assert found.state in ("SUCCEEDED", "DAMAGED")
     estimate = runs.estimate(found.scores, "iqm", "MAXIMIZE")
@@ -33,6 +33,6 @@ def test_whatever_a_folder_holds_it_is_a_run(manifest: bytes, settings: bytes) -
 
 
 @given(st.lists(JSON.map(json.dumps) | st.text(max_size=20)))
-def test_whatever_metrics_hold_points_rise(lines: list[str]) -> None:
+def test_points_are_increasing_for_any_metrics(lines: list[str]) -> None:
     steps = [point.step for point in runs.points("\n".join(lines).encode("utf-8", "replace"))]
     assert steps == sorted(set(steps))

@@ -38,7 +38,7 @@ def test_what_was_kept_is_looked_through() -> None:
 
 
 @given(st.lists(st.tuples(PURPOSES, SEEDS), max_size=12))
-def test_whatever_is_claimed_seeds_stay_apart(claims: list[tuple[str, int | None]]) -> None:
+def test_claimed_seeds_are_always_distinct(claims: list[tuple[str, int | None]]) -> None:
     ledger = SeedLedger()
     for purpose, seed in claims:
         before = ledger.used

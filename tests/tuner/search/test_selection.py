@@ -37,7 +37,7 @@ def test_ties_are_broken_by_sampled_policies_and_then_by_order() -> None:
     assert numbers(ranked(records, IQM, MAXIMIZE)) == [2, 1, 3]
 
 
-def test_trials_that_are_alike_are_confirmed_once() -> None:
+def test_trials_with_the_same_values_are_confirmed_once() -> None:
     twice = [trial(1, 10.0), Record(2, {"gamma": 0.01}, SUCCEEDED, value=11.0)]
     assert numbers(ranked(twice, IQM, MAXIMIZE)) == [2]
 

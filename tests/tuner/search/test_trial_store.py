@@ -83,9 +83,7 @@ def test_the_first_trial_has_the_defaults(opened: Opener) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["", RANDOM])
-def test_a_study_that_was_left_asks_what_it_would_have_asked(
-    opened: Opener, algorithm: str
-) -> None:
+def test_a_continued_study_asks_for_the_same_trials(opened: Opener, algorithm: str) -> None:
     whole = play(opened("whole", algorithm=algorithm), 12)
     for trials in (3, 8, 1):
         play(opened("parts", algorithm=algorithm), trials)
@@ -226,7 +224,7 @@ def test_differences_are_found_at_any_depth() -> None:
     assert differences({"a": 1}, {"a": 1}) == []
 
 
-def test_of_commands_only_the_words_differ_that_do() -> None:
+def test_differing_commands_are_shown_without_their_common_words() -> None:
     theirs = {"args": "--a=1 --b=2 --c=3"}
     assert differences(theirs, {"args": "--a=1 --b=4 --c=3"}) == ["args --b=2 (now --b=4)"]
     assert differences(theirs, {"args": "--a=1 --b=2"}) == ["args --c=3 (now none)"]

@@ -125,7 +125,7 @@ def test_nothing_is_tested_on_seeds_that_the_other_has_used(run: Runs, before: P
     }
 
 
-def test_a_job_id_is_a_folder_beside_and_the_flag_names_any(run: Runs, before: Path) -> None:
+def test_a_job_id_names_a_sibling_folder_and_the_flag_any_folder(run: Runs, before: Path) -> None:
     shutil.copytree(before, "runs/before")
     assert run("runs/after", space=RESUMED)[0] == 0
     code, out, err = run("elsewhere", space=RESUMED)

@@ -153,7 +153,7 @@ trainingInput:
 """
 
 
-def test_what_is_not_written_is_what_the_service_takes_for_granted() -> None:
+def test_missing_fields_have_the_services_defaults() -> None:
     assert loaded(MINIMAL) == StudySpec(
         metric="mean_score",
         goal="MAXIMIZE",

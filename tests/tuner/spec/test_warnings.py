@@ -111,7 +111,7 @@ def test_a_gpu_for_a_large_network_is_well_spent() -> None:
     assert lint(text.encode(), "f.yaml") == []
 
 
-def test_what_one_of_two_algorithms_uses_is_worth_tuning() -> None:
+def test_a_parameter_that_one_of_two_algorithms_uses_has_no_warning() -> None:
     both = "- {parameterName: algorithm, type: CATEGORICAL, categoricalValues: [a2c, pg]}"
     text = GOOD.replace("    params:\n", f"    params:\n    {both}\n")
     assert lint(text.encode(), "f.yaml") == []

@@ -165,7 +165,7 @@ def test_the_character_or_the_line_at_fault_is_named(text: str, message: str) ->
     assert refusal(text) == message
 
 
-def test_what_is_quoted_or_a_comment_may_have_any_character() -> None:
+def test_quoted_text_and_comments_may_have_any_character() -> None:
     assert loaded("a: 'x\u00a0{{ y }}'  # \u200b\t<<<<<<< {% z %}") == {"a": "x\u00a0{{ y }}"}
 
 
