@@ -1,4 +1,4 @@
-"""Makes a package of the trainer, as training services and `pip install .` want it."""
+"""Packages trainer and tuner, for training services and `pip install .`."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent
 
 
 def version() -> str:
-    """Read, not imported: importing needs what this very package asks to be installed."""
+    """The version, read as text: an import needs packages that may not be installed yet."""
     source = (ROOT / "trainer" / "__init__.py").read_text(encoding="utf-8")
     found = re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE)
     if found is None:
@@ -18,7 +18,7 @@ def version() -> str:
 
 
 def requirements(name: str) -> list[str]:
-    """The loose requirements from which the pinned ones are made, so that there is one list."""
+    """The unpinned requirements, from which scripts/lock.sh makes the pinned ones."""
     lines = (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith(("#", "-r"))]
 

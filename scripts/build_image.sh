@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# scripts/build_image.sh [--tuner] [TAG]: builds the image, and lists what is in it in dist/ (CycloneDX).
+# scripts/build_image.sh [--tuner] [TAG]: builds the image, and lists its contents in dist/ (CycloneDX).
 #   --tuner           for the machines of a Ray cluster: with the tuner and Ray
 #   TAG               default: a2c-cloud-trainer (with --tuner: a2c-cloud-trainer-tuner) and the
 #                     version, as trainer/__init__.py has it
 #   REQUIREMENTS      the pinned list to install (default: requirements/base.txt; with --tuner:
 #                     requirements/ray_worker.txt)
-#   CONTAINER_ENGINE  what takes docker's arguments (default: docker)
+#   CONTAINER_ENGINE  a program with docker's arguments (default: docker)
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -21,13 +21,13 @@ if [[ ${1:-} = --tuner ]]; then
     name+=-tuner target=tuner list=requirements/ray_worker.txt
     shift
 fi
-[[ $# -le 1 && ${1:-} != -* ]] || fail "takes one argument, the image's tag, but got: $*"
-command -v "$engine" >/dev/null || fail "needs $engine; set CONTAINER_ENGINE to what you have."
+[[ $# -le 1 && ${1:-} != -* ]] || fail "unexpected arguments: $*. Give one, the image's tag."
+command -v "$engine" >/dev/null || fail "$engine is not installed. Install it, or set CONTAINER_ENGINE to another engine."
 
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/trainer/__init__.py")
 tag=${1:-$name:$version}
 revision=$(git -C "$root" rev-parse HEAD 2>/dev/null) || revision=unknown
-# An image of changed files must not claim to be the commit that they were changed from.
+# An image with uncommitted changes must not carry the plain commit.
 [[ -z $(git -C "$root" status --porcelain -- Dockerfile requirements trainer tuner 2>/dev/null) ]] \
     || revision+=-changed
 
@@ -37,7 +37,7 @@ revision=$(git -C "$root" rev-parse HEAD 2>/dev/null) || revision=unknown
     --build-arg REVISION="$revision" \
     "$root"
 
-# Asked of the image itself, so that the list holds what is there and not what was meant to be.
+# The image itself is inspected, so that the list holds what is really installed.
 name=${tag##*/}
 list=$root/dist/${name/:/-}.cdx.json
 mkdir -p "$root/dist"

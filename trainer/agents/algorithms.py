@@ -72,7 +72,7 @@ def mean_entropy(log_policy: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 def pg_targets(
     rollout: Rollout, values: tf.Tensor, next_values: tf.Tensor, c: Coefficients
 ) -> Targets:
-    """REINFORCE (Williams, 1992): returns-to-go, standardised over the batch of whole episodes."""
+    """REINFORCE (Williams, 1992): returns-to-go, standardised over a batch of complete episodes."""
     rewards = rollout.rewards * rollout.mask
     to_go = returns.rewards_to_go(
         rewards, rollout.terminated, rollout.truncated, c.gamma, rollout.longest

@@ -26,7 +26,7 @@ LARGE_IMAGE, SMALL_IMAGE = 20, 3  # the least height and width for each
 
 
 class Architecture(NamedTuple):
-    """The shape of an agent's networks: an actor and, where there is a critic, a separate critic.
+    """The shape of an agent's networks: an actor and, for some algorithms, a separate critic.
 
     The weights of a stack of P agents are one matrix `[P, size]`, a row for each agent. That is
     enough for the optimiser, and a compiled call costs time for each tensor that is passed to it.

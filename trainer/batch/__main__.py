@@ -46,14 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--end-with-input",
         action="store_true",
-        help="end the runs, with checkpoints, when the input ends: whoever wrote it is gone",
+        help="end the runs with checkpoints when the input ends, because its writer has gone",
     )
     parser.add_argument(
         "--cores",
         type=_cores,
         default=os.cpu_count() or 1,
         metavar="N",
-        help="how many to keep busy; default: all",
+        help="number of cores to use; default: all",
     )
     options = parser.parse_args(arguments)
     tensorflow_env.prepare()
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     answers, one_at_a_time = sys.stdout, threading.Lock()
 
     def answer(answer: Message) -> None:
-        # If nobody reads the answers any more, the end of the input shows it.
+        # If the reader of the answers has gone, the input ends too.
         with one_at_a_time, contextlib.suppress(BrokenPipeError):
             print(json.dumps(answer), file=answers, flush=True)
 

@@ -1,4 +1,4 @@
-"""One run of a batch, taken to its end step by step; its errors end no other run."""
+"""One run of a batch, carried out step by step; its errors end no other run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Message = dict[str, Any]  # a line of JSON, as `trainer.batch` describes it
 
 
 class BatchRun:
-    """A run, from the line of JSON that asks for it to the line that answers."""
+    """A run, from the request for it to the answer, which are lines of JSON."""
 
     def __init__(self, request: Message, environ: Mapping[str, str]) -> None:
         """Raises KeyError, TypeError, ValueError or OSError if the request is not valid.
@@ -48,7 +48,7 @@ class BatchRun:
         self._step: Step | None = None
         self.cpu_seconds = 0.0
         self.exit_code: int | None = None
-        self.stopping: Stopped | None = None  # why it is to end early
+        self.stopping: Stopped | None = None  # the signal or request that ends it early
 
     @property
     def step(self) -> Step | None:
@@ -62,7 +62,7 @@ class BatchRun:
 
     @property
     def agents(self) -> int:
-        """How many agents it has, by which the costs of the process are shared."""
+        """The number of agents; processor time is shared out by it."""
         return 1 if self._steps is None else self.state.progress.size
 
     @property
@@ -115,7 +115,7 @@ class BatchRun:
         self.attempt(work)
 
     def end_if_stopped(self) -> None:
-        """Ends with a checkpoint, if it has been told to."""
+        """Ends with a checkpoint, if `stopping` is set."""
         if (stopped := self.stopping) is None:
             return
 

@@ -29,7 +29,7 @@ from trainer.training.fused_rounds import Rounds, Schedule
 from trainer.training.learners import Learned
 
 EPISODES = 20  # played by each row in one call
-# How much one call has random numbers for: environment steps of an agent, or rounds of whole
+# The random numbers of one call: for environment steps of an agent, or for rounds of complete
 # episodes, most of whose steps are not taken.
 TAPE_STEPS, TAPE_ROUNDS = 8192, 16
 
@@ -37,7 +37,7 @@ Program = Callable[..., Any]  # compiled
 
 
 class Unpacked:
-    """The state of a run as arrays, which rows of a program are filled from and read back into."""
+    """The state of a run as arrays, copied into rows of a program and back."""
 
     def __init__(self, run: RunState) -> None:
         self.run, self.collector = run, collector_of(run)
@@ -76,14 +76,14 @@ def learn_rows(shape: Shape, program: Program, rows: Sequence[tuple[Unpacked, in
     steps, until, totals = (np.ones(ROWS, np.int64) for _ in range(3))
     training, lengths = np.zeros(ROWS, bool), np.ones(ROWS, np.int32)
     epochs = shape.passes.epochs if shape.passes else 0
-    whole = shape.program.simulation.steps
-    most = max(1, TAPE_STEPS // shape.num_envs // whole) if shape.steps else TAPE_ROUNDS
-    length = most * whole
+    longest = shape.program.simulation.steps
+    most = max(1, TAPE_STEPS // shape.num_envs // longest) if shape.steps else TAPE_ROUNDS
+    length = most * longest
     tape = Tape(
         np.zeros((ROWS, length, shape.num_envs), np.float32),
         np.zeros((ROWS, length if shape.steps else most, shape.num_envs, 4), np.float32),
     )
-    orders = np.zeros((ROWS, most, epochs, epochs and whole * shape.num_envs), np.int32)
+    orders = np.zeros((ROWS, most, epochs, epochs and longest * shape.num_envs), np.int32)
     for row, (part, agent) in enumerate(rows):
         progress, where = part.run.progress, positions(part.run, shape)
         for ours, theirs in zip(state, part.state, strict=True):

@@ -18,23 +18,23 @@ from trainer.rollouts.simulation import Simulation
 from trainer.run.state import RunState
 from trainer.training.fused_rounds import Program
 
-# Rows of a program, all of one number because compiling takes seconds: more agents take more calls.
-# An empty row costs as much as a full one, and a row among many hardly less than among few. So
+# Every program has the same number of rows, because compiling takes seconds; more agents take more
+# calls. An empty row costs as much as a full one, and more rows hardly lower the cost of each. So
 # there are as many rows as a trial has seeds by default.
 ROWS = 5
-LEAST_NEURONS, LEAST_STEPS = 32, 512  # of a program; smaller ones would cost as much
+LEAST_NEURONS, LEAST_STEPS = 32, 512  # of a program; smaller programs would be no faster
 
 T = TypeVar("T")
 
 
 class Shape(NamedTuple):
-    """What is compiled into a program."""
+    """The constants that are compiled into a program."""
 
     algorithm: str
     task: CartPole
     architecture: Architecture
     num_envs: int
-    steps: int | None  # of the longest rollout; None: whole episodes
+    steps: int | None  # of the longest rollout; None: complete episodes
     passes: Passes | None  # of updates in minibatches
 
     @property

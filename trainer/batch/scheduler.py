@@ -26,7 +26,7 @@ Work = Callable[[], None]
 
 
 class Scheduler:
-    """Takes runs to their ends."""
+    """Carries runs out to their ends."""
 
     def __init__(
         self, threads: int, programs: SharedPrograms, answer: Callable[[Message], None]
@@ -39,9 +39,9 @@ class Scheduler:
         self._scored: list[BatchRun] = []  # waiting for the thread that writes files
         self._finishing: list[BatchRun] = []  # in it
         self._open = True  # whether more runs may come
-        self._ending: Stopped | None = None  # why all runs are to end early
+        self._ending: Stopped | None = None  # the signal or request that ends all runs early
         self._broken = False  # whether a thread has failed
-        self._cpu_seconds = 0.0  # of the processor that the runs have been charged with
+        self._cpu_seconds = 0.0  # processor time that has been charged to runs
         self._threads: list[Future[None]] = []
 
     def start(self) -> None:
@@ -103,13 +103,13 @@ class Scheduler:
         self._changed.notify_all()
 
     def _serve(self, find: Callable[[], Work | None]) -> None:
-        """What a thread does: all that it can `find`."""
+        """The loop of a thread: does the work that `find` returns."""
         try:
             while (work := self._next(find)) is not None:
                 work()
         except BaseException:
             with self._changed:
-                self._broken = True  # the runs in this thread would never be given back
+                self._broken = True  # the runs of this thread are lost
                 self._changed.notify_all()
             raise
 
@@ -191,7 +191,7 @@ class Scheduler:
         self.answer(run.close())
 
     def _share_costs(self) -> None:
-        """Charges the processor's time since the last call to all runs, by their agents."""
+        """Charges processor time since the last call to all runs, by their numbers of agents."""
         now, runs = _cpu_seconds(), self._runs
         agents = sum(run.agents for run in runs)
         for run in runs:
@@ -200,6 +200,6 @@ class Scheduler:
 
 
 def _cpu_seconds() -> float:
-    """Of this process, and of its children that have ended."""
+    """Processor time of this process, and of its children that have ended."""
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -58,20 +58,18 @@ class Recipe:
 
     def make_unbounded(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """The environment with its own time limit, if it has any, and no wrappers."""
-        wishes: dict[str, Any] = dict(self.kwargs)
+        arguments: dict[str, Any] = dict(self.kwargs)
         if render_mode is not None:
-            wishes["render_mode"] = render_mode
+            arguments["render_mode"] = render_mode
         if self.max_episode_steps is not None:
-            wishes["max_episode_steps"] = self.max_episode_steps
+            arguments["max_episode_steps"] = self.max_episode_steps
         target = self._target()
         with warnings.catch_warnings():  # the user asked for CartPole-v0, old or not
             warnings.filterwarnings("ignore", category=DeprecationWarning)
-            warnings.filterwarnings(
-                "ignore", message=".*render_mode"
-            )  # `preflight` tries to render
+            warnings.filterwarnings("ignore", message=".*render_mode")  # rendering is tested later
             try:
                 # The passive checker costs half of each step; `checks` does its work once.
-                return gym.make(target, disable_env_checker=True, **wishes)
+                return gym.make(target, disable_env_checker=True, **arguments)
             except gym.error.DependencyNotInstalled as error:
                 raise BadEnvironment(
                     f"`environment` {self.name} needs a package that is not installed: {error}"

@@ -90,10 +90,10 @@ class Encoder:
         else:
             self.shape = (math.prod(shape),)
         if np.issubdtype(space.dtype, np.integer):
-            whole = np.iinfo(str(space.dtype))  # such bounds stand for no bounds
+            limits = np.iinfo(str(space.dtype))  # as bounds they mean no bounds
             low, high = int(space.low.min(initial=0)), int(space.high.max(initial=0))
-            bounded = low > whole.min or whole.min == 0
-            self.scaled = bounded and high < whole.max and max(-low, high) > EXACT_INTEGERS
+            bounded = low > limits.min or limits.min == 0
+            self.scaled = bounded and high < limits.max and max(-low, high) > EXACT_INTEGERS
 
     @property
     def warning(self) -> str | None:
@@ -116,7 +116,7 @@ class Encoder:
 
 
 def _image_axes(shape: tuple[int, ...], of_bytes: bool) -> tuple[int, ...] | None:
-    """The axes of height, width and channels, in this order; None where it is no image."""
+    """The axes of height, width and channels, in this order; None if it is not an image."""
     if len(shape) == 2 and of_bytes and min(shape) >= SMALLEST_GREY_IMAGE:
         return (0, 1)
     if len(shape) == 3:

@@ -81,7 +81,7 @@ def handled() -> Iterator[None]:
 def interruptible() -> Iterator[None]:
     """Raises Stopped on the first Ctrl-C, and KeyboardInterrupt at once on the second.
 
-    For a call within somebody's program: it ends no process, and the handler from before comes
+    For a call within a user's program: it ends no process, and the handler from before comes
     back. Signals arrive in the main thread only; in other threads this does nothing.
     """
     global _first, _raised

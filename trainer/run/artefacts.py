@@ -20,13 +20,13 @@ from trainer.storage.job_dir import JobDir
 
 log = logging.getLogger("trainer")
 
-_saving = threading.Lock()  # standard error, which is held back meanwhile, belongs to all runs
+_saving = threading.Lock()  # saving redirects standard error, which all runs share
 
 
 def write_artefacts(
     files: JobDir, state: RunState, agent: int, scores: Mapping[str, Any], *, record: bool
 ) -> dict[str, str]:
-    """Returns problems by file: no video and no export may cost a run.
+    """Writes the files. Returns problems by file: video and exports must not end a run.
 
     Raises:
         OSError: a file cannot be written.
@@ -49,7 +49,7 @@ def write_artefacts(
 
 
 def _export(files: JobDir, manifest: bytes, formats: Sequence[str]) -> str | None:
-    """Writes the saved policy in other formats; what went wrong, if anything did."""
+    """Writes the saved policy in other formats. Returns the error, if any."""
     from trainer.exports import ExportError, write_policy
 
     model, settings = (files.at(name).read_bytes() for name in (MODEL, SETTINGS))

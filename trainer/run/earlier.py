@@ -1,4 +1,4 @@
-"""What an earlier process of the same run has left in the job dir."""
+"""Finds what an earlier process of the same run has left in the job dir."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from trainer.storage import files
 if TYPE_CHECKING:
     from trainer.storage.checkpoint import Checkpoint, CheckpointError
 
-Reader = Callable[[str], bytes | None]  # the content of an artefact; None where there is none
+Reader = Callable[[str], bytes | None]  # the content of an artefact; None if it is missing
 
 
 class Earlier(NamedTuple):
-    """How far an earlier process has brought the run."""
+    """How far an earlier process has taken the run."""
 
     begun: bool = False
     finished: bool = False
@@ -28,7 +28,7 @@ class Earlier(NamedTuple):
 
 
 def find_earlier(command: Command, address: str, read_artefact: Reader) -> Earlier:
-    """What is left of the run, in a job dir that holds some run's artefacts.
+    """The state of the run in a job dir that holds artefacts.
 
     Raises:
         BadCommand: it is another run.
@@ -61,7 +61,7 @@ def unusable(address: str, error: CheckpointError) -> JobError:
 
 
 def read_file(path: Path) -> bytes | None:
-    """The content of a file; None where there is none that can be read."""
+    """The content of a file; None if it is missing or cannot be read."""
     try:
         return files.read(path, files.LARGE)
     except OSError:

@@ -1,4 +1,4 @@
-"""Errors that end one run; the command, or the other runs of a batch, go on."""
+"""Errors that end one run; the other runs of a batch continue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class JobError(Error):
 
 
 def as_error(error: Error | OSError) -> Error:
-    """The error itself, or one of the operating system in a sentence that names the file."""
+    """The error itself, or an OSError as a sentence that names the file."""
     if isinstance(error, Error):
         return error
     file = f": {error.filename}" if error.filename else ""

@@ -1,4 +1,4 @@
-"""Opens the job dir of a run, a folder or in a bucket; no other run can write to it meanwhile."""
+"""Opens the job dir of a run, a folder or in a bucket, and locks it for that run."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class OpenJobDir:
         self._delivered = False
 
     def start_uploads(self) -> None:
-        """From now on files are copied to the bucket, if the job dir is in one."""
+        """Starts copying files to the bucket, if the job dir is in one."""
         if self._uploader is not None:
             self._uploader.start()
 
     def check_uploads(self) -> None:
-        """Raises JobError once it is certain that no upload will ever succeed."""
+        """Raises JobError if uploads can no longer succeed."""
         if self._uploader is not None and self._uploader.fault is not None:
             raise JobError(f"{self._uploader.fault} {self._kept()}") from self._uploader.fault
 
@@ -64,7 +64,7 @@ class OpenJobDir:
         """Uploads everything, within `deadline` seconds.
 
         Raises:
-            JobError: with what is missing, and where it is kept.
+            JobError: files are missing in the bucket; it names them, and where they are kept.
         """
         if self._uploader is None:
             return
@@ -86,7 +86,7 @@ class OpenJobDir:
             self._uploader.close()
             if self._delivered:
                 remove(self.files.path)
-            with contextlib.suppress(OSError):  # not empty, unless nothing was written
+            with contextlib.suppress(OSError):  # it is not empty if anything was written
                 self.files.path.rmdir()
 
     def _kept(self) -> str:
@@ -134,7 +134,7 @@ def _open_folder(command: Command, folder: Path, places: Mapping[str, str]) -> O
 
 
 class _Finished(Exception):
-    """The bucket holds this very run, finished: it must not be written to."""
+    """The bucket already holds this run, finished: it must not be written to."""
 
 
 def _open_bucket(command: Command, address: Address, places: Mapping[str, str]) -> OpenJobDir:
@@ -142,7 +142,7 @@ def _open_bucket(command: Command, address: Address, places: Mapping[str, str]) 
     earlier = Earlier()
 
     def prepare(remote: RemoteFolder) -> Iterable[str]:
-        """Finds what is there, when the bucket answers; the artefacts that must go."""
+        """Checks the bucket when it answers; returns the artefacts to delete."""
         nonlocal earlier
         found = [path for path in remote.objects if _is_in(path, names.values())]
         if command.options.overwrite or not found:

@@ -1,7 +1,7 @@
 """One run from its command to its manifest: job dir, agents, training, scores, files.
 
-`trainer.task` carries out one run, `trainer.batch` many at once. Whatever is slow to import waits
-until the command is known to be good.
+`trainer.task` carries out one run, `trainer.batch` many at once. Slow imports wait until the
+command has been checked.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Run:
     ) -> None:
         """`go_on` sees each evaluation; training ends early if it returns False."""
         self.prepared, self.command, self._go_on = prepared, prepared.command, go_on
-        self.stacked = False  # learns in shared programs, whose sums are rounded differently
+        self.stacked = False  # whether it learns in shared programs, which round sums differently
         self._started = time.monotonic()
         self._reporters = Reporters([])
 
@@ -207,7 +207,7 @@ class Run:
                     stopped, steps)  # fmt: skip
 
     def save_after(self, error: Error | OSError) -> None:
-        """Saves what can be saved after an error that ends the run."""
+        """Saves a checkpoint, if possible, after an error that ends the run."""
         try:
             if isinstance(error, EnvironmentFault) and hasattr(self, "state"):
                 if error.details:

@@ -1,4 +1,4 @@
-"""What a run tells the user at its start and at its end."""
+"""The messages of a run at its start and at its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger("trainer")
 
 
 def announce(prepared: Prepared, address: str) -> None:
-    """What is about to run, and what of the command has no effect."""
+    """Logs what is about to run, and which flags have no effect."""
     options = prepared.command.options
     batching = Batching(prepared.command.hyperparameters, options.algorithm)
     agents = "1 agent" if options.seeds == 1 else f"{options.seeds} agents"
@@ -48,7 +48,7 @@ def summarize(
     scores: Mapping[str, Any], options: RunOptions, address: str, problems: Mapping[str, str],
     seconds: float,
 ) -> None:  # fmt: skip
-    """The scores, and what to do with the files."""
+    """Logs the scores, and commands to use the files."""
     low, high = scores["interval"]
     log.info(
         "mean_score %s (greedy, %d fresh episodes an agent; sampled %s; interquartile mean"

@@ -1,4 +1,4 @@
-"""What a command amounts to, found out before anything slow and before a file is touched."""
+"""Checks and resolves a command before anything slow, and before any file is touched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A command that can be carried out, with everything that it amounts to."""
+    """A checked command, with its environment, location and service."""
 
     command: Command
     arguments: Sequence[str]  # the command as it was given
@@ -36,23 +36,23 @@ def prepare(command: Command, arguments: Sequence[str], environ: Mapping[str, st
     """Checks a command and its surroundings.
 
     Args:
-        environ: environment variables, by which training services state their wishes.
+        environ: environment variables; training services set some.
 
     Raises:
         BadCommand: the command cannot be carried out.
     """
     try:
-        wishes = service(environ)
-        command = _with_metric_tag(command, wishes.metric_tag)
+        wanted = service(environ)
+        command = _with_metric_tag(command, wanted.metric_tag)
         environment = _find_environment(command.options)
     except ValueError as error:
         raise BadCommand(str(error)) from error
-    location = locate(command.options.job_dir or wishes.job_dir or _new_folder(command.options))
+    location = locate(command.options.job_dir or wanted.job_dir or _new_folder(command.options))
     preflight.check_path(location)
     return Prepared(
         command,
         arguments,
-        wishes,
+        wanted,
         environment,
         _goal(command.options, environment),
         location,
@@ -89,7 +89,7 @@ def _find_environment(options: RunOptions) -> Environment:
 
 
 def can_be_compiled(environment: Environment) -> bool:
-    """Whether `cartpole.VERSIONS` has it, which cannot be imported before TensorFlow may be."""
+    """Whether `cartpole.VERSIONS` has it, which imports TensorFlow and so cannot be asked here."""
     return environment.id in ("CartPole-v0", "CartPole-v1") and not environment.customised
 
 

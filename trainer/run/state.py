@@ -38,7 +38,7 @@ class RunState:
     """Agents, the environments that they act in, and their progress."""
 
     def __init__(self, command: Command, environment: Environment, goal: float | None) -> None:
-        """`goal` is the score that counts as solved; None where no score does.
+        """`goal` is the score that counts as solved; None if no score does.
 
         Raises:
             ValueError: the networks cannot be built for such observations.
@@ -91,7 +91,7 @@ class RunState:
     def learn(self) -> None:
         """Takes the agents some rounds towards their next evaluation."""
         progress = self.progress
-        with signals.held():  # a round that is half done could not be saved
+        with signals.held():  # a checkpoint must not hold part of a round
             progress.advance(
                 self.learner.learn(progress.steps, progress.training, progress.next_evaluation)
             )
@@ -139,7 +139,7 @@ class RunState:
             "settings": self.command.values,
             "versions": self._versions,
             "restarts": self.restarts,
-            # The final report is made anew by the process that ends the run.
+            # The process that ends the run makes the final report again.
             "reports": [report._asdict() for report in reports if not report.final],
         }
         job_dir.write(CHECKPOINT, lambda path: write(path, Checkpoint(header, arrays)))

@@ -28,9 +28,9 @@ Signature = tuple[int, int, int]  # of a file: inode, size, nanoseconds
 
 
 class Uploader:
-    """Uploads files that have changed; `manifest.json` last, once all others are there.
+    """Uploads files that have changed; `manifest.json` last, after all others.
 
-    A thread looks for changes every `every` seconds. A failed upload is tried again the next time.
+    A thread looks for changes every `every` seconds. A failed upload is retried in the next round.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Uploader:
         self._stop = threading.Event()
         self._round = threading.Lock()
         self._pool = ThreadPoolExecutor(THREADS, "upload")
-        self.fault: Exception | None = None  # after which no upload will ever succeed
+        self.fault: Exception | None = None  # an error after which uploads can no longer succeed
 
     def connect(self) -> None:
         """Lists the folder in the bucket, prepares it, and leases it for this run.
@@ -145,7 +145,7 @@ class Uploader:
         if isinstance(error, Conflict):
             self.fault = error
         if error is None and self._failed:
-            return None  # what failed before has not been tried in this round
+            return None  # the failed files were not tried in this round
         if self.fault is None and error is not None and self.error is None:
             log.warning("%s The run continues; its files wait in %s.", error, self._folder)
         if self.error is not None and error is None:
@@ -170,7 +170,7 @@ class Uploader:
                     future.result()
                 except StorageError as caught:
                     error = error if isinstance(error, Conflict) else caught
-            with contextlib.suppress(StorageError):  # it shows in the next round
+            with contextlib.suppress(StorageError):  # the next round fails too, and reports it
                 self._lease.renew()
         return error
 

@@ -75,7 +75,7 @@ def _parameters(layers: list[dict[str, Any]]) -> int:
 
 
 def _stored(weights: bytes) -> int:
-    """How many numbers the weights come to when they are read."""
+    """How many numbers the stored weights hold."""
     import h5py  # type: ignore[import-untyped]
 
     total = seen = 0

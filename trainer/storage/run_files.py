@@ -1,4 +1,4 @@
-"""Reads a run's files from its folder, in whatever state they are."""
+"""Reads a run's files from its folder, complete or not."""
 
 from __future__ import annotations
 
