@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def export(job_dir: str, formats: str, output: Path | None = None) -> list[Path]:
-    """Writes a run's policy in each of `formats`, and its model card; the files' paths.
+    """Writes a run's policy in each of `formats`, and its model card. Returns the paths.
 
     Raises:
         BadCommand: there is no such format, or no model in the job dir.

@@ -1,4 +1,4 @@
-"""`python -m trainer.task`: flags in; a trained, scored, saved and recorded policy out."""
+"""`python -m trainer.task`: trains, scores, saves and records a policy, as its flags say."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def carry_out(command: Command, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Carries out the run, unless the job dir holds it, finished."""
+    """Carries out the run, unless it is already finished in the job dir."""
     tensorflow_env.prepare()
     with Run(prepare(command, arguments, environ)) as run:
         if run.finished:
@@ -60,8 +60,8 @@ if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     if code >= FAILED:
-        os._exit(code)  # an upload that hangs must not hold up the end
+        os._exit(code)  # does not wait for an upload that hangs
     if any(not thread.daemon for thread in threading.enumerate()[1:]):
-        atexit._run_exitfuncs()  # an environment's threads must not hold it up either
+        atexit._run_exitfuncs()  # and leave without waiting for an environment's threads
         sys.stdout.flush()
         os._exit(code)

@@ -142,4 +142,4 @@ def _take(request: Message, scheduler: Scheduler, environ: Mapping[str, str]) ->
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    os._exit(code)  # at once: an upload may hang, and TensorFlow takes a second to leave
+    os._exit(code)  # does not wait for an upload that hangs, or a second for TensorFlow
