@@ -133,8 +133,8 @@ def test_the_warnings_of_lint_are_printed_for_what_the_command_asks(workspace: W
     ended = workspace.run("--max-trials", "2", "--seeds", "2")
     assert (ended.code, ended.err) == (0, "")
     assert [line for line in ended.out.splitlines() if ": warning: " in line] == [
-        "space.yaml:17:16: warning: 2 trials find little among 1 parameter. Write 4 or more, four a"
-        " parameter, or tune fewer."
+        "space.yaml:17:16: warning: 2 trials find little among 1 parameter. Write 4 or more, four"
+        " per parameter, or tune fewer."
     ]
 
 
