@@ -273,18 +273,6 @@ class Counted(Line):
         Counted.closed += 1
 
 
-class Threads(Line):
-    """Has a thread that ends when it is closed."""
-
-    def __init__(self, render_mode: str | None = None) -> None:
-        super().__init__(render_mode)
-        self._stop = threading.Event()
-        threading.Thread(target=self._stop.wait).start()
-
-    def close(self) -> None:
-        self._stop.set()
-
-
 class Restless(Line):
     """Has a thread that nothing ends."""
 

@@ -95,18 +95,29 @@ class Rule:
             orders: `[P, epochs, B]` int32, permutations of the transitions; only a rule with
                 minibatches reads them.
         """
-        targets = self._targets(settings.coefficients, state.weights, rollout)
         if self._passes is None:
-            gradients, losses = self._whole(settings.coefficients, state.weights, rollout, targets)
+            gradients, losses = self.gradients(settings.coefficients, state.weights, rollout)
             return _descend(settings, state, gradients, losses, remaining, active)
-        return self._minibatches(settings, state, rollout, targets, remaining, active, orders)
+        return self._minibatches(settings, state, rollout, remaining, active, orders)
 
     def gradients(
         self, coefficients: Coefficients, weights: tf.Tensor, rollout: Rollout
     ) -> tuple[tf.Tensor, Losses]:
         """Gradients `[P, size]` of each agent's loss over a rollout."""
         targets = self._targets(coefficients, weights, rollout)
-        return self._whole(coefficients, weights, rollout, targets)
+        chunk = self._chunk_steps or rollout.mask.shape[0]
+        live = tf.reduce_sum(rollout.mask, axis=(0, 2), keepdims=True)
+        shares = rollout.mask / tf.maximum(live, 1)
+        rows = (rollout.actions, targets.advantages, targets.returns, shares)
+        observations = agent_major(rollout.observations, chunk)
+        batch = [agent_major(tf.stop_gradient(field), chunk) for field in rows]
+
+        def of_chunk(index: Any) -> tuple[tf.Tensor, Losses]:
+            chosen = Batch(*(field[index] for field in batch))
+            return self._step(coefficients, weights, observations[index], chosen)
+
+        no_losses = Losses(*[tf.zeros((live.shape[1], 1))] * len(Losses._fields))
+        return self._total(of_chunk, (tf.zeros_like(weights), no_losses), rollout)
 
     def _targets(self, coefficients: Coefficients, weights: tf.Tensor, rollout: Rollout) -> Targets:
         steps, agents, envs = rollout.mask.shape
@@ -144,36 +155,18 @@ class Rule:
             (tf.constant(0), nothing),
         )[1]
 
-    def _whole(
-        self, coefficients: Coefficients, weights: tf.Tensor, rollout: Rollout, targets: Targets
-    ) -> tuple[tf.Tensor, Losses]:
-        """Gradients and losses over all transitions at once."""
-        chunk = self._chunk_steps or rollout.mask.shape[0]
-        live = tf.reduce_sum(rollout.mask, axis=(0, 2), keepdims=True)
-        shares = rollout.mask / tf.maximum(live, 1)
-        rows = (rollout.actions, targets.advantages, targets.returns, shares)
-        observations = agent_major(rollout.observations, chunk)
-        batch = [agent_major(tf.stop_gradient(field), chunk) for field in rows]
-
-        def of_chunk(index: Any) -> tuple[tf.Tensor, Losses]:
-            chosen = Batch(*(field[index] for field in batch))
-            return self._step(coefficients, weights, observations[index], chosen)
-
-        no_losses = Losses(*[tf.zeros((live.shape[1], 1))] * len(Losses._fields))
-        return self._total(of_chunk, (tf.zeros_like(weights), no_losses), rollout)
-
     def _minibatches(
         self,
         settings: Settings,
         state: State,
         rollout: Rollout,
-        targets: Targets,
         remaining: tf.Tensor,
         active: tf.Tensor,
         orders: tf.Tensor,
     ) -> tuple[State, Update]:
         """Epochs of gradient steps, one for each minibatch; agents may do fewer than others."""
         assert self._passes is not None
+        targets = self._targets(settings.coefficients, state.weights, rollout)
         passes, each = self._passes, settings.minibatching
         observations, actions, advantages, returns = map(
             flatten,
